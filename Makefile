@@ -1,0 +1,70 @@
+# make serve    run the product on http://127.0.0.1:8080
+# make test     everything CI runs; installs what it needs (apt: chromium)
+# make bench    the budgets, as a table, with ratios measured in the same run
+# make soak     fifty rounds of kill -9 under load
+# make fmt      format and sort
+# make lock     pin the dependencies anew, with hashes
+# make migration m="..."   write a migration from the difference to the models
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE_FLAGS ?=
+
+.PHONY: install serve test bench soak fmt lint lock migration browser
+
+install: $(VENV)/.installed
+dev: $(VENV)/.dev
+
+# Debian's python3 has no ensurepip without python3-venv: say so, once, in one line.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo 'Python 3.11 or newer is missing:  sudo apt-get install -y python3 python3-venv'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { echo 'A package is missing:  sudo apt-get install -y python3-venv'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: packaging/requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/requirements.txt
+	echo "$(CURDIR)/src" > $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')/site2crm.pth
+	printf '#!/bin/sh\nexec "%s" -m site2crm "$$@"\n' "$(CURDIR)/$(BIN)/python" > $(BIN)/site2crm
+	chmod +x $(BIN)/site2crm
+	touch $@
+
+$(VENV)/.dev: packaging/requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/requirements-dev.txt
+	touch $@
+
+serve: $(VENV)/.installed
+	exec $(BIN)/site2crm serve $(SERVE_FLAGS)
+
+browser:
+	@test -x /usr/bin/chromium || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi; }
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint browser
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak --rounds 50
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.dev
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o packaging/requirements.txt
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --group pyproject.toml:dev pyproject.toml -o packaging/requirements-dev.txt
+
+migration: $(VENV)/.dev
+	$(BIN)/python packaging/make_migration.py "$(m)"

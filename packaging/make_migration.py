@@ -1,0 +1,23 @@
+"""Write a migration for what the models have and the last migration has not. `make migration m="add tags"`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from sqlalchemy import create_engine
+
+from site2crm.core import migrate
+
+
+def main(message: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = create_engine(f"sqlite:///{Path(folder) / 'empty.db'}")
+        config = migrate.alembic_config(engine)
+        number = len(list((Path(migrate.resources.migrations()) / "versions").glob("*.py"))) + 1
+        command.upgrade(config, "head")
+        command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

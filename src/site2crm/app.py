@@ -1,0 +1,165 @@
+"""Composition: settings in, a running instance out. The only module that knows every part."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from site2crm import __version__
+from site2crm.accounts.authentication import authenticate
+from site2crm.core import access, alarms, crypto, db, events, feature, folder, http, log, migrate, tasks, web
+from site2crm.core.asgi import ASGIApp
+from site2crm.core.config import Settings
+from site2crm.core.crypto import Vault
+from site2crm.core.db import Database
+from site2crm.core.dependencies import provide_machine, provide_session, provide_who
+from site2crm.core.front import Front
+from site2crm.core.http import Outbound
+from site2crm.core.idempotency import Idempotent
+from site2crm.core.journal.journal import Journal
+from site2crm.core.machine import Machine
+from site2crm.core.mail import Mailer
+from site2crm.core.queue import Jobs
+from site2crm.core.ratelimit import Limits
+from site2crm.core.revisions import Revisions
+from site2crm.features import FEATURES
+
+INSTANCE = "main"
+"""The name of this node's journal."""
+
+_log = log.get("app")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running product: what it is made of, and the ASGI app that answers."""
+
+    machine: Machine
+    app: ASGIApp
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, background: bool = True) -> AsyncIterator[Instance]:
+    """Bring everything up, in order; take it down in reverse. The caller holds the data folder.
+
+    With `background=False` no job and no cron runs by itself: tests drive them with `machine.jobs.run_due()`.
+    """
+    _wire()
+    async with AsyncExitStack() as stack:
+        machine = await _machine(settings, stack)
+        for part in FEATURES:
+            for lifespan in part.lifespans:
+                await stack.enter_async_context(lifespan(machine))
+        if background:
+            await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
+            await machine.jobs.start()
+            stack.push_async_callback(machine.jobs.stop, settings.server.shutdown_grace)
+        app = build(machine)
+        machine.ready = True
+        yield Instance(machine, app)
+        machine.ready = False
+
+
+def build(machine: Machine) -> ASGIApp:
+    """The whole ASGI app over a machine."""
+    raw = {segment: make(machine) for part in FEATURES for segment, make in part.raw.items()}
+    return Front(machine, Idempotent(machine, _router(machine)), raw)
+
+
+def _wire() -> None:
+    feature.install(FEATURES)
+    events.connect(
+        [pair for part in FEATURES for pair in part.listens],
+        [pair for part in FEATURES for pair in part.late],
+    )
+    for guards in (http.guards, crypto.guards):
+        if db.refuse_while_writing not in guards:
+            guards.append(db.refuse_while_writing)
+
+
+async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
+    data_dir = settings.data.dir
+    folder.prepare(data_dir)
+    keys = settings.keys()
+    migrate.upgrade(data_dir)
+    database = Database(data_dir / folder.DATABASE, readers=settings.database.readers)
+    stack.push_async_callback(database.close)
+    journal, found = _journal(data_dir)
+    stack.push_async_callback(journal.close)
+    outbound = Outbound(
+        timeout_s=settings.outbound.timeout,
+        max_response_bytes=settings.outbound.max_response,
+        allow_private=settings.outbound.allow_private,
+    )
+    stack.push_async_callback(outbound.aclose)
+    machine = Machine(
+        settings=settings,
+        data_dir=data_dir,
+        database=database,
+        journal=journal,
+        vault=Vault(keys.current, keys.previous),
+        mailer=Mailer(settings.mail),
+        outbound=outbound,
+        limits=Limits(),
+        revisions=Revisions(database),
+    )
+    machine.jobs = Jobs(
+        database,
+        jobs=[spec for part in FEATURES for spec in part.jobs],
+        crons=[cron for part in FEATURES for cron in part.crons],
+        context=machine,
+        concurrency=settings.queue.workers,
+    )
+    for code, text in found:
+        async with machine.session() as session:
+            await alarms.ring(session, alarms.INSTANCE, code=code, text=text)
+    return machine
+
+
+def _journal(data_dir: Path) -> tuple[Journal, list[tuple[str, str]]]:
+    """The journal, and what its recovery has to say; later alarms go to the log."""
+    found: list[tuple[str, str]] = []
+
+    def on_alarm(code: str, text: str) -> None:
+        _log.error("journal.alarm", code=code, text=text)
+        found.append((code, text))
+
+    return Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=on_alarm), found
+
+
+def _router(machine: Machine) -> Litestar:
+    app = Litestar(
+        route_handlers=[router for part in FEATURES for router in part.routers],
+        dependencies={
+            "machine": Provide(provide_machine),
+            "session": Provide(provide_session),
+            "who": Provide(provide_who),
+        },
+        guards=[access.guard],
+        exception_handlers={Exception: web.answer_error},
+        request_max_body_size=machine.settings.server.max_body,
+        openapi_config=_openapi(machine),
+        logging_config=None,
+    )
+    app.state.machine = machine
+    app.state.authenticate = authenticate
+    return app
+
+
+def _openapi(machine: Machine) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Site2CRM API",
+        version=__version__,
+        path="/api/v1",
+        render_plugins=[JsonRenderPlugin()],
+        components=Components(
+            security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="s2c_live_...")}
+        ),
+        security=[{"key": []}],
+    )

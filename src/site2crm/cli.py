@@ -1,0 +1,43 @@
+"""The command line. Each verb lives in `commands/` and is imported when it is called.
+
+So `version` and `health` answer at once: importing the web framework alone takes most of a second.
+"""
+
+import importlib
+from collections.abc import Sequence
+
+import click
+
+VERBS = {
+    "serve": "Run the product.",
+    "init": "Write a commented site2crm.toml and make the data folder.",
+    "check": "Check the configuration; exit 3 if something is wrong.",
+    "migrate": "Bring the database to this version's schema, or tell how it stands.",
+    "admin": "Create an owner, reset a password.",
+    "org": "Create an org.",
+    "key": "Create an API key.",
+    "health": "Ask the running server whether it is well.",
+    "version": "Print the version.",
+}
+
+
+class Verbs(click.Group):
+    """Imports a verb's module only when that verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> Sequence[str]:  # type: ignore[override]
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"site2crm.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Catches every lead from every website form and puts it into the client's CRM."""

@@ -1,0 +1,115 @@
+"""`site2crm serve`: everything, in one process.
+
+The server runs inside this process's own event loop (Granian's embedded server), so a kill of the one process ends
+all of it: nothing can be orphaned on the port.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import click
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from sqlalchemy.exc import DBAPIError
+
+from site2crm import __version__
+from site2crm.accounts import service as accounts
+from site2crm.app import Instance, running
+from site2crm.commands import options
+from site2crm.commands.options import Exit
+from site2crm.core import folder, log, migrate
+from site2crm.core.config import KeyUnusable, Settings
+from site2crm.core.journal.contract import JournalInUse
+
+BACKLOG = 4096
+
+_log = log.get("serve")
+
+
+@click.command("serve")
+@options.common
+@click.option("--listen", help="Address and port, such as 127.0.0.1:8080.")
+@click.option("--public-url", help="Where browsers reach it, such as https://leads.acme.example.")
+def command(
+    *, config_path: Path | None, data_dir: Path | None, as_json: bool, listen: str | None, public_url: str | None
+) -> None:
+    """Run the product until it is told to stop."""
+    settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
+    log.setup(settings.log)
+    try:
+        folder.prepare(settings.data.dir)
+        with folder.held(settings.data.dir):
+            _refuse_taken_port(settings)
+            uvloop.run(_serve(settings))
+    except folder.FolderHeld as error:
+        options.stop(Exit.BUSY, str(error))
+    except JournalInUse as error:
+        options.stop(Exit.BUSY, str(error))
+    except migrate.SchemaTooNew as error:
+        options.stop(Exit.SCHEMA, str(error))
+    except KeyUnusable as error:
+        options.stop(Exit.CONFIG, str(error))
+    except DBAPIError as error:
+        options.stop(Exit.DATABASE, f"{settings.data.dir / folder.DATABASE}: {error.orig}")
+    except PermissionError as error:
+        options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
+
+
+def _refuse_taken_port(settings: Settings) -> None:
+    """Granian would share the port with a stranger (SO_REUSEPORT); we want it alone."""
+    listen = settings.server.listen
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listen.host, listen.port))
+        except OSError as error:
+            options.stop(Exit.ADDRESS, f"{listen} cannot be bound: {error.strerror}. Choose another with --listen.")
+
+
+async def _serve(settings: Settings) -> None:
+    async with running(settings) as instance:
+        server = _server(settings, instance)
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        serving = asyncio.create_task(server.serve())
+        await _announce(settings, instance)
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        server.stop()
+        await serving
+
+
+def _server(settings: Settings, instance: Instance) -> Server:
+    listen = settings.server.listen
+    return Server(
+        instance.app,
+        address=listen.host,
+        port=listen.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        backpressure=settings.server.max_connections,
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.server.header_timeout * 1000)),
+        log_enabled=False,
+    )
+
+
+async def _announce(settings: Settings, instance: Instance) -> None:
+    listen = settings.server.listen
+    click.echo(f"site2crm {__version__}  data {settings.data.dir}")
+    click.echo(f"listening on http://{listen}   public {settings.base_url}")
+    setup = await accounts.setup_url(instance.machine)
+    if setup is not None:
+        click.echo(f"first run: make the owner at  {setup}   (30 minutes, once)")
+        if "SSH_CONNECTION" in os.environ and not settings.server.public_url:
+            click.echo(f"from your own machine:  ssh -L {listen.port}:127.0.0.1:{listen.port} <this host>")
+    click.echo("ready")

@@ -1,0 +1,21 @@
+"""What the pages need to know about the Test inbox: nothing has to be entered."""
+
+from site2crm.connectors.contract import ConnectorKind
+from site2crm.connectors.inbox.connector import CAPS, Inbox
+
+INBOX = ConnectorKind(
+    name="inbox",
+    label="Test inbox",
+    caps=CAPS,
+    settings=(),
+    default_mapping={
+        "email": "email",
+        "first_name": "first_name",
+        "last_name": "last_name",
+        "phone": "phone",
+        "company": "company",
+        "message": "message",
+    },
+    opens=Inbox,
+    help_slug="test-inbox",
+)

@@ -1,0 +1,59 @@
+"""A connection: one CRM account of one org, with its secrets sealed and its mapping."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from site2crm.core.db import Base, OrgOwned
+
+
+class Connection(OrgOwned, Base):
+    __tablename__ = "connection"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    state: Mapped[str]
+    """active | paused (by a person) | parked (by a dead token or missing rights) | removed"""
+    state_reason: Mapped[str] = mapped_column(default="")
+    state_at: Mapped[datetime]
+    settings: Mapped[dict[str, str]]
+    secrets: Mapped[str]
+    """Sealed JSON object; opened only to make a call."""
+    secret_hints: Mapped[dict[str, str]]
+    """The last four characters of each secret, so that a person can tell two tokens apart."""
+    mapping: Mapped[list[dict[str, Any]]]
+    """As `connectors.mapping.Row` structs: our source -> the CRM's property."""
+    form_ids: Mapped[list[str]]
+    """Empty: the leads of every form."""
+    account: Mapped[dict[str, str]]
+    """Who we are there: id, name, url, as the last successful test said."""
+    fields: Mapped[list[dict[str, Any]]]
+    """The CRM's own fields as last discovered."""
+    fields_at: Mapped[datetime | None]
+    warnings: Mapped[list[dict[str, Any]]]
+    """Properties the CRM did not know: {"property", "text", "at"}; cleared when the mapping is saved."""
+    paused_until: Mapped[datetime | None]
+    """The vendor's limit is reached: nothing is sent before."""
+    checked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class InboxRecord(OrgOwned, Base):
+    """What the built-in test inbox received."""
+
+    __tablename__ = "inbox_record"
+    __table_args__ = (UniqueConstraint("connection_id", "key"), Index("ix_inbox_recent", "connection_id", "updated_at"))
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    key: Mapped[str]
+    properties: Mapped[dict[str, Any]]
+    writes: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

@@ -1,0 +1,18 @@
+"""The kinds of CRM, in the order in which the pages offer them."""
+
+from site2crm.connectors.contract import Connector, ConnectorKind, Context
+from site2crm.connectors.hubspot.kind import HUBSPOT
+from site2crm.connectors.inbox.kind import INBOX
+from site2crm.connectors.webhook.kind import WEBHOOK
+
+KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, WEBHOOK)}
+
+
+def get(name: str) -> ConnectorKind | None:
+    """The kind of that name, if there is one."""
+    return KINDS.get(name)
+
+
+def connect(kind: str, context: Context) -> Connector:
+    """A connector for one connection. KeyError for an unknown kind, CrmError(CONFIG) for wrong settings."""
+    return KINDS[kind].opens(context)

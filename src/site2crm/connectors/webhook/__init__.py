@@ -1,0 +1,1 @@
+"""Any CRM that can take an HTTP request: signed JSON by the rules of Standard Webhooks (standardwebhooks.com)."""

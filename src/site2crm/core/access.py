@@ -1,0 +1,99 @@
+"""Who asks, and may they: every route names a permission or declares itself public.
+
+`accounts` fills in `Who`; this module only knows how to hold a route to what it declares.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from msgspec import Struct
+
+from site2crm.core.errors import Forbidden, NotFound, Unauthorized
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+SIGNED_IN = "signed_in"
+"""The permission of pages that belong to a user and not to an org."""
+
+
+class OrgRef(Struct, frozen=True):
+    """An org as the shell shows it."""
+
+    id: str
+    slug: str
+    name: str
+    time_zone: str = "UTC"
+
+
+class Who(Struct, frozen=True, kw_only=True):
+    """A signed-in user or an API key, and the org this request is about."""
+
+    user_id: str | None = None
+    email: str = ""
+    name: str = ""
+    theme: str = "system"
+    is_super: bool = False
+    session_hash: str = ""
+    key_id: str | None = None
+    role: str = ""
+    permissions: frozenset[str] = frozenset()
+    org: OrgRef | None = None
+    orgs: tuple[OrgRef, ...] = ()
+
+    def can(self, permission: str) -> bool:
+        return permission in self.permissions
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the records: a user's or a key's id."""
+        return self.user_id or self.key_id or ""
+
+    @property
+    def org_id(self) -> str:
+        """The org of this request. Raises NotFound on a route that has none."""
+        if self.org is None:
+            raise NotFound
+        return self.org.id
+
+
+Authenticator = Callable[[Connection], Awaitable[Who | None]]
+
+
+def public() -> dict[str, Any]:
+    """Route `opt`: anybody may call this."""
+    return {"public": True}
+
+
+def needs(permission: str) -> dict[str, Any]:
+    """Route `opt`: only who has this permission in the org of the request."""
+    return {"permission": permission}
+
+
+async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    """The one guard, on the whole app. Another org's resource is 404, a missing role 403, nobody 401."""
+    refused: Exception | None = connection.scope["state"].get("refused")
+    if refused is not None:
+        raise refused
+    authenticate: Authenticator = connection.app.state.authenticate
+    who = await authenticate(connection)
+    connection.scope["state"]["who"] = who
+    if handler.opt.get("public"):
+        return
+    permission = handler.opt.get("permission")
+    if who is None or permission is None:
+        raise Unauthorized
+    if permission == SIGNED_IN:
+        if who.user_id is None:
+            raise Forbidden("An API key has no user. Sign in for this.")
+        return
+    if who.org is None:
+        raise NotFound
+    if not who.can(permission):
+        raise Forbidden(f"This needs the right `{permission}`.")
+
+
+def who_asks(connection: Connection) -> Who | None:
+    """The caller, where a route is open to all."""
+    return connection.scope["state"].get("who")

@@ -1,0 +1,57 @@
+"""What a person must know and nobody has asked: kept until it is cleared, counted when it repeats."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core import log
+from site2crm.core.tables import Alarm
+from site2crm.kit import clock, ids
+
+INSTANCE = ""
+"""The `org_id` of alarms about the machine itself."""
+
+_log = log.get("alarm")
+
+
+class OpenAlarm(Struct, frozen=True):
+    code: str
+    subject: str
+    text: str
+    count: int
+
+
+async def ring(session: AsyncSession, org_id: str, *, code: str, text: str, subject: str = "") -> None:
+    """Raise it, or count it once more if it is open already."""
+    _log.warning("alarm", org=org_id, code=code, subject=subject, text=text)
+    now = clock.now()
+    again = await session.execute(
+        update(Alarm)
+        .where(Alarm.org_id == org_id, Alarm.code == code, Alarm.subject == subject, Alarm.cleared_at.is_(None))
+        .values(count=Alarm.count + 1, last_at=now, text=text)
+        .returning(Alarm.id)
+    )
+    if again.first() is None:
+        session.add(
+            Alarm(id=ids.new("alm"), org_id=org_id, code=code, subject=subject, text=text, first_at=now, last_at=now)
+        )
+
+
+async def clear(session: AsyncSession, org_id: str, *, code: str, subject: str = "") -> None:
+    """It is mended."""
+    await session.execute(
+        update(Alarm)
+        .where(Alarm.org_id == org_id, Alarm.code == code, Alarm.subject == subject, Alarm.cleared_at.is_(None))
+        .values(cleared_at=clock.now())
+    )
+
+
+async def open_alarms(session: AsyncSession, org_id: str) -> Sequence[OpenAlarm]:
+    rows = await session.execute(
+        select(Alarm.code, Alarm.subject, Alarm.text, Alarm.count)
+        .where(Alarm.org_id == org_id, Alarm.cleared_at.is_(None))
+        .order_by(Alarm.first_at)
+    )
+    return [OpenAlarm(*row) for row in rows]

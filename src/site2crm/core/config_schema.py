@@ -1,0 +1,263 @@
+"""Every setting once: name, type, default, reader and explanation. `site2crm.toml` is written from here.
+
+A default is what one would write in the file, so that a default and a written value pass the same reader.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+import msgspec
+
+from site2crm.core import config_values as read
+from site2crm.core.config_types import IpPrivacy, Listen, LogFormat, LogLevel, Network, Secret
+
+SCHEDULE = ["0s", "5s", "30s", "2m", "10m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"]
+
+
+class Setting(msgspec.Struct, frozen=True):
+    default: object
+    read: Callable[[object], object]
+    doc: str
+    secret: bool = False
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
+    """One table of the file. Durations are seconds, sizes are bytes."""
+
+
+class Server(Section, frozen=True):
+    listen: Annotated[
+        Listen,
+        Setting(
+            "127.0.0.1:8080",
+            read.listen,
+            "Address and port of the web server. Beyond this machine it needs an https public_url, or insecure.",
+        ),
+    ]
+    public_url: Annotated[
+        str,
+        Setting(
+            "",
+            read.web_root,
+            "Where browsers reach it, such as https://leads.acme.example: the base of every link it writes. "
+            "Empty: only hosts of this machine are served.",
+        ),
+    ]
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Setting(
+            [],
+            read.many(read.network),
+            "Networks of the proxies in front. X-Forwarded-For and -Proto are believed from these only.",
+        ),
+    ]
+    insecure: Annotated[
+        bool,
+        Setting(
+            False,
+            read.flag,
+            "Allow plain HTTP beyond this machine: passwords and leads then travel readable by the network.",
+        ),
+    ]
+    max_body: Annotated[
+        int,
+        Setting("1MiB", read.size("1KiB", "1GiB"), "Largest request body; a larger one is answered with 413."),
+    ]
+    header_timeout: Annotated[
+        float,
+        Setting("10s", read.duration("1s", "5m"), "A client that has not sent its headers by then is cut off."),
+    ]
+    body_timeout: Annotated[
+        float,
+        Setting("20s", read.duration("1s", "10m"), "A client that has not sent its body by then is cut off."),
+    ]
+    max_connections: Annotated[
+        int,
+        Setting(1024, read.whole(16, 1_000_000), "Connections open at the same time; further ones wait."),
+    ]
+    shutdown_grace: Annotated[
+        float,
+        Setting("10s", read.duration("0s", "10m"), "How long running requests and jobs may finish at a stop."),
+    ]
+
+
+class Data(Section, frozen=True):
+    dir: Annotated[
+        Path,
+        Setting(
+            "data",
+            read.folder,
+            "Everything that is kept lives in this folder. A relative one starts at the folder of this file.",
+        ),
+    ]
+    min_free: Annotated[
+        int,
+        Setting("200MiB", read.size("1MiB", "1024GiB"), "Below this much free disk the owner is warned."),
+    ]
+
+
+class Database(Section, frozen=True):
+    url: Annotated[
+        str,
+        Setting("sqlite", read.database_url, 'The records. "sqlite" is one file in the data folder.'),
+    ]
+    readers: Annotated[
+        int,
+        Setting(4, read.whole(1, 64), "Connections for reading at the same time; there is one for writing."),
+    ]
+
+
+class Queue(Section, frozen=True):
+    workers: Annotated[int, Setting(8, read.whole(1, 256), "Jobs that run at the same time.")]
+    retry: Annotated[
+        tuple[float, ...],
+        Setting(
+            SCHEDULE,
+            read.many(read.duration("0s", "30d")),
+            "How long a failed delivery waits before each attempt; after the last one it is a dead letter.",
+        ),
+    ]
+    jitter: Annotated[
+        float,
+        Setting(
+            0.2,
+            read.fraction(0, 0.9),
+            "Each wait is longer or shorter by up to this share, so that retries do not arrive together.",
+        ),
+    ]
+
+
+class Secrets(Section, frozen=True):
+    key: Annotated[
+        Secret | Path,
+        Setting(
+            {"file": "secret.key"},
+            read.key_or_file,
+            "The key that encrypts what is stored: 32 bytes in base64. A relative file is in the data folder "
+            "and made at the first start. Without it, stored tokens cannot be read: back it up.",
+            secret=True,
+        ),
+    ]
+    previous_keys: Annotated[
+        tuple[Secret, ...],
+        Setting(
+            [],
+            read.many(read.secret_key),
+            "Keys used before, each written like the key above: what they sealed stays readable.",
+            secret=True,
+        ),
+    ]
+
+
+class Auth(Section, frozen=True):
+    session_idle: Annotated[
+        float, Setting("24h", read.duration("5m", "365d"), "A session ends after this long without a request.")
+    ]
+    session_max: Annotated[
+        float, Setting("14d", read.duration("5m", "365d"), "A session ends after this long in any case.")
+    ]
+    password_min: Annotated[int, Setting(12, read.whole(8, 128), "Shortest password that may be chosen.")]
+
+
+class Mail(Section, frozen=True):
+    url: Annotated[
+        Secret,
+        Setting(
+            "stdout",
+            read.mail_url,
+            'Where mail goes: "stdout" prints it, else "smtp://user:password@host:587" (TLS when offered) or '
+            '"smtps://user:password@host:465".',
+            secret=True,
+        ),
+    ]
+    sender: Annotated[
+        str,
+        Setting("", read.mailbox, 'Sender of all mail, such as "Acme <hello@acme.example>". SMTP needs it.'),
+    ]
+
+
+class Intake(Section, frozen=True):
+    per_address_per_minute: Annotated[
+        int,
+        Setting(
+            60,
+            read.whole(1, 1_000_000),
+            "Submissions from one address in a minute; further ones are kept in quarantine, not refused.",
+        ),
+    ]
+    dedupe_window: Annotated[
+        float,
+        Setting("10m", read.duration("0s", "30d"), "The same submission again within this time counts once."),
+    ]
+    min_fill_seconds: Annotated[
+        int,
+        Setting(2, read.whole(0, 3600), "A form filled faster than this is kept in quarantine; 0 turns it off."),
+    ]
+
+
+class Outbound(Section, frozen=True):
+    timeout: Annotated[
+        float, Setting("20s", read.duration("1s", "5m"), "Longest wait for the answer of a CRM or webhook.")
+    ]
+    allow_private: Annotated[
+        tuple[str, ...],
+        Setting(
+            [],
+            read.many(read.private_target),
+            "Networks or hosts inside your own network that CRM and webhook calls may reach; all others are refused.",
+        ),
+    ]
+    max_response: Annotated[
+        int, Setting("512KiB", read.size("1KiB", "1GiB"), "Largest answer that is read; a longer one fails.")
+    ]
+
+
+class Log(Section, frozen=True):
+    level: Annotated[
+        LogLevel, Setting("info", read.one_of(LogLevel), "Least that is logged: debug, info, warning or error.")
+    ]
+    format: Annotated[
+        LogFormat, Setting("auto", read.one_of(LogFormat), "json, text, or auto: text on a terminal, else json.")
+    ]
+
+
+class Privacy(Section, frozen=True):
+    ip: Annotated[
+        IpPrivacy,
+        Setting(
+            "truncate",
+            read.one_of(IpPrivacy),
+            "What is kept of a visitor's address: truncate (last part removed), hash, none, or keep.",
+        ),
+    ]
+
+
+class Connector(Section, frozen=True):
+    base_url: Annotated[
+        str,
+        Setting("", read.web_address, "Replaces the vendor's host by a proxy or a test server."),
+    ]
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "server": Server,
+    "data": Data,
+    "database": Database,
+    "queue": Queue,
+    "secrets": Secrets,
+    "auth": Auth,
+    "mail": Mail,
+    "intake": Intake,
+    "outbound": Outbound,
+    "log": Log,
+    "privacy": Privacy,
+}
+
+
+def settings_of(section: type[Section]) -> Iterator[tuple[str, str, Setting]]:
+    """Name in the file, name of the attribute, and the setting, in order."""
+    hints = get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        (setting,) = hints[field.name].__metadata__
+        yield field.encode_name, field.name, setting

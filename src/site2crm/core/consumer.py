@@ -1,0 +1,89 @@
+"""The loop that carries a journal stream into a database, exactly once where the position is stored with the effect."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn, TypeVar
+
+from site2crm.core.journal.contract import Position, Record
+from site2crm.core.journal.journal import Journal
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+
+
+async def consume(
+    journal: Journal,
+    stream: str,
+    *,
+    load: Callable[[], Awaitable[Position | None]],
+    apply: Callable[[list[Record]], Awaitable[None]],
+    poison: Callable[[Record, Exception], Awaitable[None]],
+    is_data_error: Callable[[Exception], bool],
+    batch: int = 100,
+) -> NoReturn:
+    """Apply records in order for ever; cancel it to stop.
+
+    `load` returns the stored position (None: from the beginning, also when the stored epoch is not the journal's).
+    `apply` and `poison` store `record.next` of the last record in the transaction of their effect. A commit whose
+    answer was lost is applied again, so effects are idempotent. Only a record that fails alone, for its data, is
+    handed to `poison`; locks and lost connections are waited out.
+    """
+    handlers = _Handlers(stream, apply, poison, is_data_error)
+    position = await _persist(stream, load)
+    while True:
+        if position is not None:
+            journal.release(stream, position)
+        await journal.wait(stream, position)
+        read = partial(asyncio.to_thread, journal.read, stream, position, limit=batch)
+        records = await _persist(stream, read)
+        if records:
+            await handlers.settle(records)
+            position = records[-1].next
+
+
+@dataclass(frozen=True)
+class _Handlers:
+    stream: str
+    apply: Callable[[list[Record]], Awaitable[None]]
+    poison: Callable[[Record, Exception], Awaitable[None]]
+    is_data_error: Callable[[Exception], bool]
+
+    async def settle(self, records: list[Record]) -> None:
+        """Apply all; on a data error halve, until the record that is to blame stands alone."""
+        error = await _persist(self.stream, lambda: self._attempt(records))
+        if error is None:
+            return
+        if len(records) == 1:
+            _log.error("consumer.poisoned", extra={"stream": self.stream, "error": repr(error)})
+            await _persist(self.stream, lambda: self.poison(records[0], error))
+            return
+        middle = len(records) // 2
+        await self.settle(records[:middle])
+        await self.settle(records[middle:])
+
+    async def _attempt(self, records: list[Record]) -> Exception | None:
+        """The data error, if that is what kept the records from being applied."""
+        try:
+            await self.apply(records)
+        except Exception as error:
+            if not self.is_data_error(error):
+                raise
+            return error
+        return None
+
+
+async def _persist(stream: str, step: Callable[[], Awaitable[T]]) -> T:
+    """Repeat until it works: what fails here is the world, not the record."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return await step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, skipping a record would lose it
+            _log.warning("consumer.waiting", extra={"stream": stream, "error": repr(error), "pause_s": pause_s})
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

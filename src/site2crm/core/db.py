@@ -1,0 +1,219 @@
+"""The records database: engines, sessions, column types.
+
+Two engines on one SQLite file. The write engine has one connection and begins with `BEGIN IMMEDIATE`, so that
+writers queue in order and never meet "database is locked" half way; the read engine cannot write. A session reads
+from the second until its first write, and from then on does everything on the first. One session is one
+transaction: `Database.session()` commits when its block ends and rolls back when it raises.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import (
+    JSON,
+    Connection,
+    DateTime,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    MetaData,
+    Select,
+    TypeDecorator,
+    Update,
+    event,
+    select,
+)
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from site2crm.core import sqlite
+from site2crm.core.errors import DatabaseBusy
+
+SQLITE_VERSION = sqlite.VERSION
+
+AfterCommit = Callable[[], Awaitable[None]]
+Owned = TypeVar("Owned", bound="OrgOwned")
+
+_PRAGMAS = ("busy_timeout=5000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16000", "trusted_schema=OFF")
+_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864")
+_READER_PRAGMAS = ("query_only=ON",)
+_PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
+
+_open_write: ContextVar["RoutedSession | None"] = ContextVar("open_write", default=None)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC moment; SQLite forgets the zone, this puts it back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        datetime: UtcTime,
+        dict[str, str]: JSON(none_as_null=True),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
+        list[dict[str, Any]]: JSON(none_as_null=True),
+    }
+
+
+class OrgOwned:
+    """A table whose rows belong to one org; read it through `in_org`."""
+
+    org_id: Mapped[str] = mapped_column(index=True)
+
+
+class RoutedSession(Session):
+    """Reads from the read engine until the first write; then the write engine has everything."""
+
+    writer: Engine
+    reader: Engine
+    writing = False
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Engine:
+        if not self.writing and (self._flushing or isinstance(clause, (Insert, Update, Delete))):
+            self.take_write()
+        return self.writer if self.writing else self.reader
+
+    def take_write(self) -> None:
+        self.writing = True
+        _open_write.set(self)
+
+
+def holds_write() -> bool:
+    """Whether this context has an open write transaction, which nothing slow may happen in."""
+    held = _open_write.get()
+    return held is not None and held.writing and held.in_transaction()
+
+
+def refuse_while_writing() -> None:
+    if holds_write():
+        raise RuntimeError("slow work (network, password hash) inside an open write transaction: commit first")
+
+
+def in_org(model: type[Owned], org_id: str) -> Select[Owned]:
+    """Rows of this org and no other."""
+    return select(model).where(model.org_id == org_id)
+
+
+class Database:
+    """Both engines and the sessions over them."""
+
+    def __init__(self, path: Path, *, readers: int = 4) -> None:
+        self.path = path
+        self.writer = _engine(path, size=1, read_only=False)
+        self.reader = _engine(path, size=readers, read_only=True)
+        bound = type(
+            "BoundSession",
+            (RoutedSession,),
+            {
+                "writer": self.writer.sync_engine,
+                "reader": self.reader.sync_engine,
+            },
+        )
+        self._sessions = async_sessionmaker(sync_session_class=bound, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Raises DatabaseBusy when another process holds the write lock for longer than the busy timeout.
+        """
+        async with self._sessions() as session:
+            try:
+                yield session
+                await session.commit()
+            except DBAPIError as error:
+                await session.rollback()
+                if is_passing(error):
+                    raise DatabaseBusy from error
+                raise
+            except BaseException:
+                await session.rollback()
+                raise
+            finally:
+                _released(session)
+        for call in session.info.get("after_commit", ()):
+            await call()
+
+    async def close(self) -> None:
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+
+async def lock(session: AsyncSession) -> None:
+    """Take the write lock first: what is read from here on cannot change before the commit."""
+    held = session.sync_session
+    assert isinstance(held, RoutedSession)
+    held.take_write()
+    await session.connection()
+
+
+def after_commit(session: AsyncSession, call: AfterCommit) -> None:
+    """Run `call` once this session's transaction is on disk; never if it is rolled back."""
+    session.info.setdefault("after_commit", []).append(call)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Locked, busy, disk full, connection lost: the same work may succeed later. Not the data's fault."""
+    if isinstance(error, DatabaseBusy | SQLAlchemyTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    text = str(error.orig).lower()
+    return error.connection_invalidated or any(sign in text for sign in _PASSING_SIGNS)
+
+
+def _released(session: AsyncSession) -> None:
+    held = session.sync_session
+    assert isinstance(held, RoutedSession)
+    held.writing = False
+
+
+def _engine(path: Path, *, size: int, read_only: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=30,
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin by itself; see `begin` below
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS + (_READER_PRAGMAS if read_only else _WRITER_PRAGMAS):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,116 @@
+"""A feature as data: what it adds to the product. The composition root collects these.
+
+So nothing can be forgotten: the timeline of a lead, the navigation, the banners and the jobs of a new feature
+appear because they stand here, not because somebody remembered to call it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+from msgspec import Struct
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core.access import OrgRef
+from site2crm.core.asgi import ASGIApp
+from site2crm.core.events import Event, LateListener, Listener
+from site2crm.core.machine import Machine
+from site2crm.core.queue import Cron, JobSpec
+from site2crm.core.templates import Banner
+
+
+class NavItem(Struct, frozen=True):
+    """An entry of an org's navigation; `path` is below `/o/{org}/`."""
+
+    label: str
+    path: str
+    icon: str
+    permission: str
+    section: str = ""
+
+
+class TimelineEntry(Struct, frozen=True, kw_only=True):
+    """One thing that happened to a lead. `template` shows it, with `data`; the API sends `data` as it is."""
+
+    type: str
+    at: datetime
+    title: str
+    template: str
+    tone: str = "neutral"
+    data: dict[str, Any] = {}
+
+
+class Panel(Struct, frozen=True):
+    """A part of another feature's page."""
+
+    template: str
+    data: dict[str, Any]
+
+
+Timeline = Callable[[AsyncSession, str, str], Awaitable[Sequence[TimelineEntry]]]
+"""(session, org id, lead id)"""
+Banners = Callable[[AsyncSession, OrgRef], Awaitable[Sequence[Banner]]]
+PanelMaker = Callable[[AsyncSession, OrgRef, str], Awaitable[Panel | None]]
+"""(session, org, id of what the page shows)"""
+Lifespan = Callable[[Machine], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Feature:
+    name: str
+    routers: Sequence[Router | ControllerRouterHandler] = ()
+    raw: Mapping[str, Callable[[Machine], ASGIApp]] = field(default_factory=dict)
+    """First path segment -> an app that answers ahead of the router."""
+    jobs: Sequence[JobSpec] = ()
+    crons: Sequence[Cron] = ()
+    listens: Sequence[tuple[type[Event], Listener]] = ()
+    late: Sequence[tuple[type[Event], LateListener]] = ()
+    lifespans: Sequence[Lifespan] = ()
+    """Caches to fill and background work to run while the server runs; entered in order, left in reverse."""
+    timeline: Timeline | None = None
+    banners: Banners | None = None
+    panels: Mapping[str, PanelMaker] = field(default_factory=dict)
+    """Place ("lead", "form", "connection") -> what this feature shows there."""
+    nav: Sequence[NavItem] = ()
+
+
+_installed: tuple[Feature, ...] = ()
+
+
+def install(features: Sequence[Feature]) -> None:
+    """Called once by the composition root."""
+    global _installed
+    _installed = tuple(features)
+
+
+def installed() -> tuple[Feature, ...]:
+    return _installed
+
+
+async def timeline(session: AsyncSession, org_id: str, lead_id: str) -> list[TimelineEntry]:
+    """Everything that happened to a lead, newest first, from all features."""
+    entries: list[TimelineEntry] = []
+    for feature in _installed:
+        if feature.timeline is not None:
+            entries.extend(await feature.timeline(session, org_id, lead_id))
+    return sorted(entries, key=lambda entry: entry.at, reverse=True)
+
+
+async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
+    """What every page of this org has to say, from all features."""
+    found: list[Banner] = []
+    for feature in _installed:
+        if feature.banners is not None:
+            found.extend(await feature.banners(session, org))
+    return found
+
+
+async def panels(session: AsyncSession, org: OrgRef, place: str, subject: str) -> list[Panel]:
+    """What the features below add to a page of this one."""
+    makers = [feature.panels[place] for feature in _installed if place in feature.panels]
+    made = [await maker(session, org, subject) for maker in makers]
+    return [panel for panel in made if panel is not None]

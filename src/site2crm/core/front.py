@@ -1,0 +1,129 @@
+"""The outermost layer, raw ASGI: what every request passes, and the paths that must not pay for a router.
+
+Forms (and later links) are answered here by their own small apps; everything else goes on to Litestar.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from site2crm.core import assets, errors, log, security, web
+from site2crm.core.asgi import ASGIApp, Receive, Scope, Send
+from site2crm.core.errors import AppError
+from site2crm.core.machine import Machine
+
+_log = log.get("http")
+
+
+class Front:
+    """Checks host and origin, numbers the request, adds the headers every answer has, chooses who answers."""
+
+    def __init__(self, machine: Machine, app: ASGIApp, raw: Mapping[str, ASGIApp]) -> None:
+        server = machine.settings.server
+        self._app = app
+        self._raw = raw
+        self._hosts = security.Hosts(server.public_url)
+        self._trusted = server.trusted_proxies
+        self._origins = frozenset(url.rstrip("/") for url in (server.public_url,) if url)
+        self._secure = server.public_url.startswith("https://")
+        self._body_timeout_s = server.body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        self._begin(scope)
+        send = self._finished(scope, send)
+        refused = self._refusal(scope)
+        if refused is not None:
+            return await problem(scope, send, refused)
+        segment = scope["path"].split("/", 2)[1]
+        if segment == "static":
+            return await _static(scope, send)
+        if segment in self._raw:
+            return await self._raw[segment](scope, receive, send)
+        return await self._routed(scope, receive, send)
+
+    def _begin(self, scope: Scope) -> None:
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = "req_" + secrets.token_hex(8)
+        state["address"] = security.client_address(scope, self._trusted)
+
+    def _refusal(self, scope: Scope) -> AppError | None:
+        if not self._hosts.allows(scope):
+            return errors.NotFound("This host is not served here. The administrator sets it as [server] public_url.")
+        if scope["method"] not in security.UNSAFE or scope["path"].startswith(security.OPEN_TO_OTHER_SITES):
+            return None
+        bearer = security.header(scope, b"authorization").lower().startswith("bearer ")
+        if bearer or security.same_origin(scope, self._origins):
+            return None
+        return errors.Forbidden("This request came from another website. Reload the page and try again.")
+
+    def _finished(self, scope: Scope, send: Send) -> Send:
+        secure, request_id = self._secure, scope["state"]["request_id"].encode()
+        head = scope["method"] == "HEAD"
+
+        async def finish(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message["headers"])
+                named = {key.lower() for key, _ in headers}
+                headers += [pair for pair in security.BASE_HEADERS if pair[0] not in named]
+                if b"content-security-policy" not in named:
+                    headers.append(security.CLOSED_POLICY)
+                if secure:
+                    headers.append(security.HSTS)
+                headers.append((b"x-request-id", request_id))
+                message["headers"] = headers
+            elif head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        return finish
+
+    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        log.bind(request_id=scope["state"]["request_id"])
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._body_timeout_s
+        complete = False
+
+        async def receive_in_time() -> Any:
+            nonlocal complete
+            if complete:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError as error:
+                raise errors.RequestTimeout from error
+            complete = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, receive_in_time, send)
+
+
+async def problem(scope: Scope, send: Send, error: AppError) -> None:
+    """Answer with problem+json from outside the router."""
+    body = msgspec.json.encode(web.as_problem(error, scope["state"].get("request_id", "")))
+    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
+    headers += [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
+    await respond(send, error.status, headers, body)
+
+
+async def respond(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """One whole answer."""
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _static(scope: Scope, send: Send) -> None:
+    status, headers, body = assets.serve(
+        scope["path"],
+        accept_encoding=security.header(scope, b"accept-encoding"),
+        if_none_match=security.header(scope, b"if-none-match"),
+    )
+    await respond(send, status, [(key.encode(), value.encode()) for key, value in headers], body)

@@ -1,0 +1,58 @@
+"""What callers of the journal see: positions, records, errors, figures."""
+
+from dataclasses import dataclass
+
+SUBMISSIONS = "submissions"
+EVENTS = "events"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Position:
+    """A place in a stream; totally ordered within an epoch. Segment numbers never repeat, even if all files vanish."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`next` is the position to store once this record is applied."""
+
+    position: Position
+    next: Position
+    data: bytes
+
+
+class JournalFull(Exception):
+    """The disk is full, the preallocated space too. Nothing was acknowledged: answer 503 with Retry-After."""
+
+
+class JournalBroken(Exception):
+    """Write or sync failed, in a fresh segment too. Nothing was acknowledged: answer 503."""
+
+
+class JournalInUse(Exception):
+    """Another process writes this instance's journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStats:
+    """`lag_*` and `oldest_unread_s` count what is readable and not yet released."""
+
+    bytes: int
+    segments: int
+    lag_records: int
+    lag_bytes: int
+    oldest_unread_s: float
+    quarantined_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStats:
+    """Counters run from the opening of the journal."""
+
+    submissions: StreamStats
+    events: StreamStats
+    dropped_events: int
+    syncs: int
+    sync_errors: int

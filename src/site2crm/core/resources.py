@@ -1,0 +1,29 @@
+"""Where templates, static files and migrations are: in a checkout, in an installed wheel, in a frozen binary."""
+
+import sys
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def templates() -> Path:
+    """The folder of the Jinja templates."""
+    return _root() / "templates"
+
+
+def static() -> Path:
+    """The folder of stylesheets, scripts and icons."""
+    return _root() / "static"
+
+
+def migrations() -> Path:
+    """The folder that Alembic reads."""
+    return _root() / "migrations"
+
+
+def _root() -> Path:
+    frozen: str | None = getattr(sys, "_MEIPASS", None)  # where PyInstaller unpacked itself
+    if frozen:
+        return Path(frozen)
+    wheel = _PACKAGE / "_data"
+    return wheel if wheel.is_dir() else _PACKAGE.parents[1]

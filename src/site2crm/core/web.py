@@ -1,0 +1,240 @@
+"""Answers for browsers: pages in the shell, fragments for htmx, redirects with a message; and every error.
+
+A page is rendered inside the request's transaction and carries its own nonce. Errors have one renderer:
+problem+json (RFC 9457) under `/api`, a fragment for htmx, a page for everybody else.
+"""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.exceptions import HTTPException
+from litestar.exceptions import ValidationException as LitestarInvalid
+from msgspec import Struct
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core import db, errors, feature, log, templates
+from site2crm.core.access import Who, who_asks
+from site2crm.core.errors import AppError, FieldError
+from site2crm.core.templates import Flash, NavItem, NavSection, Org, Person, Shell
+
+AnyRequest = Request[Any, Any, Any]
+Html = Response[str]
+
+NAV_ORDER = ("", "Connect", "Settings")
+FLASH_COOKIE = "s2c_flash"
+PROBLEM_JSON = "application/problem+json"
+
+_log = log.get("web")
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """RFC 9457, with our `code`, the refused fields and the request's id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: tuple[FieldError, ...] = ()
+
+
+async def page(
+    request: AnyRequest, session: AsyncSession, template: str, *, title: str, status: int = 200, **context: object
+) -> Html:
+    """A whole page in the shell that the caller has: their org's navigation and banners, or the public layout."""
+    shell = await _shell(request, session, title)
+    body = templates.render(template, page=shell, who=who_asks(request), **context)
+    response = Response(body, media_type="text/html", status_code=status, headers=_html_headers(shell.nonce))
+    if shell.flash:
+        response.delete_cookie(FLASH_COOKIE, path="/")
+    return response
+
+
+def fragment(request: AnyRequest, template: str, *, status: int = 200, **context: object) -> Html:
+    """A part of a page, for htmx to swap in."""
+    who = who_asks(request)
+    nonce = secrets.token_urlsafe(16)
+    zone = who.org.time_zone if who and who.org else "UTC"
+    body = templates.render(template, nonce=nonce, zone=zone, who=who, **context)
+    return Response(body, media_type="text/html", status_code=status, headers=_html_headers(nonce))
+
+
+def redirect(url: str, *, flash: str = "", tone: str = "good") -> Response[None]:
+    """303 to another page of ours; `flash` is shown there once."""
+    response: Response[None] = Response(None, status_code=303, headers={"Location": url, "Cache-Control": "no-store"})
+    if flash:
+        value = base64.urlsafe_b64encode(msgspec.json.encode({"text": flash, "tone": tone})).decode()
+        response.set_cookie(Cookie(key=FLASH_COOKIE, value=value, path="/", httponly=True, samesite="lax", max_age=60))
+    return response
+
+
+def wants_fragment(request: AnyRequest) -> bool:
+    """htmx asks for a part; a boosted navigation or a browser asks for the page."""
+    return request.headers.get("HX-Request-Type") == "partial"
+
+
+def login_url(request: AnyRequest) -> str:
+    """Where to sign in, and come back from there."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return "/login?" + urlencode({"next": request.url.path + query})
+
+
+async def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
+    """The one renderer. An error nobody expected is logged once, with the request's id, and told without detail."""
+    problem = _as_app_error(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(problem, errors.Unavailable):
+        _log.exception("request.failed", path=request.url.path, method=request.method)
+    body = as_problem(problem, request.scope["state"].get("request_id", ""))
+    if request.url.path.startswith("/api/"):
+        return _problem_json(body, problem)
+    if isinstance(problem, errors.Unauthorized) and request.method in {"GET", "HEAD"}:
+        return redirect(login_url(request))
+    if wants_fragment(request):
+        response: Response[Any] = fragment(request, "errors/fragment.html", status=problem.status, problem=body)
+    elif "text/html" in request.headers.get("Accept", "*/*") or "*/*" in request.headers.get("Accept", "*/*"):
+        response = _error_page(request, body)
+    else:
+        return _problem_json(body, problem)
+    response.headers.update(problem.headers)
+    return response
+
+
+def as_problem(error: AppError, request_id: str) -> Problem:
+    return Problem(
+        type=f"/help/problems#{error.code}",
+        title=error.title,
+        status=error.status,
+        detail=error.detail or error.title,
+        code=error.code,
+        request_id=request_id,
+        errors=error.errors,
+    )
+
+
+def _problem_json(body: Problem, error: AppError) -> Response[Any]:
+    return Response(
+        msgspec.json.encode(body), media_type=PROBLEM_JSON, status_code=body.status, headers=dict(error.headers)
+    )
+
+
+def _error_page(request: AnyRequest, problem: Problem) -> Html:
+    who = who_asks(request)
+    shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
+    home = f"/o/{who.org.slug}/" if who and who.org else "/"
+    body = templates.render("errors/page.html", page=shell, problem=problem, home_url=home)
+    return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
+
+
+def _as_app_error(error: Exception) -> AppError:
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, DBAPIError) and db.is_passing(error):
+        return errors.DatabaseBusy()
+    if isinstance(error, LitestarInvalid):
+        return _invalid(error)
+    if isinstance(error, RecursionError):
+        return errors.BadRequest("The JSON is nested too deeply.")
+    if isinstance(error, HTTPException):
+        return _http(error)
+    return AppError("The error is in our log under the request id below; nothing was changed.")
+
+
+def _invalid(error: LitestarInvalid) -> AppError:
+    extra = error.extra if isinstance(error.extra, list) else []
+    fields = [
+        FieldError(str(item.get("key", "")), str(item.get("message", ""))) for item in extra if isinstance(item, dict)
+    ]
+    return errors.Invalid(fields[0].message if fields else error.detail, errors=fields)
+
+
+def _http(error: HTTPException) -> AppError:
+    known = {kind.status: kind for kind in _BY_STATUS}
+    kind = known.get(error.status_code, errors.BadRequest if error.status_code < 500 else AppError)
+    made = kind() if error.status_code in {404, 405} else kind(error.detail)
+    made.status = error.status_code
+    made.headers = dict(error.headers or {})
+    return made
+
+
+_BY_STATUS: Sequence[type[AppError]] = (
+    errors.BadRequest,
+    errors.Unauthorized,
+    errors.Forbidden,
+    errors.NotFound,
+    errors.MethodNotAllowed,
+    errors.Conflict,
+    errors.TooLarge,
+    errors.UnsupportedMedia,
+    errors.Invalid,
+    errors.RateLimited,
+    errors.Unavailable,
+)
+
+
+async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shell:
+    who = who_asks(request)
+    shell = Shell(title=title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who), flash=_flash(request))
+    if who is None or who.user_id is None:
+        return shell
+    shell.user = Person(name=who.name, email=who.email)
+    shell.orgs = [Org(id=org.id, slug=org.slug, name=org.name, time_zone=org.time_zone) for org in who.orgs]
+    if who.org is not None:
+        org = who.org
+        shell.org = Org(id=org.id, slug=org.slug, name=org.name, time_zone=org.time_zone)
+        shell.nav = _nav(who, request.url.path)
+        shell.banners = await feature.banners(session, org)
+    return shell
+
+
+def _nav(who: Who, path: str) -> list[NavSection]:
+    assert who.org is not None
+    base = f"/o/{who.org.slug}/"
+    sections: dict[str, list[NavItem]] = {}
+    for item in (item for part in feature.installed() for item in part.nav if who.can(item.permission)):
+        url = base + item.path
+        current = path == url or (item.path != "" and path.startswith(url + "/"))
+        sections.setdefault(item.section, []).append(
+            NavItem(label=item.label, url=url, icon=item.icon, current=current)
+        )
+    order = sorted(sections, key=NAV_ORDER.index)
+    return [NavSection(label=label, items=sections[label]) for label in order]
+
+
+def _theme(request: AnyRequest, who: Who | None) -> Any:
+    if who is not None and who.user_id:
+        return who.theme
+    chosen = request.cookies.get("theme", "system")
+    return chosen if chosen in {"light", "dark"} else "system"
+
+
+def _flash(request: AnyRequest) -> list[Flash]:
+    value = request.cookies.get(FLASH_COOKIE)
+    if not value:
+        return []
+    try:
+        return [msgspec.json.decode(base64.urlsafe_b64decode(value), type=Flash)]
+    except (binascii.Error, msgspec.MsgspecError, ValueError):
+        return []
+
+
+def _html_headers(nonce: str) -> dict[str, str]:
+    return {"Content-Security-Policy": content_policy(nonce), "Cache-Control": "no-store"}
+
+
+def content_policy(nonce: str) -> str:
+    """The dashboard's policy: nothing inline, nothing from elsewhere, no frame around it, Trusted Types on."""
+    return (
+        f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "frame-src 'self'; manifest-src 'self'; require-trusted-types-for 'script'; trusted-types htmx"
+    )

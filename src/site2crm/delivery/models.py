@@ -1,0 +1,84 @@
+"""Deliveries, their attempts, and which record of the CRM is which lead."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from site2crm.core.db import Base, OrgOwned
+
+
+class Delivery(OrgOwned, Base):
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("submission_id", "connection_id"),
+        Index("ix_delivery_due", "state", "due_at"),
+        Index("ix_delivery_connection", "connection_id", "state", "created_at"),
+        Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
+        Index("ix_delivery_org", "org_id", "created_at", "id"),
+        Index("ix_delivery_org_state", "org_id", "state", "created_at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id", ondelete="CASCADE"))
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    form_id: Mapped[str]
+    state: Mapped[str]
+    """pending -> sending -> delivered | retrying | parked | dead | skipped"""
+    attempts: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Attempts that count against the schedule: a vendor's limit or a dead token does not."""
+    due_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    error_code: Mapped[str] = mapped_column(default="")
+    error: Mapped[str] = mapped_column(default="")
+    error_field: Mapped[str] = mapped_column(default="")
+    warnings: Mapped[list[dict[str, Any]]]
+    overrides: Mapped[dict[str, str]]
+    """CRM property -> value, as a person edited it before sending again."""
+    remote_id: Mapped[str | None]
+    remote_url: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+
+class Attempt(OrgOwned, Base):
+    """One try: written before the call (no `finished_at` yet) and after it."""
+
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_delivery", "delivery_id", "number"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(default="")
+    """delivered | an error class of `connectors.contract` | interrupted"""
+    error: Mapped[str] = mapped_column(default="")
+    exchanges: Mapped[list[dict[str, Any]]]
+    """Each request to the CRM and its answer, secrets masked, bodies capped."""
+
+
+class RemoteRecord(OrgOwned, Base):
+    """The CRM's own id of a lead."""
+
+    __tablename__ = "remote_record"
+    __table_args__ = (
+        UniqueConstraint("lead_id", "connection_id", "kind"),
+        Index("ix_remote_record_remote", "connection_id", "kind", "remote_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    remote_id: Mapped[str]
+    url: Mapped[str | None]
+    created_at: Mapped[datetime]

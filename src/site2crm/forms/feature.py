@@ -1,0 +1,14 @@
+"""What forms add to the product."""
+
+from site2crm.core.feature import Feature, NavItem
+from site2crm.forms import api, pages
+from site2crm.forms.intake import Intake
+from site2crm.forms.registry import loaded
+
+FEATURE = Feature(
+    name="forms",
+    routers=(api.router, pages.router),
+    raw={"f": Intake},
+    lifespans=(loaded,),
+    nav=(NavItem("Forms", "forms", "form", "forms:read"),),
+)

@@ -1,0 +1,44 @@
+"""The one source of time, so that a test can stand on any minute of a 76-hour schedule."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+_now: Callable[[], float] = time.time
+
+
+def now() -> datetime:
+    """Current time, aware, UTC."""
+    return datetime.fromtimestamp(_now(), UTC)
+
+
+def unix() -> float:
+    """Current time in seconds since 1970."""
+    return _now()
+
+
+def since(seconds: float) -> datetime:
+    """The moment that many seconds ago."""
+    return now() - timedelta(seconds=seconds)
+
+
+def after(seconds: float) -> datetime:
+    """The moment that many seconds from now."""
+    return now() + timedelta(seconds=seconds)
+
+
+@contextmanager
+def travel(to: datetime) -> Iterator[Callable[[float], None]]:
+    """Stand still at `to`; the yielded function moves on by seconds. Tests only."""
+    global _now
+    before, at = _now, [to.timestamp()]
+    _now = lambda: at[0]  # noqa: E731
+
+    def forward(seconds: float) -> None:
+        at[0] += seconds
+
+    try:
+        yield forward
+    finally:
+        _now = before

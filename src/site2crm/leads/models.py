@@ -1,0 +1,88 @@
+"""Submissions are kept for ever as they came; a lead is what they add up to."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from site2crm.core.db import Base, OrgOwned
+
+
+class Lead(OrgOwned, Base):
+    __tablename__ = "lead"
+    __table_args__ = (
+        Index("ix_lead_email", "org_id", "email_key", unique=True, sqlite_where=text("email_key IS NOT NULL")),
+        Index("ix_lead_phone", "org_id", "phone_key"),
+        # One status at a time, merged by `queries`: every page of a list is then a walk along one of these.
+        Index("ix_lead_recent", "org_id", "status", "last_at", "id"),
+        Index("ix_lead_created", "org_id", "status", "created_at", "id"),
+        Index("ix_lead_form", "form_id", "status"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    form_id: Mapped[str]
+    """The form that brought the first submission."""
+    status: Mapped[str] = mapped_column(default="new")
+    """new | needs_review | archived"""
+    email: Mapped[str | None]
+    email_key: Mapped[str | None]
+    phone: Mapped[str | None]
+    phone_key: Mapped[str | None]
+    """E.164 where the number could be read, else its digits."""
+    first_name: Mapped[str | None]
+    last_name: Mapped[str | None]
+    company: Mapped[str | None]
+    message: Mapped[str | None]
+    custom: Mapped[dict[str, str]]
+    consent: Mapped[dict[str, str]]
+    attribution: Mapped[dict[str, Any]]
+    """{"first": {...}, "last": {...}}: utm_*, click ids, page, referrer of the first and the last touch."""
+    submissions: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    """When the last submission came."""
+    updated_at: Mapped[datetime]
+
+
+class Submission(OrgOwned, Base):
+    __tablename__ = "submission"
+    __table_args__ = (
+        Index("ix_submission_lead", "lead_id", "received_at"),
+        Index("ix_submission_form", "form_id", "status", "received_at"),
+        Index("ix_submission_org_status", "org_id", "status", "received_at"),
+        Index("ix_submission_body", "form_id", "body_hash", "received_at"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    form_id: Mapped[str] = mapped_column(ForeignKey("form.id", ondelete="CASCADE"))
+    lead_id: Mapped[str | None] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"))
+    status: Mapped[str]
+    """accepted | quarantined | test | duplicate"""
+    reason: Mapped[str] = mapped_column(default="")
+    """Why it was quarantined or needs a look, in plain words."""
+    received_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+    content_type: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body_hash: Mapped[str]
+    normalised: Mapped[dict[str, Any]]
+    """A `forms.normalise.Normalised`, as builtins."""
+    address: Mapped[str] = mapped_column(default="")
+    """The visitor's address, shortened as [privacy] ip says."""
+    user_agent: Mapped[str] = mapped_column(default="")
+    origin: Mapped[str] = mapped_column(default="")
+
+
+class LeadSearch(OrgOwned, Base):
+    """The words of a lead; the FTS5 index `lead_fts` (made in the migration) follows it by triggers."""
+
+    __tablename__ = "lead_search"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), unique=True)
+    words: Mapped[str]
+    """`org_<id>` and the words of `kit.text.search_text`, so that one index look-up stays inside the org."""

@@ -1,0 +1,1 @@
+"""Is it well: liveness, readiness, health and the alarms of the instance."""

@@ -1,0 +1,30 @@
+// [data-refresh-url]: asks again every data-refresh-seconds while in sight, and at each event of data-refresh-events.
+// Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away.
+const BUSY = ":focus, :checked, :popover-open, dialog[open]";
+const EVENT_PAUSE_MS = 400;
+let lastRefresh = Date.now();
+
+async function refresh(element) {
+  if (document.hidden || !element.isConnected || element.querySelector(BUSY)) return;
+  element.dataset.refreshed = String(Date.now());
+  const target = `#${element.id}`;
+  await window.htmx.ajax("GET", element.dataset.refreshUrl, { target, select: target, swap: "outerMorph" });
+}
+
+function due(element) {
+  const last = Number(element.dataset.refreshed ?? lastRefresh);
+  return Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;
+}
+
+setInterval(() => {
+  for (const element of document.querySelectorAll("[data-refresh-url]")) if (due(element)) refresh(element);
+}, 1000);
+
+for (const element of document.querySelectorAll("[data-refresh-events]")) {
+  let waiting = 0;
+  const source = new EventSource(element.dataset.refreshEvents);
+  source.addEventListener("message", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => refresh(document.getElementById(element.id) ?? element), EVENT_PAUSE_MS);
+  });
+}

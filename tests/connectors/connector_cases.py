@@ -1,0 +1,50 @@
+"""What the connector tests share: contexts on loopback, people, and an inbox that remembers."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from site2crm.connectors.contract import Context, Exchange, PersonIn
+from site2crm.core.http import Outbound
+
+
+class MemoryInbox:
+    """The store of the Test inbox, without a database."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], dict[str, str]] = {}
+
+    async def upsert(self, connection_id: str, key: str, properties: Mapping[str, str]) -> tuple[str, bool]:
+        created = (connection_id, key) not in self.rows
+        self.rows.setdefault((connection_id, key), {}).update(properties)
+        return f"rec_{list(self.rows).index((connection_id, key)) + 1}", created
+
+
+@asynccontextmanager
+async def context(*, timeout_s: float = 5.0, **given: Any) -> AsyncIterator[tuple[Context, list[Exchange]]]:
+    """A context whose calls may reach loopback only, and the list of its exchanges."""
+    exchanges: list[Exchange] = []
+    http = Outbound(timeout_s, allow_private=["127.0.0.0/8"], resolver=lambda host: ["127.0.0.1"])
+    try:
+        yield (
+            Context("con_1", http, on_exchange=exchanges.append, store=MemoryInbox(), **given),
+            exchanges,
+        )
+    finally:
+        await http.aclose()
+
+
+def ada(**given: Any) -> PersonIn:
+    """A lead that every CRM accepts, mapped to HubSpot's names unless told otherwise."""
+    fields = {"email": "ada@example.com", "firstname": "Ada", "lastname": "Lovelace", "phone": "+441234567"}
+    base: dict[str, Any] = {
+        "ref": "dlv_1",
+        "email": "ada@example.com",
+        "first": "Ada",
+        "last": "Lovelace",
+        "phone": "+441234567",
+        "fields": fields,
+        "lead": "led_1",
+        "submission": "sub_1",
+    }
+    return PersonIn(**{**base, **given})

@@ -1,0 +1,152 @@
+"""What every kind of CRM in the registry must hold to, whichever it is."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.connectors.connector_cases import MemoryInbox, ada, context
+from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.server import Fault
+from tests.fakes.webhook import WebhookFake
+
+from site2crm.connectors import registry
+from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, Kind, PersonIn
+from site2crm.connectors.registry import KINDS
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+LEAD = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "phone": "+441234567",
+        "company": "Engines", "message": "Hello"}  # fmt: skip
+
+
+@dataclass
+class Case:
+    kind: registry.ConnectorKind
+    connector: Connector
+    exchanges: list[Exchange]
+    fake: HubSpotFake | WebhookFake | None
+    store: MemoryInbox
+
+    def person(self, **given: Any) -> PersonIn:
+        return ada(fields={self.kind.default_mapping[name]: value for name, value in LEAD.items()}, **given)
+
+    def count(self) -> int:
+        match self.fake:
+            case HubSpotFake():
+                return len(self.fake.contacts)
+            case WebhookFake():
+                return len(self.fake.by_webhook_id)
+        return len(self.store.rows)
+
+
+@pytest.fixture(params=list(KINDS))
+async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
+    kind = KINDS[request.param]
+    async with AsyncExitStack() as stack:
+        fake = {"hubspot": HubSpotFake, "webhook": lambda: WebhookFake(SECRET)}.get(kind.name, lambda: None)()
+        given: dict[str, Any] = {}
+        if fake is not None:
+            await fake.start()
+            stack.push_async_callback(fake.stop)
+            given = {"settings": {"url": fake.url}, "secrets": {"token": TOKEN, "secret": SECRET}, "base_url": fake.url}
+        opened, exchanges = await stack.enter_async_context(context(**given))
+        assert isinstance(opened.store, MemoryInbox)
+        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, opened.store)
+        if isinstance(fake, HubSpotFake):
+            assert fake.violations == []
+
+
+def test_the_registry_knows_its_kinds_by_name() -> None:
+    assert all(registry.get(name) is kind and kind.name == name for name, kind in KINDS.items())
+    assert registry.get("nothing") is None
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_kind_tells_the_form_all_it_needs(kind: registry.ConnectorKind) -> None:
+    assert kind.label
+    assert kind.help_slug
+    assert set(kind.default_mapping) == set(LEAD)
+    assert all(field.label and field.name.isidentifier() for field in kind.settings)
+
+
+async def test_the_connector_says_who_it_is(case: Case) -> None:
+    account = await case.connector.verify()
+    assert account.id
+    assert account.name
+
+
+async def test_the_default_mapping_points_at_writable_properties(case: Case) -> None:
+    writable = {field.key for field in await case.connector.fields(Kind.PERSON) if field.writable}
+    assert set(case.kind.default_mapping.values()) <= writable
+
+
+async def test_a_lead_arrives_once_however_often_it_is_sent(case: Case) -> None:
+    [first] = await case.connector.upsert_people([case.person()])
+    [second] = await case.connector.upsert_people([case.person(known_id=first.id)])
+    [third] = await case.connector.upsert_people([case.person()])
+    assert (first.error, second.error, third.error) == (None, None, None)
+    assert first.id == second.id == third.id
+    assert (first.created, second.created) == (True, False)
+    assert case.count() == 1
+
+
+async def test_each_person_has_one_result_in_order(case: Case) -> None:
+    people = [case.person(ref=f"dlv_{n}", known_id=None) for n in range(3)]
+    assert [written.ref for written in await case.connector.upsert_people(people)] == ["dlv_0", "dlv_1", "dlv_2"]
+
+
+async def test_the_preview_sends_nothing_and_shows_what_is_sent(case: Case) -> None:
+    shown = case.connector.preview(case.person())
+    assert (case.exchanges, case.count()) == ([], 0)
+    await case.connector.upsert_people([case.person()])
+    assert [(e.method, e.url) for e in shown] == [(e.method, e.url) for e in case.exchanges]
+    assert all("Engines" in e.request_body for e in shown)
+    assert all(e.status is None for e in shown)
+
+
+async def test_every_exchange_is_reported_without_secrets(case: Case) -> None:
+    await case.connector.upsert_people([case.person()])
+    assert case.exchanges
+    assert all(e.status is not None for e in case.exchanges)
+    assert not any(secret in repr(case.exchanges) for secret in (TOKEN, SECRET))
+
+
+async def test_an_empty_lead_raises_nothing(case: Case) -> None:
+    [written] = await case.connector.upsert_people([PersonIn("dlv_9")])
+    assert written.ref == "dlv_9"
+    assert written.error is None or written.error.kind is ErrorClass.PERMANENT
+
+
+async def test_a_failing_server_is_a_result_and_not_a_crash(case: Case) -> None:
+    if case.fake is None:
+        pytest.skip("the Test inbox calls nobody")
+    case.fake.faults.append(Fault("status", status=503, count=-1))
+    [written] = await case.connector.upsert_people([case.person()])
+    assert written.error is not None
+    assert written.error.kind is ErrorClass.RETRY
+    with pytest.raises(CrmError):
+        await case.connector.verify()
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({"email": "not an address"}, "INVALID_EMAIL", "email"),
+        ({"first_name": "Ada", "interest": "everything"}, "INVALID_OPTION", "interest"),
+    ],
+)
+async def test_the_inbox_refuses_like_a_crm(fields: dict[str, str], code: str, field: str) -> None:
+    async with context() as (opened, exchanges):
+        [written] = await registry.connect("inbox", opened).upsert_people([ada(email=None, fields=fields)])
+    assert written.error is not None
+    assert (written.error.kind, written.error.code, written.error.field) == (ErrorClass.PERMANENT, code, field)
+    assert exchanges[0].status == 400
+
+
+async def test_the_inbox_leaves_out_what_it_does_not_know() -> None:
+    fields = {"first_name": "Ada", "shoe_size": "38", "received_at": "now"}
+    async with context(base_url="https://app.example.com/o/acme/inbox") as (opened, _):
+        [written] = await registry.connect("inbox", opened).upsert_people([ada(fields=fields)])
+    assert [warned.property for warned in written.warnings] == ["shoe_size", "received_at"]
+    assert written.url == f"https://app.example.com/o/acme/inbox/{written.id}"

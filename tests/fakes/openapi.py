@@ -1,0 +1,69 @@
+"""Checks both sides of a conversation with a CRM against the vendor's document, kept beside the checkout."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from openapi_core import OpenAPI
+from openapi_core.datatypes import RequestParameters
+from openapi_core.exceptions import OpenAPIError
+from tests.fakes.server import Answer, Request
+from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+SPECS = Path(__file__).resolve().parents[2].parent / "shared" / "crm" / "specs"
+
+
+def available(name: str) -> bool:
+    return (SPECS / name).is_file()
+
+
+@lru_cache
+def _document(name: str) -> OpenAPI:
+    return OpenAPI.from_dict(json.loads((SPECS / name).read_text()))
+
+
+class _Sent:
+    """A request as the validator wants it, at the vendor's own host."""
+
+    def __init__(self, request: Request, host_url: str) -> None:
+        self.host_url = host_url
+        self.path = request.raw_path
+        self.method = request.method.lower()
+        self.body = request.body or None
+        self.content_type = request.headers.get("content-type", "")
+        pairs = parse_qsl(urlsplit(request.target).query, keep_blank_values=True)
+        self.parameters = RequestParameters(
+            query=ImmutableMultiDict(pairs), header=Headers(request.headers), cookie=ImmutableMultiDict()
+        )
+
+
+class _Received:
+    def __init__(self, answer: Answer) -> None:
+        self.status_code = answer.status
+        self.headers = Headers({"content-type": "application/json", **answer.headers})
+        self.content_type = "application/json"
+        self.data = json.dumps(answer.body).encode() if answer.body is not None else None
+
+
+def violations(name: str, host_url: str, request: Request, answer: Answer) -> list[str]:
+    """What the document forbids in this request, and (if we understood the request) in this answer."""
+    document, sent = _document(name), _Sent(request, host_url)
+    found: list[str] = []
+    try:
+        document.validate_request(sent)
+    except OpenAPIError as error:
+        found.append(f"{request.method} {request.path}: {_words(error)} {request.body[:300]!r}")
+    try:
+        if not found and answer.body is not None:
+            document.validate_response(sent, _Received(answer))
+    except OpenAPIError as error:
+        found.append(f"answer to {request.method} {request.path} ({answer.status}): {_words(error)}")
+    return found
+
+
+def _words(error: Any) -> str:
+    cause = error.__cause__
+    details = [str(item.message) for item in getattr(cause, "schema_errors", [])]
+    return f"{error} {cause or ''} {details or ''}"
