@@ -1,26 +1,20 @@
 """Alembic's entry point; the engine comes from core/migrate.py, or from `make migration` for a new revision."""
 
 from alembic import context
-from sqlalchemy import Connection, event
 
+from site2crm.core.db import UtcTime
 from site2crm.features import tables
 
 engine = context.config.attributes["engine"]
 
 
-@event.listens_for(engine, "connect")
-def _autocommit(connection, _record):
-    """The driver must not commit by itself before DDL: a failed migration has to be undone whole."""
-    connection.isolation_level = None
-
-
-@event.listens_for(engine, "begin")
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 def _only_ours(name, kind, _parent) -> bool:
     return not (kind == "table" and name.startswith("lead_fts"))
+
+
+def _plain(kind: str, item: object, _context: object) -> str | bool:
+    """A migration must not import the code of a day: our column types are written as what they are underneath."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcTime) else False
 
 
 with engine.connect() as connection:
@@ -29,6 +23,7 @@ with engine.connect() as connection:
         target_metadata=tables(),
         render_as_batch=True,
         include_name=_only_ours,
+        render_item=_plain,
         transaction_per_migration=True,
     )
     with context.begin_transaction():

@@ -5,16 +5,15 @@ import tempfile
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import create_engine
 
-from site2crm.core import migrate
+from site2crm.core import migrate, resources
 
 
 def main(message: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        engine = create_engine(f"sqlite:///{Path(folder) / 'empty.db'}")
+        engine = migrate.open_engine(Path(folder) / "empty.db")
         config = migrate.alembic_config(engine)
-        number = len(list((Path(migrate.resources.migrations()) / "versions").glob("*.py"))) + 1
+        number = len(list((resources.migrations() / "versions").glob("*.py"))) + 1
         command.upgrade(config, "head")
         command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
 

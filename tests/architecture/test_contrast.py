@@ -10,12 +10,18 @@ from site2crm.core import resources
 TOKEN = re.compile(r"--([\w-]+):\s*light-dark\(oklch\(([^)]*)\),\s*oklch\(([^)]*)\)\)")
 GROUNDS = ("canvas", "surface", "raised", "sunken", "hover")
 
-TEXT = [(ink, ground) for ink in ("ink", "ink-2") for ground in (*GROUNDS, "accent-soft", "good-soft", "warn-soft", "bad-soft")]
+TEXT = [
+    (ink, ground)
+    for ink in ("ink", "ink-2")
+    for ground in (*GROUNDS, "accent-soft", "good-soft", "warn-soft", "bad-soft")
+]
 TEXT += [("ink-3", ground) for ground in ("canvas", "surface", "sunken", "raised")]
 TEXT += [(tone, f"{tone}-soft") for tone in ("accent", "good", "warn", "bad")]
 TEXT += [(tone, ground) for tone in ("accent", "good", "warn", "bad") for ground in ("canvas", "surface", "raised")]
 TEXT += [("on-accent", "accent"), ("on-accent", "accent-hover"), ("surface", "bad")]
-EDGES = [("line-input", ground) for ground in ("canvas", "surface")] + [("accent", ground) for ground in GROUNDS]
+EDGES = [("line-input", ground) for ground in ("canvas", "surface", "raised")] + [
+    ("accent", ground) for ground in GROUNDS
+]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

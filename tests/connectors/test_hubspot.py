@@ -365,3 +365,10 @@ async def test_what_cannot_be_a_token_is_refused_at_the_form(token: str) -> None
         with pytest.raises(CrmError) as error:
             HubSpot(opened)
     assert (error.value.kind, error.value.field) == (ErrorClass.CONFIG, "token")
+
+
+@pytest.mark.parametrize("email", ["o'neil+x/y?z#1@example.com", "Ada.100%@Example.com"])
+async def test_an_odd_address_finds_its_contact(fake: HubSpotFake, email: str) -> None:
+    id = fake.add_contact(email=email)
+    written = await upsert(fake, ada(email=email, fields={"firstname": "Ada"}))
+    assert (written.id, written.created, only(fake)["firstname"]) == (id, False, "Ada")

@@ -1,13 +1,13 @@
 """What the tests of the queue share: a database, a notebook that jobs write into, a few jobs."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pysqlite3 import dbapi2  # the copy that the product uses: a second one in this process would not see its locks
 from sqlalchemy import select
 
 from site2crm.core import db, queue
@@ -121,7 +121,7 @@ async def is_empty(database: db.Database) -> bool:
 
 @asynccontextmanager
 async def held_by_another_process(database: db.Database) -> AsyncIterator[None]:
-    other = sqlite3.connect(database.path, isolation_level=None)
+    other = dbapi2.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
         yield

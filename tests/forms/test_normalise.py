@@ -28,7 +28,12 @@ def named(kind: str) -> list[Any]:
 
 
 def kept(lead: Normalised) -> set[str]:
-    return {*lead.custom.values(), *lead.consent.values(), *lead.attribution.values(), *filter(None, (lead.ip, lead.redirect_to, lead.subject))}
+    return {
+        *lead.custom.values(),
+        *lead.consent.values(),
+        *lead.attribution.values(),
+        *filter(None, (lead.ip, lead.redirect_to, lead.subject)),
+    }
 
 
 @pytest.mark.parametrize("case", named("lead"))
@@ -88,3 +93,58 @@ def test_shapes_seen_in_the_wild_are_read(case: dict[str, Any]) -> None:
     assert lead.kind == case.get("kind", "lead")
     assert set(case["kept"]) <= kept(lead)
     assert lead.provider_id == case.get("provider_id", lead.provider_id)
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def test_our_forms_own_fields_outweigh_the_guess() -> None:
+    body = b"q1=ada.sample%40example.com&q2=Sample+Ltd&name=Rex&email=bob%40example.com&ok=1&src=footer"
+    fields = [("q1", "email"), ("q2", "company"), ("name", "text"), ("ok", "consent"), ("src", "hidden")]
+
+    lead = normalise(body, FORM, form_fields=fields)
+
+    assert (lead.email, lead.company, lead.first_name) == ("ada.sample@example.com", "Sample Ltd", None)
+    assert lead.custom == {"name": "Rex", "src": "footer", "email": "bob@example.com"}
+    assert lead.consent == {"ok": "1"}
+
+
+def test_a_declared_field_with_the_wrong_value_is_kept_as_an_answer() -> None:
+    lead = normalise(b"q1=no+thanks&email=ada.sample%40example.com", FORM, form_fields=[("q1", "email")])
+
+    assert lead.email == "ada.sample@example.com"
+    assert lead.custom == {"q1": "no thanks"}
+
+
+def test_a_field_map_can_name_custom_fields_and_ignore_others() -> None:
+    lead = normalise(b"email=ada%40example.com&f7=10k&f8=x", FORM, field_map={"f7": "budget", "f8": "ignore"})
+
+    assert lead.custom == {"budget": "10k"}
+
+
+def test_the_forms_country_makes_phones_international() -> None:
+    lead = normalise(b"email=ada%40example.com&phone=(202)+555-0143", FORM, default_country="US")
+
+    assert (lead.phone, lead.phone_e164) == ("(202) 555-0143", "+12025550143")
+
+
+def test_both_touches_of_the_embed_are_told_apart() -> None:
+    lead = normalise(b"email=a%40b.example&s2c_first_utm_source=x&s2c_last_gclid=y&s2c_click=c1&s2c_started=5", FORM)
+
+    assert lead.attribution == {"first.utm_source": "x", "last.gclid": "y", "s2c_click": "c1"}
+    assert lead.ours == {"started": "5"}
+
+
+def test_a_further_honeypot_may_be_named() -> None:
+    body = b"email=a%40b.example&nickname2=x"
+
+    assert normalise(body, FORM, honeypots=frozenset(["nickname2"])).reason == "honeypot"
+    assert normalise(body, FORM).kind == "lead"
+
+
+def test_an_answer_about_landing_pages_is_no_attribution() -> None:
+    lead = normalise(b"email=a%40b.example&Landing+page=Yes%2C+please&Referrer=Bob&next=soon", FORM)
+
+    assert lead.custom == {"Landing page": "Yes, please", "Referrer": "Bob", "next": "soon"}
+    assert lead.attribution == {}
+    assert lead.redirect_to is None

@@ -55,7 +55,7 @@ def cookie_name(settings: Settings) -> str:
 
 def set_session(response: Response[None], settings: Settings, token: str) -> None:
     """Log the browser in."""
-    response.set_cookie(_cookie(settings, token, max_age=int(settings.auth.session_max_s)))
+    response.set_cookie(_cookie(settings, token, max_age=int(settings.auth.session_max)))
 
 
 def clear_session(response: Response[None], settings: Settings) -> None:
@@ -78,9 +78,7 @@ async def _by_key(connection: Connection, machine: Machine, header: str) -> Who 
         await _in_passing(machine, lambda session: keys.touch(session, key.id))
     slug = _org_slug(connection)
     is_here = slug in (None, org.slug)
-    return Who(
-        key_id=key.id, name=key.name, permissions=scopes_of(key.scopes), org=_ref(org) if is_here else None
-    )
+    return Who(key_id=key.id, name=key.name, permissions=scopes_of(key.scopes), org=_ref(org) if is_here else None)
 
 
 def _take(connection: Connection, machine: Machine, key: ApiKey) -> None:
@@ -93,7 +91,7 @@ def _take(connection: Connection, machine: Machine, key: ApiKey) -> None:
 async def _by_session(connection: Connection, machine: Machine, token: str) -> Who | None:
     token_hash = crypto.digest(token)
     async with machine.session() as session:
-        found = await queries.signed_in(session, token_hash, idle_s=machine.settings.auth.session_idle_s)
+        found = await queries.signed_in(session, token_hash, idle_s=machine.settings.auth.session_idle)
         if found is None:
             return None
         login, user = found

@@ -12,9 +12,7 @@ class TooManyAttempts(RateLimited):
 
     def __init__(self, wait_s: int) -> None:
         seconds = "second" if wait_s == 1 else "seconds"
-        super().__init__(
-            f"Too many attempts. Try again in {wait_s} {seconds}.", headers={"Retry-After": str(wait_s)}
-        )
+        super().__init__(f"Too many attempts. Try again in {wait_s} {seconds}.", headers={"Retry-After": str(wait_s)})
 
 
 class SlugTaken(Conflict):

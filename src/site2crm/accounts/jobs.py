@@ -31,8 +31,10 @@ async def send_invite(ctx: JobContext, *, invite_id: str, sealed: str) -> None:
     machine: Machine = ctx.machine
     token = machine.vault.open(sealed, aad=invites.sealed_for(invite_id)).decode()
     async with machine.session() as session:
-        statement = select(Invite, Org).join(Org, Org.id == Invite.org_id).where(
-            Invite.token_hash == crypto.digest(token), Invite.accepted_at.is_(None), Invite.revoked_at.is_(None)
+        statement = (
+            select(Invite, Org)
+            .join(Org, Org.id == Invite.org_id)
+            .where(Invite.token_hash == crypto.digest(token), Invite.accepted_at.is_(None), Invite.revoked_at.is_(None))
         )
         found = (await session.execute(statement)).one_or_none()
     if found is None:

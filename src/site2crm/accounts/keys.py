@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.accounts import names
 from site2crm.accounts.events import KeyCreated, KeyRevoked
 from site2crm.accounts.models import ApiKey
 from site2crm.accounts.permissions import ALL_SCOPES, Permission, scopes_of
@@ -17,7 +18,6 @@ from site2crm.core.events import emit
 from site2crm.kit import clock, ids
 
 PREFIX = "s2c_live_"
-LONGEST_NAME = 100
 TOUCH_S = 60
 """`last_used_at` is written at most this often."""
 
@@ -39,7 +39,7 @@ async def create(
     row = ApiKey(
         id=ids.new("key"),
         org_id=org_id,
-        name=_checked_name(name),
+        name=names.needed(name, cure="What uses this key? For example: Zapier."),
         public_id=public_id,
         secret_hash=crypto.digest(secret),
         scopes=checked_scopes(scopes, by=by),
@@ -92,12 +92,3 @@ def checked_scopes(scopes: Sequence[str], *, by: Collection[str]) -> list[str]:
     if beyond:
         raise Forbidden(f"Your own rights do not include `{beyond[0]}`, so a key of yours cannot have it.")
     return [ALL_SCOPES] if ALL_SCOPES in scopes else [scope for scope in Permission if scope in scopes]
-
-
-def _checked_name(name: str) -> str:
-    tidy = " ".join(name.split())
-    if not tidy:
-        raise Invalid.field("name", "What uses this key? For example: Zapier.")
-    if len(tidy) > LONGEST_NAME:
-        raise Invalid.field("name", f"At most {LONGEST_NAME} characters.")
-    return tidy

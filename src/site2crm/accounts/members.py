@@ -28,9 +28,7 @@ async def add(session: AsyncSession, org_id: str, *, user_id: str, role: Role) -
     return member
 
 
-async def change_role(
-    session: AsyncSession, org_id: str, *, member_id: str, role: Role, by: Collection[str]
-) -> None:
+async def change_role(session: AsyncSession, org_id: str, *, member_id: str, role: Role, by: Collection[str]) -> None:
     """`by`: the permissions of who asks. Raises NotFound, RoleTooHigh, LastOwner."""
     member = await _locked(session, org_id, member_id)
     before = Role(member.role)

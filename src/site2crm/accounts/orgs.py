@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.accounts import members, queries
+from site2crm.accounts import members, names, queries
 from site2crm.accounts.errors import SlugTaken
 from site2crm.accounts.events import OrgChanged, OrgCreated
 from site2crm.accounts.models import Org
@@ -20,13 +20,13 @@ from site2crm.core.events import emit
 from site2crm.kit import clock, ids
 from site2crm.kit.text import fold
 
-LONGEST_NAME = 100
+_RESERVED = """
+admin agency all api app appsumo assets billing blog dashboard docs help hooks login logout me new null o oauth org orgs
+partner profile public reset root settings setup site2crm static status support system team test undefined user users
+www
+"""
 SLUG_RULE = "2 to 40 small letters, digits and hyphens, beginning and ending with a letter or digit."
-RESERVED = frozenset(
-    "admin agency all api app appsumo assets billing blog dashboard docs help hooks login logout me new null o oauth "
-    "org orgs partner profile public reset root settings setup site2crm static status support system team test "
-    "undefined user users www".split()
-)
+RESERVED = frozenset(_RESERVED.split())
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,38}[a-z0-9]")
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
@@ -45,7 +45,7 @@ async def create(
     session: AsyncSession, owner_id: str, *, name: str, slug: str = "", time_zone: str = "UTC", country: str = ""
 ) -> OrgOut:
     """An org with its first owner; without a slug one is made from the name. Raises Invalid, SlugTaken."""
-    tidy = checked_name(name)
+    tidy = names.needed(name)
     row = Org(
         id=ids.new("org"),
         slug=checked_slug(slug) if slug else await _free_slug(session, tidy),
@@ -68,7 +68,7 @@ async def change(session: AsyncSession, org_id: str, change: OrgChange) -> OrgOu
     """Raises Invalid, SlugTaken. A new slug changes every address of the dashboard, none of the forms'."""
     values: dict[str, str] = {}
     if change.name is not UNSET:
-        values["name"] = checked_name(change.name)
+        values["name"] = names.needed(change.name)
     if change.slug is not UNSET:
         values["slug"] = checked_slug(change.slug)
     if change.time_zone is not UNSET:
@@ -82,15 +82,6 @@ async def change(session: AsyncSession, org_id: str, change: OrgChange) -> OrgOu
             raise SlugTaken(values["slug"]) from error
         await emit(session, OrgChanged(org_id=org_id))
     return await queries.org(session, org_id)
-
-
-def checked_name(name: str) -> str:
-    tidy = " ".join(name.split())
-    if not tidy:
-        raise Invalid.field("name", "This is needed.")
-    if len(tidy) > LONGEST_NAME:
-        raise Invalid.field("name", f"At most {LONGEST_NAME} characters.")
-    return tidy
 
 
 def checked_slug(slug: str) -> str:

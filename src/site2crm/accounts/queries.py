@@ -98,7 +98,9 @@ async def owner_emails(session: AsyncSession, org_id: str) -> Sequence[str]:
     return found.all()
 
 
-async def members(session: AsyncSession, org_id: str, *, limit: int = SHOWN, cursor: str | None = None) -> Page[MemberOut]:
+async def members(
+    session: AsyncSession, org_id: str, *, limit: int = SHOWN, cursor: str | None = None
+) -> Page[MemberOut]:
     """Newest first."""
     columns = (Member.id, Member.user_id, User.email, User.name, Member.role, Member.created_at)
     statement = select(*columns).join(User, User.id == Member.user_id).where(Member.org_id == org_id)
@@ -107,7 +109,9 @@ async def members(session: AsyncSession, org_id: str, *, limit: int = SHOWN, cur
     return paging.page_of(rows, limit, lambda row: (row.created_at, row.id))
 
 
-async def invites(session: AsyncSession, org_id: str, *, limit: int = SHOWN, cursor: str | None = None) -> Page[InviteOut]:
+async def invites(
+    session: AsyncSession, org_id: str, *, limit: int = SHOWN, cursor: str | None = None
+) -> Page[InviteOut]:
     """Those that wait for an answer, expired ones too; newest first."""
     columns = (Invite.id, Invite.email, Invite.role, Invite.invited_by, Invite.created_at, Invite.expires_at)
     statement = select(*columns).where(
@@ -149,7 +153,7 @@ async def signed_in(session: AsyncSession, token_hash: str, *, idle_s: float) ->
     return (found[0], found[1]) if found else None
 
 
-async def memberships(session: AsyncSession, user_id: str) -> Sequence[Row[tuple[Org, str]]]:
+async def memberships(session: AsyncSession, user_id: str) -> Sequence[Row[Org, str]]:
     """The user's orgs by name, each with the role there."""
     statement = select(Org, Member.role).join(Member, Member.org_id == Org.id).where(Member.user_id == user_id)
     return (await session.execute(statement.order_by(Org.name, Org.id))).all()
@@ -174,12 +178,18 @@ async def owns_any(session: AsyncSession, user_id: str) -> bool:
     return (await session.execute(statement)).first() is not None
 
 
-def _orgs() -> Select[tuple[str, str, str, str, str, datetime]]:
+def _orgs() -> Select[str, str, str, str, str, datetime]:
     return select(Org.id, Org.slug, Org.name, Org.time_zone, Org.country, Org.created_at)
 
 
-async def _one_org(session: AsyncSession, statement: Select[tuple[str, str, str, str, str, datetime]]) -> OrgOut:
+async def _one_org(session: AsyncSession, statement: Select[str, str, str, str, str, datetime]) -> OrgOut:
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound
     return OrgOut(*row)
+
+
+async def countries(session: AsyncSession) -> dict[str, str]:
+    """Org id -> the country that its phone numbers are from by default."""
+    rows = await session.execute(select(Org.id, Org.country))
+    return {row.id: row.country for row in rows}

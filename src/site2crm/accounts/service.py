@@ -30,6 +30,7 @@ async def setup_url(machine: Machine) -> str | None:
     async with machine.session() as session:
         if await users.any_exists(session):
             return None
+    async with machine.session() as session:
         token = await tokens.issue(session, Purpose.SETUP, user_id=None, valid_s=SETUP_VALID_S)
     return machine.url(f"/setup/{token}")
 

@@ -14,9 +14,7 @@ TOUCH_S = 60
 _LONGEST_AGENT = 300
 
 
-async def start(
-    session: AsyncSession, user_id: str, *, max_s: float, user_agent: str = "", replaces: str = ""
-) -> str:
+async def start(session: AsyncSession, user_id: str, *, max_s: float, user_agent: str = "", replaces: str = "") -> str:
     """A new session's token. `replaces` is the token that came with the log-in: a planted one dies here."""
     if replaces:
         await end(session, crypto.digest(replaces))
@@ -55,20 +53,16 @@ async def end_one(session: AsyncSession, user_id: str, *, session_id: str) -> No
 
 async def end_others(session: AsyncSession, user_id: str, *, keep: str) -> None:
     """All of the user's, except the one with the digest `keep`."""
-    await session.execute(
-        delete(LoginSession).where(LoginSession.user_id == user_id, LoginSession.token_hash != keep)
-    )
+    await session.execute(delete(LoginSession).where(LoginSession.user_id == user_id, LoginSession.token_hash != keep))
 
 
 async def touch(session: AsyncSession, token_hash: str, *, user_id: str, org_id: str | None) -> None:
     """Seen now; and the org that `/o` leads to next time."""
-    await session.execute(
-        update(LoginSession).where(LoginSession.token_hash == token_hash).values(seen_at=clock.now())
-    )
+    await session.execute(update(LoginSession).where(LoginSession.token_hash == token_hash).values(seen_at=clock.now()))
     if org_id is not None:
         await session.execute(update(User).where(User.id == user_id).values(last_org_id=org_id))
 
 
 async def forget_ended(session: AsyncSession, auth: Auth) -> None:
-    idle = LoginSession.seen_at < clock.since(auth.session_idle_s)
+    idle = LoginSession.seen_at < clock.since(auth.session_idle)
     await session.execute(delete(LoginSession).where(or_(LoginSession.expires_at < clock.now(), idle)))

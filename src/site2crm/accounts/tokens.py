@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts.models import OneTimeToken
@@ -22,9 +22,7 @@ async def issue(session: AsyncSession, purpose: Purpose, *, user_id: str | None,
     await session.execute(delete(OneTimeToken).where(OneTimeToken.purpose == purpose, same))
     token = crypto.token()
     session.add(
-        OneTimeToken(
-            token_hash=crypto.digest(token), purpose=purpose, user_id=user_id, expires_at=clock.after(valid_s)
-        )
+        OneTimeToken(token_hash=crypto.digest(token), purpose=purpose, user_id=user_id, expires_at=clock.after(valid_s))
     )
     await session.flush()
     return token
@@ -32,33 +30,28 @@ async def issue(session: AsyncSession, purpose: Purpose, *, user_id: str | None,
 
 async def expect(session: AsyncSession, purpose: Purpose, token: str) -> str | None:
     """The user of a token that works now. Raises NotFound."""
-    found = (
-        await session.execute(select(OneTimeToken.user_id).where(*_works(purpose, token)))
-    ).one_or_none()
+    found = (await session.execute(select(OneTimeToken.user_id).where(*_works(purpose, token)))).one_or_none()
     if found is None:
         raise NotFound
-    return found.user_id
+    return found[0]
 
 
 async def redeem(session: AsyncSession, purpose: Purpose, token: str) -> str | None:
     """Use the token up and return its user. Raises NotFound, also for the slower of two at once."""
     used = await session.execute(
-        update(OneTimeToken)
-        .where(*_works(purpose, token))
-        .values(used_at=clock.now())
-        .returning(OneTimeToken.user_id)
+        update(OneTimeToken).where(*_works(purpose, token)).values(used_at=clock.now()).returning(OneTimeToken.user_id)
     )
     found = used.one_or_none()
     if found is None:
         raise NotFound
-    return found.user_id
+    return found[0]
 
 
 async def forget_expired(session: AsyncSession) -> None:
     await session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < clock.now()))
 
 
-def _works(purpose: Purpose, token: str) -> tuple:  # type: ignore[type-arg]
+def _works(purpose: Purpose, token: str) -> tuple[ColumnElement[bool], ...]:
     return (
         OneTimeToken.token_hash == crypto.digest(token),
         OneTimeToken.purpose == purpose,

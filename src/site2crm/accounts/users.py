@@ -5,15 +5,13 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.accounts import sessions
-from site2crm.accounts.errors import EmailTaken, WrongCredentials
+from site2crm.accounts import names, sessions
+from site2crm.accounts.errors import EmailTaken
 from site2crm.accounts.models import User
-from site2crm.core import crypto
 from site2crm.core.errors import Invalid, NotFound
 from site2crm.kit import clock, ids
 
 THEMES = ("system", "light", "dark")
-LONGEST_NAME = 100
 
 
 async def create(
@@ -25,7 +23,7 @@ async def create(
         id=ids.new("usr"),
         email=address,
         email_key=email_key(address),
-        name=checked_name(name),
+        name=names.tidy(name),
         password_hash=password_hash,
         is_super=is_super,
         created_at=clock.now(),
@@ -47,20 +45,13 @@ async def any_exists(session: AsyncSession) -> bool:
 
 
 async def rename(session: AsyncSession, user_id: str, *, name: str) -> None:
-    await session.execute(update(User).where(User.id == user_id).values(name=checked_name(name)))
+    await session.execute(update(User).where(User.id == user_id).values(name=names.tidy(name)))
 
 
 async def choose_theme(session: AsyncSession, user_id: str, *, theme: str) -> None:
     if theme not in THEMES:
         raise Invalid.field("theme", "system, light or dark.")
     await session.execute(update(User).where(User.id == user_id).values(theme=theme))
-
-
-async def confirm_password(session: AsyncSession, user_id: str, *, password: str) -> None:
-    """Slow; nothing may have been written before. Raises WrongCredentials."""
-    stored = await session.scalar(select(User.password_hash).where(User.id == user_id))
-    if not await crypto.verify_password(stored, password):
-        raise WrongCredentials("The current password is wrong.")
 
 
 async def set_password(session: AsyncSession, user_id: str, *, password_hash: str, keep: str = "") -> None:
@@ -89,10 +80,3 @@ def email_key(email: str) -> str:
         return checked_email(email).casefold()
     except Invalid:
         return email.strip().casefold()
-
-
-def checked_name(name: str) -> str:
-    tidy = " ".join(name.split())
-    if len(tidy) > LONGEST_NAME:
-        raise Invalid.field("name", f"At most {LONGEST_NAME} characters.")
-    return tidy

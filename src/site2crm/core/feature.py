@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from litestar import Router
-from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -62,7 +61,7 @@ Lifespan = Callable[[Machine], AbstractAsyncContextManager[None]]
 @dataclass(frozen=True)
 class Feature:
     name: str
-    routers: Sequence[Router | ControllerRouterHandler] = ()
+    routers: Sequence[Router] = ()
     raw: Mapping[str, Callable[[Machine], ASGIApp]] = field(default_factory=dict)
     """First path segment -> an app that answers ahead of the router."""
     jobs: Sequence[JobSpec] = ()
@@ -76,6 +75,8 @@ class Feature:
     panels: Mapping[str, PanelMaker] = field(default_factory=dict)
     """Place ("lead", "form", "connection") -> what this feature shows there."""
     nav: Sequence[NavItem] = ()
+    creates: Sequence[NavItem] = ()
+    """What the command palette offers to make."""
 
 
 _installed: tuple[Feature, ...] = ()

@@ -1,12 +1,13 @@
 """Brings the records database to the schema of this version, at boot, after a copy of what is there."""
 
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from site2crm.core import folder, log, resources, sqlite
@@ -24,7 +25,7 @@ class SchemaTooNew(Exception):
 def upgrade(data_dir: Path) -> str:
     """Apply what is missing; returns the revision. A failed migration is rolled back and leaves the old state."""
     path = data_dir / folder.DATABASE
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = open_engine(path)
     try:
         script = ScriptDirectory.from_config(alembic_config(engine))
         head = script.get_current_head()
@@ -44,6 +45,21 @@ def upgrade(data_dir: Path) -> str:
         engine.dispose()
 
 
+def open_engine(path: Path) -> Engine:
+    """An engine whose driver does not commit by itself before DDL: a failed migration has to be undone whole."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def _no_commit_by_itself(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
 def alembic_config(engine: Engine) -> Config:
     config = Config()
     config.set_main_option("script_location", str(resources.migrations()))
@@ -60,8 +76,11 @@ def _copy_before(engine: Engine, data_dir: Path, head: str) -> None:
     backups = data_dir / folder.BACKUPS
     backups.mkdir(mode=0o700, exist_ok=True)
     target = backups / f"before-{head}-{clock.now():%Y%m%dT%H%M%S}.db"
-    with engine.connect() as connection:
-        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+    source = engine.raw_connection()  # VACUUM runs outside a transaction only
+    try:
+        source.cursor().execute("VACUUM INTO ?", (str(target),))
+    finally:
+        source.close()
     target.chmod(0o600)
     _log.info("copied", to=str(target))
 
@@ -69,7 +88,7 @@ def _copy_before(engine: Engine, data_dir: Path, head: str) -> None:
 def status(data_dir: Path) -> tuple[str | None, str]:
     """The database's revision (None: nothing there) and the one this version wants."""
     path = data_dir / folder.DATABASE
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = open_engine(path)
     try:
         head = ScriptDirectory.from_config(alembic_config(engine)).get_current_head()
         return (_current(engine) if path.exists() else None), head or ""

@@ -65,7 +65,7 @@ def fragment(request: AnyRequest, template: str, *, status: int = 200, **context
     who = who_asks(request)
     nonce = secrets.token_urlsafe(16)
     zone = who.org.time_zone if who and who.org else "UTC"
-    body = templates.render(template, nonce=nonce, zone=zone, who=who, **context)
+    body = templates.render(template, nonce=nonce, zone=zone, who=who, status=status, **context)
     return Response(body, media_type="text/html", status_code=status, headers=_html_headers(nonce))
 
 
@@ -100,7 +100,7 @@ async def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     if isinstance(problem, errors.Unauthorized) and request.method in {"GET", "HEAD"}:
         return redirect(login_url(request))
     if wants_fragment(request):
-        response: Response[Any] = fragment(request, "errors/fragment.html", status=problem.status, problem=body)
+        response: Response[Any] = fragment(request, "errors/fragment.html", **_told(body), status=problem.status)
     elif "text/html" in request.headers.get("Accept", "*/*") or "*/*" in request.headers.get("Accept", "*/*"):
         response = _error_page(request, body)
     else:
@@ -131,8 +131,14 @@ def _error_page(request: AnyRequest, problem: Problem) -> Html:
     who = who_asks(request)
     shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
     home = f"/o/{who.org.slug}/" if who and who.org else "/"
-    body = templates.render("errors/page.html", page=shell, problem=problem, home_url=home)
+    told = {**_told(problem), "status": problem.status, "action_label": "Go to the start", "action_url": home}
+    body = templates.render("errors/page.html", page=shell, **told)
     return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
+
+
+def _told(problem: Problem) -> dict[str, str]:
+    remedy = " ".join(error.message for error in problem.errors if error.message != problem.detail)
+    return {"title": problem.title, "detail": problem.detail, "remedy": remedy, "request_id": problem.request_id}
 
 
 def _as_app_error(error: Exception) -> AppError:
@@ -192,6 +198,9 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         org = who.org
         shell.org = Org(id=org.id, slug=org.slug, name=org.name, time_zone=org.time_zone)
         shell.nav = _nav(who, request.url.path)
+        shell.actions = _actions(who)
+        shell.search_url = f"/o/{org.slug}/leads"
+        shell.new_org_url = "/orgs/new"
         shell.banners = await feature.banners(session, org)
     return shell
 
@@ -208,6 +217,13 @@ def _nav(who: Who, path: str) -> list[NavSection]:
         )
     order = sorted(sections, key=NAV_ORDER.index)
     return [NavSection(label=label, items=sections[label]) for label in order]
+
+
+def _actions(who: Who) -> list[NavItem]:
+    assert who.org is not None
+    base = f"/o/{who.org.slug}/"
+    found = [item for part in feature.installed() for item in part.creates if who.can(item.permission)]
+    return [NavItem(label=item.label, url=base + item.path, icon=item.icon) for item in found]
 
 
 def _theme(request: AnyRequest, who: Who | None) -> Any:

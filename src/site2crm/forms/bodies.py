@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-import multipart  # type: ignore[import-untyped]
+import multipart
 
 from site2crm.forms import json_body
 from site2crm.forms.charsets import codec_of, decoded

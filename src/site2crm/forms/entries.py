@@ -7,16 +7,27 @@ from msgspec import Struct
 from site2crm.forms import json_body
 from site2crm.forms.tree import Tree
 
-_LABELS = (
-    "label", "title", "question", "question_title", "questionTitle", "question_text", "questionText", "field_label", "fieldLabel",
-    "column_name", "columnName", "field_name", "fieldName", "display_name", "displayName", "caption", "heading", "name", "field", "key", "ref",
-    "slug", "column_id", "columnId", "id", "ID", "field_id", "fieldId", "questionId", "question_id", "Label", "Title", "Name", "Field", "Question", "Key",
-)  # fmt: skip
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_LABELS = _names(
+    """
+    label title question question_title questionTitle question_text questionText field_label fieldLabel
+    column_name columnName field_name fieldName display_name displayName caption heading name field key
+    ref slug column_id columnId id ID field_id fieldId questionId question_id Label Title Name Field
+    Question Key
+    """
+)
 _KEYS = ("ref", "key", "name", "column_id", "slug", "id", "ID", "field_id", "fieldId", "questionId", "question_id")
-_VALUES = (
-    "value", "values", "answer", "answers", "string_value", "stringValue", "response", "responses", "text", "choice", "choices",
-    "selected", "content", "input", "answerDetails", "answer_text", "answerText", "field_value", "fieldValue", "user_value", "userValue", "raw_value", "Value", "Answer", "Text",
-)  # fmt: skip
+_VALUES = _names(
+    """
+    value values answer answers string_value stringValue response responses text choice choices selected
+    content input answerDetails answer_text answerText field_value fieldValue user_value userValue
+    raw_value Value Answer Text
+    """
+)
 _LABEL_SET, _VALUE_SET = frozenset(_LABELS), frozenset(_VALUES)
 # A dict with one of these is a person, whatever else is in it (`{"name": .., "email": .., "text": ..}`).
 _PERSON = frozenset(

@@ -11,4 +11,5 @@ FEATURE = Feature(
     raw={"f": Intake},
     lifespans=(loaded,),
     nav=(NavItem("Forms", "forms", "form", "forms:read"),),
+    creates=(NavItem("New form", "forms/new", "plus", "forms:write"),),
 )

@@ -1,6 +1,6 @@
 """Which answer is the e-mail address, the name, the phone, the company and the message; the rest is kept as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
@@ -13,6 +13,7 @@ _PERSON = frozenset(["email", "name", "first_name", "last_name", "phone", "compa
 _SINGLE = _PERSON | {"subject", "ip", "redirect"}
 # Outside the answers `name`, `message` and `company` are the form's, the builder's or the account's.
 _AMBIGUOUS = frozenset(["name", "message", "company", "subject"])
+_ADDRESSES = frozenset(["page_url", "landing_url", "referrer"])
 _PROSE_TYPES = ("textarea", "long_text", "longtext", "long-text", "paragraph", "multiline", "multi_line")
 _DECLARED_AS = {"choice": "custom", "text": "custom", "hidden": "hidden"}
 
@@ -51,7 +52,8 @@ def sort(answers: list[Answer], rules: Rules) -> Sorted:
         if answer.key in rules.honeypots:
             result.honeypot = answer.key
             continue
-        role, strength = _told(answer, rules) or _guessed(answer)
+        told = _told(answer, rules)
+        role, strength = _checked(*told, answer) if told else _guessed(answer)
         if role in _SINGLE and strength:
             claims.append(_Claim(role, strength * 4 - answer.rank, answer))
         elif not _placed(role, answer, result):
@@ -113,22 +115,56 @@ def _typed(type_: str) -> str:
 
 def _checked(role: str, strength: int, answer: Answer) -> tuple[str, int]:
     """A name alone is not enough: `Phone: please mail me` is not a number, `Newsletter: weekly` no consent."""
-    text = answer.text
-    if role == "email":
-        return (role, strength) if strength and values.email(text) else ("", 0)
-    if role == "phone":
-        fits = values.has_digits_for_phone(text) if strength >= labels.STRIPPED else values.is_phone(text)
-        return (role, strength) if strength and fits else ("", 0)
-    if role == "consent" and strength < labels.EXACT:
-        return ("consent", strength) if values.is_flag(text) or values.is_consent(text) else ("", 0)
-    if role == "message" and strength <= labels.NEAR:
-        return (role, strength) if values.is_prose(text, words=2, length=8) else ("", 0)
-    if role in ("name", "first_name", "last_name", "company"):
-        fits = bool(strength) and len(text) <= 200 and not values.is_nothing(text) and not values.email(text)
-        return (role, strength) if fits and not (role != "company" and values.is_flag(text)) else ("", 0)
-    if role == "ip" and not (len(text) <= 45 and ("." in text or ":" in text)):
-        return "", 0
-    return role, strength
+    fits = _FITS.get(role)
+    return (role, strength) if fits is None or fits(answer.text, strength) else ("", 0)
+
+
+def _is_email(text: str, strength: int) -> bool:
+    return strength > 0 and values.email(text) is not None
+
+
+def _is_phone(text: str, strength: int) -> bool:
+    if strength >= labels.STRIPPED:
+        return values.has_digits_for_phone(text)
+    return strength > 0 and values.is_phone(text)
+
+
+def _is_consent(text: str, strength: int) -> bool:
+    return strength >= labels.EXACT or values.is_flag(text) or values.is_consent(text)
+
+
+def _is_message(text: str, strength: int) -> bool:
+    return strength > labels.NEAR or (strength > 0 and values.is_prose(text, words=2, length=8))
+
+
+def _is_name(text: str, strength: int) -> bool:
+    return _is_company(text, strength) and not values.is_flag(text)
+
+
+def _is_company(text: str, strength: int) -> bool:
+    return strength > 0 and len(text) <= 200 and not values.is_nothing(text) and not values.email(text)
+
+
+def _is_ip(text: str, strength: int) -> bool:
+    return len(text) <= 45 and ("." in text or ":" in text)
+
+
+def _is_place(text: str, strength: int) -> bool:
+    return values.is_place(text)
+
+
+_FITS: Mapping[str, Callable[[str, int], bool]] = {
+    "email": _is_email,
+    "phone": _is_phone,
+    "consent": _is_consent,
+    "message": _is_message,
+    "name": _is_name,
+    "first_name": _is_name,
+    "last_name": _is_name,
+    "company": _is_company,
+    "ip": _is_ip,
+    "redirect": _is_place,
+}
 
 
 def _placed(role: str, answer: Answer, result: Sorted) -> bool:
@@ -139,6 +175,9 @@ def _placed(role: str, answer: Answer, result: Sorted) -> bool:
         _keep(result.consent, answer.label, answer.text)
     elif role == "attribution":
         target = (labels.meaning(answer.key).target or labels.meaning(answer.label).target)[:100]
+        # `Landing page: yes, please` is an answer to a web agency.
+        if target.rpartition(".")[2] in _ADDRESSES and not values.is_place(answer.text):
+            return False
         result.attribution.setdefault(target, answer.text)
     elif role == "ours":
         result.ours[labels.meaning(answer.key).target] = answer.text
@@ -200,7 +239,8 @@ def _by_value(open_: list[Answer], result: Sorted) -> list[Answer]:
             best["email"] = found
         elif nameless and values.is_consent(answer.text):
             _keep(result.consent, answer.label, answer.text)
-        elif nameless and "phone" not in best and values.is_phone(answer.text):
+        elif "phone" not in best and (nameless or means.role == "email") and values.is_phone(answer.text):
+            # `Your e-mail or phone`
             best["phone"] = answer.text
         else:
             (blank if nameless and answer.rank < ENVELOPE else rest).append(answer)

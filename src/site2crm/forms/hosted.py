@@ -30,12 +30,14 @@ async def hosted_answer(machine: Machine, form: FormSpec, scope: Scope, send: Se
         return await _embed(machine, form, scope, send)
     if part == "thanks":
         return await _page(form, send, "forms/thanks.html", framed=True)
+    if part == "sample":
+        return await _page(form, send, "forms/sample.html", framed=False, script=True)
     if part in {"", "frame"}:
         return await _page(form, send, "forms/hosted.html", framed=part == "frame")
     return await front.problem(scope, send, errors.NotFound())
 
 
-async def _page(form: FormSpec, send: Send, template: str, *, framed: bool) -> None:
+async def _page(form: FormSpec, send: Send, template: str, *, framed: bool, script: bool = False) -> None:
     nonce = secrets.token_urlsafe(16)
     body = templates.render(
         template,
@@ -46,24 +48,26 @@ async def _page(form: FormSpec, send: Send, template: str, *, framed: bool) -> N
         submission_key=ids.new("key"),
         opened_at=int(clock.unix()),
         framed=framed,
+        embed_url=f"/f/{form.key}/embed.js",
     )
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"cache-control", b"no-store"),
-        (b"content-security-policy", policy(form).encode()),
+        (b"content-security-policy", policy(form, script=script).encode()),
         (b"cross-origin-opener-policy", b"unsafe-none"),
     ]
     await front.respond(send, 200, headers, body.encode())
 
 
-def policy(form: FormSpec) -> str:
+def policy(form: FormSpec, *, script: bool = False) -> str:
     """Framed by the form's websites; posts to us and, after the answer, on to where the form sends people."""
     origins = sorted(form.origins)
     ancestors = " ".join(origins) if origins else "*"
     onward = {origin for origin in [urls.origin(form.redirect_url), *origins] if origin}
     targets = " ".join(["'self'", *sorted(onward)])
+    scripts = "script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'; " if script else ""
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
+        f"default-src 'none'; {scripts}style-src 'self'; img-src 'self' data:; base-uri 'none'; "
         f"frame-ancestors {ancestors}; form-action {targets}"
     )
 

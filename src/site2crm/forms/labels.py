@@ -24,7 +24,7 @@ _MAILCHIMP_TRAP = re.compile(r"b_[0-9a-f]{20,}_[0-9a-f]{6,}")
 
 
 class Meaning(Struct, frozen=True):
-    """`role` is a person's field, "consent", "confirm", "subject", "ip", "redirect", "attribution", "honeypot", "noise" or ""."""
+    """`role`: a field of the person, consent, confirm, subject, ip, redirect, attribution, honeypot, noise, ours."""
 
     role: str
     strength: int = NOTHING
@@ -77,17 +77,14 @@ def _words(label: str) -> tuple[str, ...]:
 def _technical(label: str, whole: str) -> Meaning | None:
     if label.startswith("s2c_"):
         return _ours(label[4:])
-    if whole in technical.HONEYPOTS or "fluent_checkme" in label or _MAILCHIMP_TRAP.fullmatch(label):
+    if "fluent_checkme" in label or _MAILCHIMP_TRAP.fullmatch(label):
         return Meaning("honeypot", EXACT)
     if whole in technical.ATTRIBUTION:
         return Meaning("attribution", EXACT, technical.ATTRIBUTION[whole])
-    if whole in technical.IP:
-        return Meaning("ip", EXACT)
-    if whole in technical.REDIRECT:
-        return Meaning("redirect", EXACT)
-    if whole in technical.NOISE or label.startswith(technical.NOISE_STARTS):
-        return Meaning("noise", EXACT)
-    return None
+    for role, names in _TECHNICAL:
+        if whole in names:
+            return Meaning(role, EXACT)
+    return Meaning("noise", EXACT) if label.startswith(technical.NOISE_STARTS) else None
 
 
 def _ours(name: str) -> Meaning:
@@ -156,6 +153,12 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(word for term in text.split() for word in _WORD.findall(fold(term)))
 
 
+_TECHNICAL = (
+    ("honeypot", technical.HONEYPOTS),
+    ("ip", technical.IP),
+    ("redirect", technical.REDIRECT),
+    ("noise", technical.NOISE),
+)
 _PERSON = frozenset(["email", "name", "first_name", "last_name", "phone", "company", "message"])
 # Later rows win where a term stands in two: `nombre` and `nome` are a full name unless a surname is asked beside them.
 _TERMS: dict[str, str] = {
@@ -176,7 +179,7 @@ _TERMS: dict[str, str] = {
 # Beside other words these mean something else: `last page`, `your ad`.
 _WHOLE_ONLY = frozenset(["first", "last", "ad", "adi", "not", "text", "body", "org", "cep"])
 _FILLERS = _set(vocabulary.FILLERS)
-_NOT_IT = _set(vocabulary.NOT_IT.replace("?", ""))
+_NOT_IT = _set(vocabulary.NOT_IT)
 _NOT_IT_INSIDE = tuple(word for word in _NOT_IT if not word.isascii())
 _STRONG = _set(vocabulary.CONSENT_STRONG)
 _CONSENT = _STRONG | (_set(vocabulary.CONSENT_WEAK) - {"j"})

@@ -51,7 +51,7 @@ def _put(here: dict[str, Tree], key: str, value: str, *, as_item: bool = False) 
 
 def _path(key: str) -> tuple[list[str], bool]:
     """`a[b][]` -> (["a", "b"], True). Brackets that do not close are part of the name."""
-    head, bracket, rest = key.partition("[")
+    head, _, rest = key.partition("[")
     if not head or not rest.rstrip().endswith("]"):
         return [key], False
     steps = rest.rstrip()[:-1].split("][", MAX_BRACKETS)

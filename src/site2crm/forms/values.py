@@ -14,7 +14,7 @@ _IPV4 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")
 
 
 def email(text: str) -> str | None:
-    """The address in `a@b.example`, `mailto:a@b.example`, `Ada <a@b.example>`, the first of a list; None if there is none."""
+    """The address in `a@b.example`, `mailto:..`, `Ada <..>`, the first of a list; None if there is none."""
     line = text.strip()[:400].partition("\n")[0].partition("\r")[0].strip()
     if line.count("@") > 1 and ", " in line:
         line = line.partition(", ")[0]
@@ -65,6 +65,13 @@ def is_nothing(text: str) -> bool:
     return len(text) <= 9 and text.strip().lower() in vocabulary.NO_VALUE
 
 
+def is_place(text: str) -> bool:
+    """An address on the web, whole or from the root."""
+    return text.startswith(("http://", "https://", "/", "www.", "android-app://")) and not any(
+        c in text for c in " \n\r"
+    )
+
+
 def is_prose(text: str, *, words: int, length: int) -> bool:
     """Free text of at least that many words and characters (scripts without spaces: characters count as words)."""
     if len(text) < length and not (len(text) >= length // 2 and not text.isascii()):
@@ -105,6 +112,7 @@ def in_address(name: str, address: str) -> bool:
     return 2 <= len(words) <= 4 and sum(len(word) >= 2 and word in local for word in words) >= 2
 
 
+_PLACES = ("http://", "https://", "/", "www.", "android-app://")
 _FLAGS = frozenset("".join(fold(flag).split()) for flag in vocabulary.FLAGS.replace("\n", " ").split(","))
 _CONSENT_STARTS = tuple(
     " ".join(fold(text).split())

@@ -18,9 +18,10 @@ mejl, e post, epost, e postadress, epostadress, e postadresse, epostadresse, mai
 sahkopostiosoite, eposta, e posta adresi, eposta adresi, почта, электронная почта, эл почта, емейл, имейл,
 мейл, емаил, адрес электронной почты, электронный адрес, електронна пошта, пошта, електронна адреса, ел
 пошта, ηλεκτρονικο ταχυδρομειο, ηλεκτρονικη διευθυνση, διευθυνση email, email cim, e mail cim, emailcim,
-drotposta, adresa de email, adresa email, adresa de e mail, メール, メールアドレス, e メール, eメール, eメールアドレス, 电子邮件, 电子邮箱,
-邮箱, 邮件, 邮箱地址, 电子邮件地址, 電子郵件, 電郵, 電子信箱, 信箱, 이메일, 이메일 주소, 메일, 메일 주소, 전자우편, البريد الالكتروني, بريد الكتروني,
-الايميل, ايميل, البريد, דואל, דוא ל, אימייל, מייל, כתובת מייל, כתובת אימייל, דואר אלקטרוני
+drotposta, adresa de email, adresa email, adresa de e mail, メール, メールアドレス, e メール, eメール,
+eメールアドレス, 电子邮件, 电子邮箱, 邮箱, 邮件, 邮箱地址, 电子邮件地址, 電子郵件, 電郵, 電子信箱, 信箱,
+이메일, 이메일 주소, 메일, 메일 주소, 전자우편, البريد الالكتروني, بريد الكتروني, الايميل, ايميل, البريد,
+דואל, דוא ל, אימייל, מייל, כתובת מייל, כתובת אימייל, דואר אלקטרוני
 """
 
 NAME = """
@@ -40,9 +41,9 @@ adiniz soyadiniz, adi soyadi, adiniz ve soyadiniz, isim soyisim, isim, ad ve soy
 полное имя, имя и фамилия, имя фамилия, фамилия имя, фамилия имя отчество, как вас зовут, как к вам
 обращаться, контактное лицо, піб, п і б, імя та прізвище, імя прізвище, повне імя, прізвище та імя,
 ονοματεπωνυμο, ονομα και επωνυμο, ονομα επωνυμο, nev, teljes nev, neve, nume, numele, nume si prenume, nume
-prenume, nume complet, numele complet, お名前, 名前, 氏名, ご氏名, お客様名, 担当者名, ご担当者名, 担当者, ご担当者様名, 姓名, 您的姓名, 名称, 聯絡人,
-联系人, 联系人姓名, 称呼, 이름, 성함, 성명, 담당자, 담당자명, 담당자 이름, الاسم, الاسم الكامل, الاسم بالكامل, اسمك, شם, שם, שם מלא, שם
-פרטי ומשפחה, שם פרטי ושם משפחה
+prenume, nume complet, numele complet, お名前, 名前, 氏名, ご氏名, お客様名, 担当者名, ご担当者名, 担当者,
+ご担当者様名, 姓名, 您的姓名, 名称, 聯絡人, 联系人, 联系人姓名, 称呼, 이름, 성함, 성명, 담당자, 담당자명,
+담당자 이름, الاسم, الاسم الكامل, الاسم بالكامل, اسمك, شם, שם, שם מלא, שם פרטי ומשפחה, שם פרטי ושם משפחה
 """
 
 FIRST_NAME = """
@@ -50,8 +51,8 @@ first name, firstname, fname, f name, given name, given names, givenname, forena
 first, first, forenames, preferred name, prenom, prenoms, vorname, vornamen, rufname, primer nombre, nombre
 de pila, nombres, primeiro nome, nome proprio, nome di battesimo, voornaam, roepnaam, imie, imiona, jmeno,
 krestni jmeno, fornamn, tilltalsnamn, fornavn, etunimi, adiniz, ad, adi, имя, імя, ім я, ονομα, ονομα σας,
-keresztnev, utonev, prenume, prenumele, 名, 名 (mei), 下の名前, 名字 (given), ファーストネーム, 이름 (first), الاسم الاول, שם
-פרטי
+keresztnev, utonev, prenume, prenumele, 名, 名 (mei), 下の名前, 名字 (given), ファーストネーム, 이름
+(first), الاسم الاول, שם פרטי
 """
 
 LAST_NAME = """
@@ -59,8 +60,8 @@ last name, lastname, lname, l name, surname, family name, familyname, second nam
 sur name, nom de famille, nom famille, nachname, nachnamen, familienname, zuname, apellido, apellidos,
 primer apellido, cognome, cognomi, sobrenome, ultimo nome, apelido, achternaam, familienaam, nazwisko,
 prijmeni, efternamn, efternavn, etternavn, sukunimi, soyad, soyadi, soyadiniz, soyisim, фамилия, прізвище,
-επωνυμο, επιθετο, vezeteknev, csaladnev, csaladi nev, nume de familie, nume familie, 姓, 苗字, 名字, 姓氏, ラストネーム,
-성, 성씨, اسم العائلة, اللقب, الاسم الاخير, שם משפחה
+επωνυμο, επιθετο, vezeteknev, csaladnev, csaladi nev, nume de familie, nume familie, 姓, 苗字, 名字, 姓氏,
+ラストネーム, 성, 성씨, اسم العائلة, اللقب, الاسم الاخير, שם משפחה
 """
 
 PHONE = """
@@ -82,10 +83,11 @@ telefon, telefonni, telefonnummer, mobilnummer, telefoni, puhelin, puhelinnumero
 numarasi, telefon numaraniz, cep telefonu, cep, gsm, telefonunuz, телефон, номер телефона, контактный
 телефон, мобильный, мобильный телефон, тел, моб телефон, номер телефону, мобільний, мобільний телефон,
 контактний телефон, τηλεφωνο, αριθμος τηλεφωνου, κινητο, κινητο τηλεφωνο, τηλεφωνο επικοινωνιας, σταθερο,
-telefonszam, mobilszam, numar de telefon, numar telefon, telefonul, nr telefon, telefon mobil, 電話, 電話番号,
-お電話番号, 携帯電話, 携帯, 携帯番号, 携帯電話番号, ご連絡先電話番号, tel 電話番号, 电话, 电话号码, 手机, 手机号, 手机号码, 联系电话, 電話號碼, 聯絡電話, 手機, 手機號碼, 전화,
-전화번호, 휴대폰, 휴대폰 번호, 휴대전화, 핸드폰, 연락처, 연락처 번호, الهاتف, رقم الهاتف, الجوال, رقم الجوال, هاتف, جوال, موبايل, رقم
-الموبايل, טלפון, נייד, מספר טלפון, טלפון נייד, סלולרי, פלאפון
+telefonszam, mobilszam, numar de telefon, numar telefon, telefonul, nr telefon, telefon mobil, 電話,
+電話番号, お電話番号, 携帯電話, 携帯, 携帯番号, 携帯電話番号, ご連絡先電話番号, tel 電話番号, 电话,
+电话号码, 手机, 手机号, 手机号码, 联系电话, 電話號碼, 聯絡電話, 手機, 手機號碼, 전화, 전화번호, 휴대폰,
+휴대폰 번호, 휴대전화, 핸드폰, 연락처, 연락처 번호, الهاتف, رقم الهاتف, الجوال, رقم الجوال, هاتف, جوال,
+موبايل, رقم الموبايل, טלפון, נייד, מספר טלפון, טלפון נייד, סלולרי, פלאפון
 """
 
 COMPANY = """
@@ -109,9 +111,9 @@ sirket, sirket adi, sirketiniz, sirket ismi, firma adi, firmaniz, kurum, ком�
 организация, название организации, предприятие, фирма, наименование организации, компанія, назва компанії,
 організація, підприємство, εταιρεια, εταιρια, επωνυμια, επωνυμια εταιρειας, ονομα εταιρειας, επιχειρηση,
 ceg, cegnev, ceg neve, vallalat, vallalkozas, companie, numele companiei, nume companie, nume firma,
-denumire firma, 会社, 会社名, 御社名, 貴社名, 企業名, 法人名, 団体名, 会社名 団体名, 勤務先, 組織名, 公司, 公司名称, 公司名, 企业名称, 企业, 单位, 单位名称,
-公司名稱, 회사, 회사명, 회사 이름, 기업명, 업체명, 소속, 상호, الشركة, اسم الشركة, المؤسسة, جهة العمل, شركة, חברה, שם החברה, שם
-חברה, ארגון, שם העסק
+denumire firma, 会社, 会社名, 御社名, 貴社名, 企業名, 法人名, 団体名, 会社名 団体名, 勤務先, 組織名, 公司,
+公司名称, 公司名, 企业名称, 企业, 单位, 单位名称, 公司名稱, 회사, 회사명, 회사 이름, 기업명, 업체명, 소속,
+상호, الشركة, اسم الشركة, المؤسسة, جهة العمل, شركة, חברה, שם החברה, שם חברה, ארגון, שם העסק
 """
 
 MESSAGE = """
@@ -150,10 +152,11 @@ olabiliriz, сообщение, текст сообщения, коммента�
 повідомлення, чим ми можемо допомогти, μηνυμα, το μηνυμα σας, σχολια, σχολιο, ερωτηση, περιγραφη, πως
 μπορουμε να βοηθησουμε, πως μπορουμε να σας βοηθησουμε, uzenet, uzenete, megjegyzes, kerdes, leiras, miben
 segithetunk, mesajul, mesajul dvs, comentarii, intrebare, descriere, cu ce va putem ajuta, cum va putem
-ajuta, メッセージ, お問い合わせ内容, お問合せ内容, お問い合わせ, 内容, ご質問, ご要望, 備考, 本文, コメント, ご相談内容, お問い合わせ本文, ご質問内容, 留言, 消息, 信息,
-内容描述, 留言内容, 备注, 咨询内容, 问题, 您的留言, 需求描述, 您的需求, 訊息, 留言內容, 備註, 메시지, 문의, 문의 내용, 문의사항, 내용, 문의내용, 메모, 질문, 요청사항,
-الرسالة, رسالتك, رسالة, ملاحظات, استفسار, استفسارك, نص الرسالة, كيف يمكننا مساعدتك, הודעה, תוכן ההודעה,
-תוכן, הערות, שאלה, פרטים, איך אפשר לעזור, איך נוכל לעזור
+ajuta, メッセージ, お問い合わせ内容, お問合せ内容, お問い合わせ, 内容, ご質問, ご要望, 備考, 本文, コメント,
+ご相談内容, お問い合わせ本文, ご質問内容, 留言, 消息, 信息, 内容描述, 留言内容, 备注, 咨询内容, 问题,
+您的留言, 需求描述, 您的需求, 訊息, 留言內容, 備註, 메시지, 문의, 문의 내용, 문의사항, 내용, 문의내용, 메모,
+질문, 요청사항, الرسالة, رسالتك, رسالة, ملاحظات, استفسار, استفسارك, نص الرسالة, كيف يمكننا مساعدتك, הודעה,
+תוכן ההודעה, תוכן, הערות, שאלה, פרטים, איך אפשר לעזור, איך נוכל לעזור
 """
 
 SUBJECT = """
@@ -168,12 +171,13 @@ email repeat, re enter email, retype email, verify email, email again, email2 co
 address confirm, email address confirmation, email bestatigen, e mail bestatigen, e mail wiederholen, email
 wiederholen, confirmer email, confirmez email, confirmer votre email, confirmation email, confirmation e
 mail, confirmar email, confirmar correo, confirmar correo electronico, repita email, repetir email, conferma
-email, ripeti email, potwierdz email, メールアドレス確認, メールアドレス確認用, メールアドレス再入力, 이메일 확인
+email, ripeti email, potwierdz email, メールアドレス確認, メールアドレス確認用, メールアドレス再入力, 이메일
+확인
 """
 
-# Words around the term that change nothing: "What is your first name?", "Ihre E-Mail-Adresse (Pflichtfeld)", "your-email".
+# Words around the term that change nothing: "What is your first name?", "Ihre E-Mail-Adresse (Pflichtfeld)".
 FILLERS = """
-your yours my the a an please enter provide give what whats s is are and of here contact billing customer
+your yours my which melhor the a an please enter provide give what whats s is are and of here contact billing customer
 client lead visitor person applicant guest member attendee respondent required optional mandatory field
 fields input text txt tb fld wpforms mauticform et pb contactform cf cf7 gf nf ff frm mc mce merge merges
 ctl00 content placeholder data attr attributes properties value values answer answers question item meta q
@@ -187,18 +191,18 @@ e per favore seu o os da do digite informe insira obrigatorio opcional uw je jou
 verplicht wat twoj twoje twoja podaj wpisz prosze pani pana wymagane panstwa din ditt dina ange skriv dit
 indtast vas vase vasi zadejte vyplnte povinne sinun anna lutfen giriniz girin sizin zorunlu ваш ваша ваше
 ваши введите укажите пожалуйста обязательно вашe твое введіть вкажіть будь ласка σας το η ο οι εισαγετε
-παρακαλω υποχρεωτικο az on kotelezo kerjuk adja meg dvs dumneavoastra va rugam introduceti obligatoriu 必須 任意
-必填 选填 您的 你的 請輸入 请输入 필수 선택 مطلوب אנא הזן חובה
+παρακαλω υποχρεωτικο az on kotelezo kerjuk adja meg dvs dumneavoastra va rugam introduceti obligatoriu 必須
+任意 必填 选填 您的 你的 請輸入 请输入 필수 선택 مطلوب אנא הזן חובה
 """
 
 # A label with one of these is about the thing next to the term, not the term.
 NOT_IT = """
 size type kind category industry sector website url link domain role position department employees revenue
-turnover count number? age year years time times date day when preferred? prefer best? how often method
+turnover count number age year years time times date day when preferred prefer best how often method
 preference extension ext country code prefix model friend friends referrer referral refer referred colleague
-manager boss parent partner spouse emergency assistant supervisor recipient admin owner agent sales
-webmaster cc bcc to template sender? noreply notification status valid verified verification id ids hash
-token key user username login password file files page form site event project product domain pet child host
+manager boss partner spouse emergency assistant supervisor recipient admin owner agent sales
+webmaster cc bcc to template sender noreply notification status valid verified verification id ids hash
+token key password file files page form site event project product domain pet child host
 brand campaign list visit session title language grosse groesse branche art typ taille secteur tamano tipo
 sector dimensione settore tamanho setor grootte wielkosc velikost storlek storrelse koko размер тип розмір
 μεγεθος meret marime 規模 種類 フリガナ ふりがな カナ 確認 확인 규모 직원 ペット 部署
@@ -223,8 +227,16 @@ termeni プライバシーポリシー 個人情報 个人信息 隐私政策 �
 EMAIL_WORDS = (
     "email mail emails mailadresse courriel correo sahkoposti epost eposta почта почты пошта emailadresse mejl posta"
 )
-PHONE_WORDS = "phone telephone tel mobile cell whatsapp telefon telefonnummer telefono telefone telephone handy handynummer rufnummer portable movil celular cellulare telefoon telefoonnummer puhelin puhelinnumero телефон телефона телефону τηλεφωνο telefonszam sms"
-MESSAGE_WORDS = "message comment comments enquiry inquiry nachricht anliegen commentaire mensaje comentarios messaggio mensagem bericht wiadomosc zprava meddelande besked melding viesti mesaj сообщение комментарий повідомлення μηνυμα uzenet"
+PHONE_WORDS = """
+phone telephone tel mobile cell whatsapp telefon telefonnummer telefono telefone telephone handy handynummer
+rufnummer portable movil celular cellulare telefoon telefoonnummer puhelin puhelinnumero телефон телефона
+телефону τηλεφωνο telefonszam sms
+"""
+MESSAGE_WORDS = """
+message comment comments enquiry inquiry nachricht anliegen commentaire mensaje comentarios messaggio
+mensagem bericht wiadomosc zprava meddelande besked melding viesti mesaj сообщение комментарий повідомлення
+μηνυμα uzenet
+"""
 
 # Scripts without spaces: the term may stand anywhere in the label.
 INSIDE = {
@@ -240,8 +252,8 @@ FLAGS = """
 agree, i accept, granted, denied, subscribed, opt in, opt out, optin, ja, nein, akzeptiert, zugestimmt,
 einverstanden, ich stimme zu, oui, non, accepte, j accepte, si, acepto, aceptado, accetto, accettato, sim,
 nao, aceito, nee, akkoord, tak, nie, zgadzam sie, ano, ne, nej, nei, kylla, ei, evet, hayir, да, нет, так,
-ні, согласен, согласна, ναι, οχι, igen, nem, da, nu, de acord, はい, いいえ, 同意, 同意する, 同意します, 是, 否, 예, 네, 아니오,
-동의, 동의합니다, نعم, لا, موافق, כן, לא, מאשר, acceptance, selected, null
+ні, согласен, согласна, ναι, οχι, igen, nem, da, nu, de acord, はい, いいえ, 同意, 同意する, 同意します, 是,
+否, 예, 네, 아니오, 동의, 동의합니다, نعم, لا, موافق, כן, לא, מאשר, acceptance, selected, null
 """
 
 CONSENT_TEXT_STARTS = """

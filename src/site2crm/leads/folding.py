@@ -26,18 +26,13 @@ class Incoming(Struct, frozen=True, kw_only=True):
     org_id: str
     form_id: str
     received_at: datetime
+    seen_at: datetime
+    """When the org got to see it: when it was received, or when it was released from quarantine."""
     body_hash: str
     address: str
-    country: str
     answers: Normalised
-
-    @property
-    def email_key(self) -> str | None:
-        return email_key(self.answers.email)
-
-    @property
-    def phone_key(self) -> str | None:
-        return phone_key(self.answers.phone, e164=self.answers.phone_e164, country=self.country)
+    email_key: str | None
+    phone_key: str | None
 
 
 class LeadRow(Struct, kw_only=True):
@@ -72,8 +67,11 @@ def phone_key(typed: str | None, *, e164: str | None = None, country: str = "") 
     """E.164 where the number can be read, else its digits, if there are enough to mean one person."""
     if not typed:
         return None
+    known = e164 or phone.e164(typed, country)
+    if known:
+        return known
     digits = phone.key(typed)
-    return e164 or phone.e164(typed, country) or (digits if len(digits) >= LEAST_PHONE_DIGITS else None)
+    return digits if len(digits) >= LEAST_PHONE_DIGITS else None
 
 
 def new_lead(incoming: Incoming, now: datetime) -> LeadRow:
@@ -96,8 +94,8 @@ def new_lead(incoming: Incoming, now: datetime) -> LeadRow:
         consent=dict(answers.consent),
         attribution={"first": first, "last": last},
         submissions=1,
-        created_at=incoming.received_at,
-        last_at=incoming.received_at,
+        created_at=incoming.seen_at,
+        last_at=incoming.seen_at,
         updated_at=now,
     )
 
@@ -109,7 +107,7 @@ def fold(lead: LeadRow, incoming: Incoming, now: datetime) -> None:
     if lead.status == LeadStatus.NEEDS_REVIEW:
         lead.status = _status(incoming.answers)
     lead.submissions += 1
-    lead.last_at = max(lead.last_at, incoming.received_at)
+    lead.last_at = max(lead.last_at, incoming.seen_at)
     lead.updated_at = now
 
 

@@ -13,7 +13,8 @@ class Lead(OrgOwned, Base):
     __tablename__ = "lead"
     __table_args__ = (
         Index("ix_lead_email", "org_id", "email_key", unique=True, sqlite_where=text("email_key IS NOT NULL")),
-        Index("ix_lead_phone", "org_id", "phone_key"),
+        # Covers the look-up of `joining`: one phone number may stand on thousands of leads (a receptionist's own).
+        Index("ix_lead_phone", "org_id", "phone_key", "email_key", "id"),
         # One status at a time, merged by `queries`: every page of a list is then a walk along one of these.
         Index("ix_lead_recent", "org_id", "status", "last_at", "id"),
         Index("ix_lead_created", "org_id", "status", "created_at", "id"),

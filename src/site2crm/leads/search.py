@@ -6,6 +6,9 @@ the status and the utm_source. So one look-up answers a search with all its filt
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from msgspec import Struct
 
 from site2crm.kit import text
 from site2crm.leads.folding import LeadRow
@@ -16,12 +19,12 @@ MESSAGE_CHARS = 2_000
 CUSTOM_CHARS = 300
 MOST_CUSTOM = 30
 
-# `ascii` leaves everything but ASCII signs alone: the words are folded already. `detail=none` keeps row numbers only;
-# the prefix indexes make a one-letter search as cheap as a whole word.
+# `ascii` leaves everything but ASCII signs alone: the words are folded already. `detail=none` keeps row numbers only.
+# No prefix indexes: each costs the consumer a tenth, and `queries` answers broad prefixes without the index.
 CREATE_FTS: tuple[str, ...] = (
     """CREATE VIRTUAL TABLE lead_fts USING fts5(
         words, content='lead_search', content_rowid='id', tokenize="ascii tokenchars '_'",
-        detail=none, columnsize=0, prefix='1 2 3'
+        detail=none, columnsize=0
     )""",
     """CREATE TRIGGER lead_search_insert AFTER INSERT ON lead_search BEGIN
         INSERT INTO lead_fts(rowid, words) VALUES (new.id, new.words);
@@ -61,16 +64,31 @@ def forms_in(words: str) -> list[str]:
     return [word for word in words.split(" ", 64)[:64] if word.startswith("frm_")]
 
 
-def match(org_id: str, *, q: str = "", form_id: str = "", source: str = "", statuses: Sequence[str] = OPEN) -> str:
-    """The FTS5 expression. Every word of `q` must begin a word of the lead."""
+class Question(Struct, frozen=True):
+    """What is asked: whole words (marks) and beginnings of words, which must all be there, and one of the statuses."""
+
+    marks: tuple[str, ...]
+    beginnings: tuple[str, ...]
+    statuses: tuple[str, ...]
+
+
+def question(
+    org_id: str, *, q: str = "", form_id: str = "", source: str = "", statuses: Sequence[str] = OPEN
+) -> Question:
     marks = [_org(org_id)]
     if form_id:
-        marks.append(_form(form_id))
+        marks.append(_bare(_form(form_id)))
     if source:
         marks.append(_source(source))
-    terms = [f'"{_bare(mark)}"' for mark in marks]
-    terms += [f'"{_bare(word)}" *' for word in text.search_query(q)]
-    terms.append("(" + " OR ".join(f'"{_status(status)}"' for status in statuses) + ")")
+    beginnings = tuple(_bare(word) for word in text.search_query(q))
+    return Question(tuple(marks), beginnings, tuple(_status(status) for status in statuses))
+
+
+def match(asked: Question) -> str:
+    """The FTS5 expression."""
+    terms = [f'"{mark}"' for mark in asked.marks]
+    terms += [f'"{word}" *' for word in asked.beginnings]
+    terms.append("(" + " OR ".join(f'"{status}"' for status in asked.statuses) + ")")
     return " AND ".join(terms)
 
 
@@ -86,10 +104,11 @@ def _status(status: str) -> str:
     return f"status_{status}"
 
 
+@lru_cache(maxsize=1024)
 def _source(source: str) -> str:
     return "source_" + "".join(text.search_query(source))
 
 
 def _bare(term: str) -> str:
-    """Nothing that could end the quotes: a form id comes from the address bar."""
+    """Nothing that could end the quotes or be a wildcard: a form id comes from the address bar."""
     return "".join(sign for sign in term if sign.isalnum() or sign == "_") or "_"

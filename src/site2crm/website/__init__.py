@@ -1,1 +1,1 @@
-"""The public pages of the instance: the front page, the help centre, the sample landing page."""
+"""The public pages of the instance: the front page, the help centre, the API reference."""

@@ -1,0 +1,268 @@
+"""`/api/v1/connections`. Secrets go in and never come out; their last characters do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Router, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import mapping, queries, sending, service
+from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.entering import kind_named
+from site2crm.connectors.examples import standing_in
+from site2crm.connectors.mapping import Problem, Row
+from site2crm.connectors.models import Connection
+from site2crm.connectors.opening import INBOX, Checked
+from site2crm.connectors.queries import ConnectionRow, RecordRow
+from site2crm.connectors.service import ConnectionIn, ConnectionPatch, MappingIn
+from site2crm.core.access import Who, needs
+from site2crm.core.errors import Invalid, NotFound
+from site2crm.core.machine import Machine
+from site2crm.core.paging import Page
+from site2crm.core.web import AnyRequest
+
+READ, WRITE = needs("connections:read"), needs("connections:write")
+
+
+class TestOut(Struct, frozen=True):
+    """What the CRM said; `text` says why not."""
+
+    ok: bool
+    text: str
+    fields: int
+
+
+class ConnectionOut(Struct, frozen=True, kw_only=True):
+    id: str
+    kind: str
+    name: str
+    state: str
+    state_reason: str
+    state_at: datetime
+    account: dict[str, str]
+    settings: dict[str, str]
+    secret_hints: dict[str, str]
+    mapping: list[Row]
+    form_ids: list[str]
+    warnings: list[dict[str, Any]]
+    paused_until: datetime | None
+    checked_at: datetime | None
+    fields_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewConnectionOut(ConnectionOut, frozen=True, kw_only=True):
+    """`secrets`: only those that we made because none were given, and only in this answer."""
+
+    test: TestOut | None
+    secrets: dict[str, str]
+
+
+class TestedOut(ConnectionOut, frozen=True, kw_only=True):
+    test: TestOut
+
+
+class FieldsOut(Struct, frozen=True):
+    data: list[FieldDef]
+    fields_at: datetime | None
+
+
+class PreviewIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Without `mapping` the saved one, without `lead` the newest lead (or a made-up one, if there is none)."""
+
+    mapping: MappingIn | None = None
+    lead: Annotated[str, Meta(max_length=60)] | None = None
+
+
+class RequestOut(Struct, frozen=True):
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str
+    note: str
+
+
+class PreviewOut(Struct, frozen=True):
+    lead: str
+    requests: list[RequestOut]
+    problems: list[Problem]
+    error: str
+
+
+@get(opt=READ)
+async def list_connections(
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    kind: FromQuery[str] = "",
+    state: FromQuery[str] = "",
+    limit: FromQuery[int | None] = None,
+    cursor: FromQuery[str | None] = None,
+) -> Page[ConnectionRow]:
+    """Connections of the org, newest first."""
+    return await queries.page(session, who.org_id, kind=kind, state=state, limit=limit, cursor=cursor)
+
+
+@post(opt=WRITE)
+async def create_connection(
+    data: JSONBody[ConnectionIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+    request: AnyRequest,
+    test: FromQuery[bool] = True,
+) -> NewConnectionOut:
+    """Connect a CRM and test it. If the CRM refuses, the connection is kept as `parked` with its reason."""
+    assert who.org is not None
+    if request.headers.get("Idempotency-Key"):
+        _no_secret_to_make(data)
+    make = service.create if test else service.create_untested
+    made = await make(session, machine, org=who.org, data=data)
+    said = _test_out(made.checked) if made.checked else None
+    return NewConnectionOut(**_shown(made.connection), test=said, secrets=dict(made.secrets))
+
+
+@get("/{connection_id:str}", opt=READ)
+async def show_connection(
+    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> ConnectionOut:
+    return _out(await service.get(session, who.org_id, connection_id))
+
+
+@patch("/{connection_id:str}", opt=WRITE)
+async def change_connection(
+    connection_id: str,
+    data: JSONBody[ConnectionPatch],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> ConnectionOut:
+    """Merge patch. New settings are tested first; what the CRM refuses is not saved (422)."""
+    return _out(await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=data))
+
+
+@delete("/{connection_id:str}", opt=WRITE)
+async def remove_connection(
+    connection_id: str,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+) -> None:
+    """Its secrets and its mapping are destroyed, leads that wait for it are skipped, past deliveries stay."""
+    await service.remove(session, who.org_id, connection_id)
+
+
+@post("/{connection_id:str}/test", opt=WRITE, status_code=200)
+async def test_connection(
+    connection_id: str,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> TestedOut:
+    """Ask the CRM who we are and which fields it has. Success mends a parked connection."""
+    checked = await service.test(machine, who.org_id, connection_id)
+    connection = await service.get(session, who.org_id, connection_id)
+    return TestedOut(**_shown(connection), test=_test_out(checked))
+
+
+@post("/{connection_id:str}/pause", opt=WRITE, status_code=200)
+async def pause_connection(
+    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> ConnectionOut:
+    """Leads wait until it is resumed."""
+    return _out(await service.pause(session, who.org_id, connection_id))
+
+
+@post("/{connection_id:str}/resume", opt=WRITE, status_code=200)
+async def resume_connection(
+    connection_id: str,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> ConnectionOut:
+    """Waiting leads drain, oldest first. A parked one is tested first: 409 with the CRM's words if it still refuses."""
+    return _out(await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id))
+
+
+@get("/{connection_id:str}/fields", opt=READ)
+async def list_fields(
+    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> FieldsOut:
+    """The CRM's properties as last discovered, with type and choices; `POST .../test` discovers anew."""
+    connection = await service.get(session, who.org_id, connection_id)
+    return FieldsOut(sending.field_defs(connection), connection.fields_at)
+
+
+@post("/{connection_id:str}/preview", opt=READ, status_code=200)
+async def preview_connection(
+    connection_id: str,
+    data: JSONBody[PreviewIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> PreviewOut:
+    """The exact requests for a lead, secrets masked. Nothing is sent or saved."""
+    connection = await service.get(session, who.org_id, connection_id)
+    rows = mapping.stored(connection.mapping) if data.mapping is None else mapping.rows_of(data.mapping)
+    lead = await standing_in(session, who.org_id, lead_id=data.lead)
+    shown = service.preview(machine, connection, lead, rows=rows)
+    requests = [
+        RequestOut(each.method, each.url, each.request_headers, each.request_body, each.note) for each in shown.requests
+    ]
+    return PreviewOut(lead.lead_id, requests, shown.problems, shown.error)
+
+
+@get("/{connection_id:str}/records", opt=READ)
+async def list_records(
+    connection_id: str,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    limit: FromQuery[int | None] = None,
+    cursor: FromQuery[str | None] = None,
+) -> Page[RecordRow]:
+    """What a Test inbox received, last change first."""
+    connection = await service.get(session, who.org_id, connection_id)
+    if connection.kind != INBOX:
+        raise NotFound("Only the Test inbox keeps its records here.")
+    return await queries.records(session, who.org_id, connection_id, limit=limit, cursor=cursor)
+
+
+def _no_secret_to_make(data: ConnectionIn) -> None:
+    """The answer to a request with an Idempotency-Key is stored: it must not hold a secret."""
+    for field in kind_named(data.kind).settings:
+        if field.make is not None and not data.settings.get(field.name, "").strip():
+            text = "With an Idempotency-Key send one of your own: the answer is stored and must not hold it."
+            raise Invalid.field(f"settings.{field.name}", text)
+
+
+def _out(connection: Connection) -> ConnectionOut:
+    return ConnectionOut(**_shown(connection))
+
+
+def _shown(connection: Connection) -> dict[str, Any]:
+    values = {name: getattr(connection, name) for name in ConnectionOut.__struct_fields__}
+    return {**values, "mapping": msgspec.convert(connection.mapping, list[Row])}
+
+
+def _test_out(checked: Checked) -> TestOut:
+    return TestOut(checked.ok, checked.error, len(checked.fields))
+
+
+_HANDLERS: Sequence[Any] = (
+    list_connections,
+    create_connection,
+    show_connection,
+    change_connection,
+    remove_connection,
+    test_connection,
+    pause_connection,
+    resume_connection,
+    list_fields,
+    preview_connection,
+    list_records,
+)
+router = Router(path="/api/v1/connections", route_handlers=list(_HANDLERS), tags=["Connections"])

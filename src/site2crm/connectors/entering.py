@@ -1,0 +1,91 @@
+"""What a person or a program entered for a connection: checked, completed, and parted into settings and secrets."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from site2crm.connectors import opening, registry
+from site2crm.connectors.contract import Connector, ConnectorKind, CrmError, SettingField
+from site2crm.connectors.opening import Access
+from site2crm.core.errors import FieldError, Invalid
+from site2crm.core.http import AddressRefused, OutboundError
+from site2crm.core.machine import Machine
+
+LONGEST_SETTING = 4_000
+
+
+class Entered(Struct, frozen=True, kw_only=True):
+    """`made` are the secrets that we made because none were given: to be shown once."""
+
+    settings: dict[str, str]
+    secrets: dict[str, str]
+    made: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Entered({sorted(self.settings)}, {sorted(self.secrets)})"
+
+
+def kind_named(name: str) -> ConnectorKind:
+    """Raises Invalid."""
+    kind = registry.get(name)
+    if kind is None:
+        raise Invalid.field("kind", f"One of: {', '.join(registry.KINDS)}.")
+    return kind
+
+
+def read(kind: ConnectorKind, given: Mapping[str, str], *, known: Entered | None = None) -> Entered:
+    """`known` is stored already: a field that is left empty keeps it. Raises Invalid naming `settings.<name>`."""
+    before = {**known.settings, **known.secrets} if known else {}
+    fields = {field.name: field for field in kind.settings}
+    refused = [
+        FieldError(f"settings.{name}", f"{kind.label} has no setting {name[:40]!r}.") for name in given.keys() - fields
+    ]
+    values: dict[str, str] = {}
+    made: dict[str, str] = {}
+    for name, field in fields.items():
+        value = given.get(name, "").strip() or before.get(name, "")
+        if not value and field.make is not None:
+            value = made[name] = field.make()
+        if fault := _fault(field, value):
+            refused.append(FieldError(f"settings.{name}", fault))
+        if value:
+            values[name] = value
+    if refused:
+        raise Invalid(refused[0].message, errors=refused)
+    secret = {name for name, field in fields.items() if field.kind == "secret"}
+    return Entered(
+        settings={name: value for name, value in values.items() if name not in secret},
+        secrets={name: value for name, value in values.items() if name in secret},
+        made=made,
+    )
+
+
+async def opened(machine: Machine, kind: ConnectorKind, access: Access) -> Connector:
+    """A connector for what was entered. Raises Invalid: an address that must not be called, a token that is none."""
+    for field in kind.settings:
+        if field.kind == "url" and (url := access.settings.get(field.name)):
+            await _permitted(machine, field, url)
+    try:
+        return opening.connect(machine, access)
+    except CrmError as error:
+        raise Invalid.field(f"settings.{error.field}" if error.field else "settings", error.text) from error
+
+
+async def _permitted(machine: Machine, field: SettingField, url: str) -> None:
+    """An address inside is refused when it is saved, with the line that would allow it; the test tells the rest."""
+    try:
+        await machine.outbound.check(url)
+    except AddressRefused as error:
+        raise Invalid.field(f"settings.{field.name}", str(error)) from error
+    except OutboundError:
+        return
+
+
+def _fault(field: SettingField, value: str) -> str:
+    if not value:
+        return f"{field.label} is needed." if field.required else ""
+    if len(value) > LONGEST_SETTING:
+        return f"At most {LONGEST_SETTING} characters."
+    if field.kind == "choice" and value not in {key for key, _ in field.choices}:
+        return f"One of: {', '.join(key for key, _ in field.choices)}."
+    return ""

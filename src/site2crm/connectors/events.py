@@ -1,0 +1,30 @@
+"""What happens to connections. Delivery listens: a resumed one drains, oldest lead first."""
+
+from site2crm.core.events import Event
+
+
+class ConnectionCreated(Event, frozen=True, kw_only=True):
+    connection_id: str
+
+
+class ConnectionParked(Event, frozen=True, kw_only=True):
+    """The token is dead or a right is missing: its leads wait for a person."""
+
+    connection_id: str
+    reason: str
+
+
+class ConnectionPaused(Event, frozen=True, kw_only=True):
+    """A person stopped it; its leads wait."""
+
+    connection_id: str
+
+
+class ConnectionResumed(Event, frozen=True, kw_only=True):
+    connection_id: str
+
+
+class ConnectionRemoved(Event, frozen=True, kw_only=True):
+    """Its secrets are gone; nothing can be sent there any more."""
+
+    connection_id: str

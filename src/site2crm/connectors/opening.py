@@ -1,0 +1,164 @@
+"""From a row to a connector: opened secrets, the vendor's address, and what the vendor last said about our limit."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from site2crm.connectors import registry
+from site2crm.connectors.contract import (
+    Account,
+    Budget,
+    Connector,
+    Context,
+    CrmError,
+    ErrorClass,
+    Exchange,
+    Kind,
+    forget_exchange,
+)
+from site2crm.connectors.models import Connection
+from site2crm.connectors.store import Records
+from site2crm.core.crypto import Unreadable, Vault
+from site2crm.core.machine import Machine
+
+INBOX = "inbox"
+HINT_CHARACTERS = 4
+_LONG_ENOUGH = 16
+"""Of a shorter secret the last four characters would give too much away."""
+
+Listener = Callable[[Exchange], None]
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """All that a call needs; of a stored connection, or of one that is being made."""
+
+    org_id: str
+    connection_id: str
+    kind: str
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str]
+    account: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Access({self.connection_id})"
+
+
+class Checked(Struct, frozen=True, kw_only=True):
+    """What the CRM said to a test."""
+
+    account: Account | None = None
+    fields: list[dict[str, object]] = []
+    error: str = ""
+    error_class: ErrorClass | None = None
+    setting: str = ""
+    """The setting that the error is about, if it is about one."""
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+    @property
+    def needs_a_person(self) -> bool:
+        """A dead token or a missing right: nothing will arrive until somebody does something."""
+        return self.error_class in (ErrorClass.REAUTH, ErrorClass.REFRESH, ErrorClass.CONFIG)
+
+
+class Budgets:
+    """One per connection, shared by all who use it."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, Budget] = {}
+
+    def of(self, connection_id: str) -> Budget:
+        return self._budgets.setdefault(connection_id, Budget())
+
+    def forget(self, connection_id: str) -> None:
+        """A new token has a limit of its own."""
+        self._budgets.pop(connection_id, None)
+
+
+def budgets(machine: Machine) -> Budgets:
+    made: Budgets = machine.parts.setdefault(Budgets, Budgets())
+    return made
+
+
+def seal(vault: Vault, access: Access) -> str:
+    return vault.seal(msgspec.json.encode(access.secrets), aad=_aad(access.org_id, access.connection_id))
+
+
+def hints(secrets: Mapping[str, str]) -> dict[str, str]:
+    """The end of each secret, so that a person can tell two tokens apart."""
+    return {name: value[-HINT_CHARACTERS:] if len(value) >= _LONG_ENOUGH else "" for name, value in secrets.items()}
+
+
+def access_to(machine: Machine, connection: Connection) -> Access:
+    """Raises CrmError(REAUTH) if no key opens the secrets any more."""
+    try:
+        opened = machine.vault.open(connection.secrets, aad=_aad(connection.org_id, connection.id))
+    except Unreadable as error:
+        text = "The stored access cannot be read: the key that sealed it is gone. Enter it again."
+        raise CrmError(ErrorClass.REAUTH, text, code="UNREADABLE") from error
+    return Access(
+        org_id=connection.org_id,
+        connection_id=connection.id,
+        kind=connection.kind,
+        settings=connection.settings,
+        secrets=msgspec.json.decode(opened, type=dict[str, str]),
+        account=connection.account,
+    )
+
+
+def open_connector(machine: Machine, connection: Connection, *, on_exchange: Listener = forget_exchange) -> Connector:
+    """Ready to call out. Raises CrmError: REAUTH for unreadable secrets, CONFIG for settings that cannot work."""
+    return connect(machine, access_to(machine, connection), on_exchange=on_exchange)
+
+
+def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Connector:
+    context = Context(
+        connection_id=access.connection_id,
+        http=machine.outbound,
+        settings=access.settings,
+        secrets=access.secrets,
+        base_url=_base_url(machine, access),
+        account=_account(access.account),
+        store=Records(machine.database, access.org_id),
+        budget=budgets(machine).of(access.connection_id),
+        on_exchange=on_exchange,
+    )
+    return registry.connect(access.kind, context)
+
+
+async def examine(connector: Connector) -> Checked:
+    """Ask who we are there and what can be filled. Calls out: never inside a write transaction."""
+    try:
+        account = await connector.verify()
+        fields = await connector.fields(Kind.PERSON)
+    except CrmError as error:
+        return refused(error)
+    return Checked(account=account, fields=msgspec.to_builtins(list(fields)))
+
+
+def refused(error: CrmError) -> Checked:
+    return Checked(error=error.text or str(error), error_class=error.kind, setting=error.field or "")
+
+
+def as_stored(account: Account) -> dict[str, str]:
+    """Only what the vendor told."""
+    return {name: value for name, value in msgspec.to_builtins(account).items() if value}
+
+
+def _aad(org_id: str, connection_id: str) -> str:
+    return f"{org_id}|connection|secrets|{connection_id}"
+
+
+def _account(stored: Mapping[str, str]) -> Account | None:
+    return msgspec.convert(stored, Account) if stored.get("id") else None
+
+
+def _base_url(machine: Machine, access: Access) -> str | None:
+    if access.kind == INBOX:
+        # The inbox's records are pages of ours: the path is kept, the host is today's.
+        return machine.url(urlsplit(access.account.get("url", "")).path)
+    return machine.settings.connector_url(access.kind) or None

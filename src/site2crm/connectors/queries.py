@@ -1,0 +1,181 @@
+"""Reads of connections: lists, banners, and what the Test inbox received."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.models import Connection, InboxRecord
+from site2crm.connectors.states import State
+from site2crm.connectors.suggest import Question
+from site2crm.core.db import in_org
+from site2crm.core.errors import NotFound
+from site2crm.core.paging import Page, checked_limit, older_than, page_of
+from site2crm.forms import queries as forms
+from site2crm.forms import service as forms_service
+from site2crm.forms.fields import FieldType
+
+
+class ConnectionRef(Struct, frozen=True):
+    """What delivery needs to know to make and order its rows."""
+
+    id: str
+    org_id: str
+    kind: str
+    name: str
+    state: str
+    paused_until: datetime | None
+
+
+class ConnectionRow(Struct, frozen=True):
+    """A connection in a list."""
+
+    id: str
+    kind: str
+    name: str
+    state: str
+    state_reason: str
+    state_at: datetime
+    account: Mapping[str, str]
+    form_ids: Sequence[str]
+    warnings: Sequence[Mapping[str, Any]]
+    checked_at: datetime | None
+    paused_until: datetime | None
+    created_at: datetime
+
+
+class RecordRow(Struct, frozen=True):
+    """What the Test inbox keeps of one lead."""
+
+    id: str
+    key: str
+    properties: Mapping[str, str]
+    writes: int
+    created_at: datetime
+    updated_at: datetime
+
+
+async def get(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
+    """Raises ConnectionNotFound, also for one that was removed."""
+    found = await session.scalar(_alive(org_id).where(Connection.id == connection_id))
+    if found is None:
+        raise ConnectionNotFound
+    return found
+
+
+async def page(
+    session: AsyncSession,
+    org_id: str,
+    *,
+    kind: str = "",
+    state: str = "",
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Page[ConnectionRow]:
+    """Newest first."""
+    count = checked_limit(limit)
+    columns = [getattr(Connection, name) for name in ConnectionRow.__struct_fields__]
+    statement = select(*columns).where(Connection.org_id == org_id, Connection.state != State.REMOVED)
+    if kind:
+        statement = statement.where(Connection.kind == kind)
+    if state:
+        statement = statement.where(Connection.state == state)
+    rows = await session.execute(older_than(statement, (Connection.created_at, Connection.id), cursor).limit(count + 1))
+    return page_of([ConnectionRow(*row) for row in rows], count, lambda row: (row.created_at, row.id))
+
+
+async def active_for(session: AsyncSession, org_id: str, form_id: str) -> list[ConnectionRef]:
+    """Where the leads of this form go. Paused and parked ones too: their leads wait there."""
+    columns = (Connection.id, Connection.kind, Connection.name, Connection.state, Connection.paused_until)
+    rows = await session.execute(
+        select(*columns, Connection.form_ids)
+        .where(Connection.org_id == org_id, Connection.state != State.REMOVED)
+        .order_by(Connection.created_at, Connection.id)
+    )
+    return [
+        ConnectionRef(row.id, org_id, row.kind, row.name, row.state, row.paused_until)
+        for row in rows
+        if not row.form_ids or form_id in row.form_ids
+    ]
+
+
+async def names(session: AsyncSession, org_id: str) -> dict[str, str]:
+    """Connection id -> name, removed ones too: old deliveries still show where they went."""
+    rows = await session.execute(select(Connection.id, Connection.name).where(Connection.org_id == org_id))
+    return {row.id: row.name for row in rows}
+
+
+async def kinds(session: AsyncSession, org_id: str) -> dict[str, str]:
+    """Connection id -> kind, removed ones too."""
+    rows = await session.execute(select(Connection.id, Connection.kind).where(Connection.org_id == org_id))
+    return {row.id: row.kind for row in rows}
+
+
+async def any_exists(session: AsyncSession, org_id: str) -> bool:
+    return (await session.scalar(_alive(org_id).with_only_columns(Connection.id).limit(1))) is not None
+
+
+async def parked(session: AsyncSession, org_id: str) -> Sequence[Connection]:
+    """Those that wait for a person, for the banner on every page."""
+    stopped = _alive(org_id).where(Connection.state == State.PARKED)
+    return (await session.scalars(stopped.order_by(Connection.state_at).limit(5))).all()
+
+
+async def records(
+    session: AsyncSession, org_id: str, connection_id: str, *, limit: int | None = None, cursor: str | None = None
+) -> Page[RecordRow]:
+    """What the Test inbox received, last change first."""
+    count = checked_limit(limit)
+    statement = _records(org_id, connection_id)
+    rows = await session.execute(
+        older_than(statement, (InboxRecord.updated_at, InboxRecord.id), cursor).limit(count + 1)
+    )
+    return page_of([RecordRow(*row) for row in rows], count, lambda row: (row.updated_at, row.id))
+
+
+async def record(session: AsyncSession, org_id: str, connection_id: str, record_id: str) -> RecordRow:
+    """Raises NotFound."""
+    found = (await session.execute(_records(org_id, connection_id).where(InboxRecord.id == record_id))).one_or_none()
+    if found is None:
+        raise NotFound("This record does not exist.")
+    return RecordRow(*found)
+
+
+async def record_count(session: AsyncSession, org_id: str, connection_id: str) -> int:
+    statement = select(func.count()).select_from(InboxRecord)
+    mine = statement.where(InboxRecord.org_id == org_id, InboxRecord.connection_id == connection_id)
+    return await session.scalar(mine) or 0
+
+
+async def questions(session: AsyncSession, org_id: str) -> list[Question]:
+    """What the org's newest forms ask beside name, e-mail, phone, company and message."""
+    found: dict[str, Question] = {}
+    for listed in (await forms.page(session, org_id, limit=20)).data:
+        form = await forms_service.get(session, org_id, listed.id)
+        for field in form.fields:
+            place = _PLACES.get(field["type"])
+            if place:
+                question = Question(f"{place}.{field['name']}", field["name"], field.get("label") or field["name"])
+                found.setdefault(question.source, question)
+    return list(found.values())
+
+
+_PLACES = {
+    FieldType.TEXT: "custom",
+    FieldType.CHOICE: "custom",
+    FieldType.HIDDEN: "custom",
+    FieldType.CONSENT: "consent",
+}
+
+
+def _alive(org_id: str) -> Select[Connection]:
+    return in_org(Connection, org_id).where(Connection.state != State.REMOVED)
+
+
+def _records(org_id: str, connection_id: str) -> Select[Any]:
+    columns = [getattr(InboxRecord, name) for name in RecordRow.__struct_fields__]
+    return select(*columns).where(InboxRecord.org_id == org_id, InboxRecord.connection_id == connection_id)

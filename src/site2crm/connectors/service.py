@@ -1,0 +1,300 @@
+"""Connections: made, tested, changed, stopped and mended.
+
+A call to a CRM never happens inside a write transaction: each function first asks the CRM and then writes, in one
+transaction, what it was told.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import entering, health, mapping, opening, queries
+from site2crm.connectors.contract import ConnectorKind, CrmError, FieldDef
+from site2crm.connectors.entering import Entered, kind_named
+from site2crm.connectors.errors import StillRefused
+from site2crm.connectors.events import (
+    ConnectionCreated,
+    ConnectionPaused,
+    ConnectionRemoved,
+    ConnectionResumed,
+)
+from site2crm.connectors.examples import lead_values as lead_values
+from site2crm.connectors.health import note_warning as note_warning
+from site2crm.connectors.health import park as park
+from site2crm.connectors.health import throttle as throttle
+from site2crm.connectors.mapping import LeadValues as LeadValues
+from site2crm.connectors.mapping import Row
+from site2crm.connectors.models import Connection, InboxRecord
+from site2crm.connectors.opening import Access, Checked
+from site2crm.connectors.opening import open_connector as open_connector
+from site2crm.connectors.queries import ConnectionRef as ConnectionRef
+from site2crm.connectors.queries import active_for as active_for
+from site2crm.connectors.queries import get as get
+from site2crm.connectors.sending import Prepared as Prepared
+from site2crm.connectors.sending import prepare as prepare
+from site2crm.connectors.sending import preview as preview
+from site2crm.connectors.states import State
+from site2crm.connectors.suggest import suggest
+from site2crm.core.access import OrgRef
+from site2crm.core.db import lock
+from site2crm.core.errors import Invalid
+from site2crm.core.events import emit
+from site2crm.core.machine import Machine
+from site2crm.forms import queries as forms
+from site2crm.kit import clock, ids
+
+Name = Annotated[str, Meta(max_length=120)]
+MappingIn = list[Row] | dict[str, str]
+"""Rows, or the short form `{"email": "email"}`: our field -> the CRM's property."""
+
+
+class ConnectionIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new connection. Without `mapping` one is suggested; without `form_ids` it gets the leads of every form."""
+
+    kind: str
+    name: Name = ""
+    settings: dict[str, str] = {}
+    mapping: MappingIn | UnsetType = UNSET
+    form_ids: list[str] = []
+
+
+class ConnectionPatch(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to change. In `settings`, what is left out or empty stays: a secret is never read back."""
+
+    name: Name | UnsetType = UNSET
+    settings: dict[str, str] | UnsetType = UNSET
+    mapping: MappingIn | UnsetType = UNSET
+    form_ids: list[str] | None | UnsetType = UNSET
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """A new connection, what its test said (None: not tested), and the secrets that we made for it."""
+
+    connection: Connection
+    checked: Checked | None
+    secrets: Mapping[str, str]
+
+
+class _Change(Struct, frozen=True, kw_only=True):
+    """New settings and what the CRM says to them."""
+
+    access: Access
+    checked: Checked
+
+
+async def create(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
+    """Test it and save it in any case but nonsense: one that the CRM refuses is parked with the reason.
+
+    Raises Invalid naming `settings.<name>`, `mapping...` or `form_ids`.
+    """
+    kind, entered, access = await _drafted(machine, org, data)
+    checked = await opening.examine(await entering.opened(machine, kind, access))
+    return await _saved(session, machine, data=data, access=access, checked=checked, made=entered.made)
+
+
+async def create_untested(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
+    """As `create`, without asking the CRM."""
+    kind, entered, access = await _drafted(machine, org, data)
+    await entering.opened(machine, kind, access)
+    return await _saved(session, machine, data=data, access=access, checked=None, made=entered.made)
+
+
+async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
+    """Ask the CRM who we are and what it has; success mends a parked connection, a dead token parks an active one."""
+    async with machine.session() as session:
+        before = await get(session, org_id, connection_id)
+    try:
+        checked = await opening.examine(open_connector(machine, before))
+    except CrmError as error:
+        checked = opening.refused(error)
+    async with machine.session() as session:
+        connection = await _locked(session, org_id, connection_id)
+        if (connection.secrets, connection.settings) == (before.secrets, before.settings):
+            await health.note(session, connection, checked)
+    return checked
+
+
+async def change(
+    session: AsyncSession, machine: Machine, *, org_id: str, connection_id: str, patch: ConnectionPatch
+) -> Connection:
+    """New settings are tested first; if the CRM refuses them, Invalid is raised and nothing is changed."""
+    async with machine.session() as reading:
+        before = await get(reading, org_id, connection_id)
+        if patch.form_ids:
+            await _known_forms(reading, org_id, patch.form_ids)
+    rows = None if isinstance(patch.mapping, UnsetType) else mapping.rows_of(patch.mapping)
+    settings = None if isinstance(patch.settings, UnsetType) else await _reconsidered(machine, before, patch.settings)
+    connection = await _locked(session, org_id, connection_id)
+    if not isinstance(patch.name, UnsetType) and patch.name.strip():
+        connection.name = patch.name.strip()
+    if not isinstance(patch.form_ids, UnsetType):
+        connection.form_ids = patch.form_ids or []
+    if rows is not None:
+        await _map(session, connection, rows)
+    if settings is not None:
+        _enter(machine, connection, settings.access)
+        await health.note(session, connection, settings.checked)
+    connection.updated_at = clock.now()
+    await session.flush()
+    return connection
+
+
+async def pause(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
+    """Nothing is sent until it is resumed; leads wait."""
+    connection = await _locked(session, org_id, connection_id)
+    if connection.state != State.PAUSED:
+        health.set_state(connection, State.PAUSED)
+        await emit(session, ConnectionPaused(org_id=org_id, connection_id=connection_id))
+    return connection
+
+
+async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connection_id: str) -> Connection:
+    """A parked one is tested first. Raises StillRefused with the CRM's words."""
+    async with machine.session() as reading:
+        state = (await get(reading, org_id, connection_id)).state
+    if state == State.PARKED:
+        checked = await test(machine, org_id, connection_id)
+        if not checked.ok:
+            raise StillRefused(checked.error)
+    connection = await _locked(session, org_id, connection_id)
+    if connection.state == State.PAUSED:
+        health.set_state(connection, State.ACTIVE)
+        await emit(session, ConnectionResumed(org_id=org_id, connection_id=connection_id))
+    return connection
+
+
+async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None:
+    """Its secrets, its mapping and what a Test inbox received are gone; its past deliveries stay."""
+    connection = await _locked(session, org_id, connection_id)
+    await health.clear_warnings(session, connection)
+    health.set_state(connection, State.REMOVED)
+    connection.secrets, connection.secret_hints = "", {}
+    connection.settings, connection.mapping, connection.fields = {}, [], []
+    await session.execute(delete(InboxRecord).where(InboxRecord.connection_id == connection_id))
+    await emit(session, ConnectionRemoved(org_id=org_id, connection_id=connection_id))
+
+
+async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[ConnectorKind, Entered, Access]:
+    kind = kind_named(data.kind)
+    entered = entering.read(kind, data.settings)
+    if not isinstance(data.mapping, UnsetType):
+        mapping.rows_of(data.mapping)
+    if data.form_ids:
+        async with machine.session() as reading:
+            await _known_forms(reading, org.id, data.form_ids)
+    id = ids.new("con")
+    access = Access(
+        org_id=org.id,
+        connection_id=id,
+        kind=kind.name,
+        settings=entered.settings,
+        secrets=entered.secrets,
+        account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
+    )
+    return kind, entered, access
+
+
+async def _saved(
+    session: AsyncSession,
+    machine: Machine,
+    *,
+    data: ConnectionIn,
+    access: Access,
+    checked: Checked | None,
+    made: Mapping[str, str],
+) -> Made:
+    kind, now = kind_named(access.kind), clock.now()
+    found = msgspec.convert(checked.fields, list[FieldDef]) if checked else []
+    if isinstance(data.mapping, UnsetType):
+        rows = suggest(kind, found, await queries.questions(session, access.org_id))
+    else:
+        rows = mapping.rows_of(data.mapping)
+    connection = Connection(
+        id=access.connection_id,
+        org_id=access.org_id,
+        kind=kind.name,
+        name=data.name.strip() or await _free_name(session, access.org_id, kind.label),
+        state=State.ACTIVE,
+        state_reason="",
+        state_at=now,
+        mapping=msgspec.to_builtins(rows),
+        form_ids=data.form_ids,
+        account=dict(access.account),
+        fields=[],
+        warnings=[],
+        created_at=now,
+        updated_at=now,
+    )
+    _enter(machine, connection, access)
+    session.add(connection)
+    await session.flush()
+    await emit(session, ConnectionCreated(org_id=access.org_id, connection_id=connection.id))
+    if checked is not None:
+        await health.note(session, connection, checked)
+    await session.flush()
+    return Made(connection=connection, checked=checked, secrets=made)
+
+
+async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str, str]) -> _Change:
+    """The new settings, tested. Raises Invalid if the CRM refuses them, or if they lead to another account."""
+    kind = kind_named(before.kind)
+    entered = entering.read(kind, given, known=_known(machine, before))
+    access = Access(
+        org_id=before.org_id,
+        connection_id=before.id,
+        kind=before.kind,
+        settings=entered.settings,
+        secrets=entered.secrets,
+        account=before.account,
+    )
+    opening.budgets(machine).forget(before.id)
+    checked = await opening.examine(await entering.opened(machine, kind, access))
+    place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
+    if checked.needs_a_person:
+        raise Invalid.field(f"settings.{place}", f"{kind.label} refused this: {checked.error} Nothing was changed.")
+    was, now = before.account.get("id"), checked.account.id if checked.account else None
+    if was and now and was != now and not kind.caps.custom_key:
+        # The ids of contacts are the other account's: an update would hit a stranger.
+        text = f"This belongs to account {now}, the connection to account {was}. Make a new connection for {now}."
+        raise Invalid.field(f"settings.{place}", text)
+    return _Change(access=access, checked=checked)
+
+
+def _known(machine: Machine, connection: Connection) -> Entered:
+    try:
+        secrets = dict(opening.access_to(machine, connection).secrets)
+    except CrmError:
+        secrets = {}
+    return Entered(settings=connection.settings, secrets=secrets, made={})
+
+
+async def _map(session: AsyncSession, connection: Connection, rows: Sequence[Row]) -> None:
+    connection.mapping = msgspec.to_builtins(list(rows))
+    await health.clear_warnings(session, connection)
+
+
+def _enter(machine: Machine, connection: Connection, access: Access) -> None:
+    connection.settings = dict(access.settings)
+    connection.secrets = opening.seal(machine.vault, access)
+    connection.secret_hints = opening.hints(access.secrets)
+
+
+async def _known_forms(session: AsyncSession, org_id: str, form_ids: Sequence[str]) -> None:
+    unknown = [id for id in form_ids if id not in await forms.names(session, org_id)]
+    if unknown:
+        raise Invalid.field("form_ids", f"There is no form {unknown[0][:40]!r}.")
+
+
+async def _free_name(session: AsyncSession, org_id: str, label: str) -> str:
+    taken = set((await queries.names(session, org_id)).values())
+    numbered = (label if number == 1 else f"{label} {number}" for number in range(1, len(taken) + 2))
+    return next(name for name in numbered if name not in taken)
+
+
+async def _locked(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
+    await lock(session)
+    return await get(session, org_id, connection_id)

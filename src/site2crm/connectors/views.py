@@ -1,0 +1,190 @@
+"""Connections as pages show them: words, lines and options, so that templates need not think."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import mapping, queries
+from site2crm.connectors.contract import ConnectorKind, Exchange, FieldDef
+from site2crm.connectors.entering import kind_named
+from site2crm.connectors.mapping import Row, Transform
+from site2crm.connectors.models import Connection
+from site2crm.connectors.opening import INBOX, Checked
+from site2crm.connectors.registry import KINDS
+from site2crm.connectors.sending import field_defs
+from site2crm.core.access import OrgRef
+from site2crm.core.formats import json_pretty, plural
+from site2crm.core.templates import Banner
+
+LONGEST_FLASH = 600
+_ABOUT = {
+    "inbox": (
+        "inbox",
+        "Keeps what a CRM would have received, readable here. No account needed.",
+    ),
+    "hubspot": ("plug", "Contacts in HubSpot, created or updated by their e-mail, with your custom properties."),
+    "webhook": ("webhook", "Any other CRM: each lead as one signed POST with JSON, as Standard Webhooks."),
+}
+
+
+class Offer(NamedTuple):
+    """A kind of CRM that can be connected."""
+
+    name: str
+    label: str
+    icon: str
+    text: str
+
+
+class Line(NamedTuple):
+    """One row of a mapping, for reading."""
+
+    source: str
+    change: str
+    property: str
+    label: str
+    type: str
+    choices: str
+    warning: str
+
+
+class Setting(NamedTuple):
+    """One input of the connection form."""
+
+    name: str
+    label: str
+    type: str
+    value: str
+    hint: str
+    placeholder: str
+    required: bool
+    choices: Sequence[tuple[str, str]]
+
+
+CHANGES = [
+    (Transform.NONE.value, "As it is"),
+    (Transform.LOWER.value, "In lower case"),
+    (Transform.E164.value, "Phone as +…"),
+    (Transform.FIRST_WORD.value, "First word"),
+    (Transform.REST_WORDS.value, "All but the first word"),
+]
+
+
+def offers() -> list[Offer]:
+    return [Offer(kind.name, kind.label, *_ABOUT.get(kind.name, ("plug", ""))) for kind in KINDS.values()]
+
+
+def label(kind: str) -> str:
+    return KINDS[kind].label if kind in KINDS else kind
+
+
+def icon(kind: str) -> str:
+    return _ABOUT.get(kind, ("plug", ""))[0]
+
+
+async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
+    """Every page of the org says which CRM has stopped, with the button that mends it."""
+    return [
+        Banner(
+            text=f"{label(each.kind)} “{each.name}” stopped: {_sentence(each.state_reason)} Its leads wait here.",
+            tone="bad",
+            action_label="Reconnect",
+            action_url=f"/o/{org.slug}/crms/{each.id}",
+        )
+        for each in await queries.parked(session, org.id)
+    ]
+
+
+def said(kind: str, checked: Checked) -> tuple[str, str]:
+    """What a test said, and its tone."""
+    if checked.account is not None:
+        found = plural(len(checked.fields), "property", "properties")
+        return f"Connected to {checked.account.name}: {found} found.", "good",
+        )
+    return f"{label(kind)} said no: {_sentence(checked.error)} {cure(kind)}"[:LONGEST_FLASH], "bad"
+
+
+def cure(kind: str) -> str:
+    """What to do about a connection that has stopped."""
+    settings = KINDS[kind].settings if kind in KINDS else ()
+    if any(field.kind == "url" for field in settings):
+        return "Mend the receiver or correct the address or secret, then test again."
+    if any(field.kind == "secret" for field in settings):
+        return "Give the token the missing right there, or make a new one and enter it; then the waiting leads go out."
+    return "Test again."
+
+
+def settings_of(kind: ConnectorKind, values: dict[str, str], *, is_new: bool) -> list[Setting]:
+    """The form's inputs. A secret is never filled in; left empty, it stays as it is."""
+    return [
+        Setting(
+            name=f"settings.{field.name}",
+            label=field.label,
+            type={"secret": "password", "url": "url"}.get(field.kind, "text"),
+            value="" if field.kind == "secret" else values.get(field.name, ""),
+            hint=field.help if is_new or field.kind != "secret" else "Leave it empty to keep the present one.",
+            placeholder=field.placeholder,
+            required=field.required and (is_new or field.kind != "secret"),
+            choices=field.choices,
+        )
+        for field in kind.settings
+    ]
+
+
+def lines(connection: Connection) -> list[Line]:
+    known = {field.key: field for field in field_defs(connection)}
+    return [_line(row, known.get(row.property), connection) for row in mapping.stored(connection.mapping)]
+
+
+def warning_of(property: str, connection: Connection) -> str:
+    """Why this property will not be filled, as far as is known."""
+    for warning in connection.warnings:
+        if warning["property"] == property:
+            return str(warning["text"])
+    if not connection.fields or kind_named(connection.kind).caps.custom_key:
+        return ""
+    field = next((field for field in field_defs(connection) if field.key == property), None)
+    if field is None:
+        return f"{label(connection.kind)} has no property of this name: leads arrive without it."
+    return "" if field.writable else "This property can only be read: leads arrive without it."
+
+
+def choices_text(field: FieldDef | None) -> str:
+    if field is None or not field.choices:
+        return ""
+    shown = ", ".join(name or value for value, name in field.choices[:8])
+    return f"{shown}, … ({len(field.choices)})" if len(field.choices) > 8 else shown
+
+
+def request_text(exchange: Exchange) -> str:
+    """A request as it goes over the wire; JSON is set out for reading."""
+    head = [f"{exchange.method} {exchange.url}", *(f"{k}: {v}" for k, v in exchange.request_headers.items())]
+    try:
+        body = json_pretty(msgspec.json.decode(exchange.request_body)) if exchange.request_body else ""
+    except msgspec.DecodeError:
+        body = exchange.request_body
+    return "\n".join([*head, "", body] if body else head)
+
+
+def is_inbox(kind: str) -> bool:
+    return kind == INBOX
+
+
+def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
+    change = "" if row.transform is Transform.NONE else dict(CHANGES).get(row.transform.value, "By a list of values")
+    return Line(
+        source=mapping.label_of(row.source),
+        change=change,
+        property=row.property,
+        label=field.label if field else "",
+        type=field.type if field else "",
+        choices=choices_text(field),
+        warning=warning_of(row.property, connection),
+    )
+
+
+def _sentence(text: str) -> str:
+    plain = text.strip()
+    return plain if not plain or plain[-1] in ".!?…" else f"{plain}."

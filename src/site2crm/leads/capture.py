@@ -1,0 +1,182 @@
+"""The consumer of the journal: what was accepted becomes submissions and leads, exactly once.
+
+Up to a hundred records in one transaction, together with the position behind the last of them. A submission that is
+there already (a replay after a crash, a repeat of the sender) is passed over.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import Table, insert, select
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core import alarms, db, log, tasks
+from site2crm.core.consumer import consume
+from site2crm.core.errors import AppError, Unavailable
+from site2crm.core.journal.contract import SUBMISSIONS, Position, Record
+from site2crm.core.machine import Machine
+from site2crm.core.sql import insert_new, upsert
+from site2crm.core.tables import ConsumerPosition, PoisonRecord
+from site2crm.forms.events import FRAME_VERSION, SubmissionFrame
+from site2crm.kit import clock, ids
+from site2crm.leads import folding, joining
+from site2crm.leads.folding import Incoming
+from site2crm.leads.joining import Joined
+from site2crm.leads.models import Submission
+from site2crm.leads.states import SubmissionStatus
+
+CONSUMER = "leads"
+NODE = "main"
+"""Whose journal: this instance's own."""
+POISON_ALARM = "leads.poison"
+ERROR_CHARS = 2_000
+
+_SUBMISSION = cast("Table", Submission.__table__)
+_decode = msgspec.msgpack.Decoder(SubmissionFrame).decode
+_DATA_ERRORS = (
+    msgspec.MsgspecError, DataError, IntegrityError, InterfaceError,
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+_log = log.get("leads")
+
+
+class UnknownFrame(ValueError):
+    """Written by a newer version; it is kept until that version is back."""
+
+
+@asynccontextmanager
+async def capturing(machine: Machine) -> AsyncIterator[None]:
+    """The consumer, while the server runs."""
+    work = consume(
+        machine.journal,
+        SUBMISSIONS,
+        load=partial(load, machine),
+        apply=partial(apply, machine),
+        poison=partial(poison, machine),
+        is_data_error=is_data_error,
+    )
+    async with tasks.running("leads.capture", work):
+        yield
+
+
+async def load(machine: Machine) -> Position | None:
+    """Where to go on; None for the beginning, also when the position belongs to another journal."""
+    async with machine.session() as session:
+        row = await session.get(ConsumerPosition, (CONSUMER, NODE))
+        if row is None or row.epoch != machine.journal.epoch:
+            return None
+        return Position(row.segment, row.offset)
+
+
+async def apply(machine: Machine, records: Sequence[Record]) -> None:
+    """Store these records, their leads and the position behind them, or nothing."""
+    frames = [_read(record.data) for record in records]
+    async with machine.session() as session:
+        await db.lock(session)
+        await store(session, frames, window_s=machine.settings.intake.dedupe_window)
+        await _advance(session, machine, records[-1].next)
+
+
+async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, window_s: float) -> None:
+    """Those that are new: each a submission, the accepted ones joined into leads."""
+    new = await _unknown(session, frames)
+    arrivals = [incoming(frame) for frame in new if frame.status == SubmissionStatus.ACCEPTED]
+    joined = await joining.join(session, arrivals, now=clock.now(), window_s=window_s) if arrivals else []
+    fates = {item.incoming.id: item for item in joined}
+    if new:
+        await session.execute(insert(_SUBMISSION), [_row(frame, fates.get(frame.id)) for frame in new])
+        await joining.tell(session, joined, also={frame.org_id for frame in new})
+
+
+async def poison(machine: Machine, record: Record, error: Exception) -> None:
+    """Keep a record that cannot be applied for its own data, and say so."""
+    place = f"{record.position.segment}:{record.position.offset}"
+    async with machine.session() as session:
+        await db.lock(session)
+        kept = {
+            "id": ids.derived("psn", CONSUMER, machine.journal.epoch, place),
+            "consumer": CONSUMER,
+            "at": clock.now(),
+            "data": record.data,
+            "error": repr(error)[:ERROR_CHARS],
+        }
+        await session.execute(insert_new(PoisonRecord, [kept]))
+        text = f"A submission could not be stored and was set aside ({place}): {type(error).__name__}."
+        await alarms.ring(session, alarms.INSTANCE, code=POISON_ALARM, text=text)
+        await _advance(session, machine, record.next)
+
+
+def is_data_error(error: Exception) -> bool:
+    """The record is to blame, not the database, the disk or the network."""
+    if db.is_passing(error) or isinstance(error, Unavailable):
+        return False
+    return isinstance(error, (*_DATA_ERRORS, AppError))
+
+
+def incoming(frame: SubmissionFrame) -> Incoming:
+    answers = frame.normalised
+    return Incoming(
+        id=frame.id,
+        org_id=frame.org_id,
+        form_id=frame.form_id,
+        received_at=_moment(frame),
+        seen_at=_moment(frame),
+        body_hash=frame.body_hash,
+        address=frame.address,
+        answers=answers,
+        email_key=folding.email_key(answers.email),
+        phone_key=folding.phone_key(answers.phone, e164=answers.phone_e164, country=frame.country),
+    )
+
+
+def _read(data: bytes) -> SubmissionFrame:
+    frame = _decode(data)
+    if frame.version > FRAME_VERSION:
+        raise UnknownFrame(f"version {frame.version}")
+    return frame
+
+
+async def _unknown(session: AsyncSession, frames: Sequence[SubmissionFrame]) -> list[SubmissionFrame]:
+    """Each submission once, without those that are stored already."""
+    by_id = {frame.id: frame for frame in reversed(frames)}
+    stored = await session.scalars(select(Submission.id).where(Submission.id.in_(by_id)))
+    for submission_id in stored:
+        del by_id[submission_id]
+    return [frame for frame in frames if by_id.get(frame.id) is frame]
+
+
+def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:
+    normalised = msgspec.to_builtins(frame.normalised)
+    normalised.pop("ip", None)  # `address` is what the privacy setting lets us keep of it
+    return {
+        "id": frame.id,
+        "org_id": frame.org_id,
+        "form_id": frame.form_id,
+        "lead_id": joined.lead_id if joined else None,
+        "status": joined.status if joined else frame.status,
+        "reason": frame.reason,
+        "received_at": _moment(frame),
+        "released_at": None,
+        "content_type": frame.content_type,
+        "body": frame.body,
+        "body_hash": frame.body_hash,
+        "normalised": normalised,
+        "address": frame.address,
+        "user_agent": frame.user_agent,
+        "origin": frame.origin,
+    }
+
+
+async def _advance(session: AsyncSession, machine: Machine, position: Position) -> None:
+    place = {"epoch": machine.journal.epoch, "segment": position.segment, "offset": position.offset}
+    key = {"consumer": CONSUMER, "instance": NODE}
+    await session.execute(upsert(ConsumerPosition, [key | place], on=list(key), set_=place))
+
+
+def _moment(frame: SubmissionFrame) -> datetime:
+    return datetime.fromtimestamp(frame.received_at, UTC)

@@ -1,0 +1,190 @@
+"""Reads of single leads, of submissions and of the figures that must add up. Lists of leads are in `finding`."""
+
+import base64
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core.errors import Invalid
+from site2crm.core.paging import Page, checked_limit, older_than, page_of
+from site2crm.leads import finding
+from site2crm.leads.errors import LeadNotFound, SubmissionNotFound
+from site2crm.leads.finding import LeadItem
+from site2crm.leads.models import Lead, Submission
+from site2crm.leads.states import LeadStatus, SubmissionStatus
+
+MOST_COUNTED = 1_000
+"""A badge says "1,000" and no more: counting on costs more than anybody learns from it."""
+MOST_CUSTOM_NAMES = 100
+
+
+class SubmissionItem(Struct, frozen=True, kw_only=True):
+    """A submission in a list."""
+
+    id: str
+    form: str
+    lead: str | None
+    status: str
+    reason: str
+    received_at: datetime
+    released_at: datetime | None
+    normalised: dict[str, Any]
+
+
+class SubmissionDetail(SubmissionItem, frozen=True, kw_only=True):
+    """A submission as it came. `body` is its text; bytes that are no text stand in `body_base64` instead."""
+
+    content_type: str
+    body: str | None
+    body_base64: str | None
+    address: str
+    user_agent: str
+    origin: str
+
+
+class FormNumbers(Struct, frozen=True):
+    """What came in by a form. `received` is the sum of the four after it; `needs_review` counts leads."""
+
+    received: int
+    accepted: int
+    quarantined: int
+    test: int
+    duplicate: int
+    needs_review: int
+
+
+async def lead(session: AsyncSession, org_id: str, lead_id: str) -> LeadItem:
+    row = (await session.execute(finding.items_of(org_id).where(Lead.id == lead_id))).first()
+    if row is None:
+        raise LeadNotFound
+    return finding.item(row)
+
+
+async def any_lead(session: AsyncSession, org_id: str) -> bool:
+    return await session.scalar(select(Lead.id).where(Lead.org_id == org_id).limit(1)) is not None
+
+
+async def count_to_review(session: AsyncSession, org_id: str) -> int:
+    return await _capped(session, Lead.org_id == org_id, Lead.status == LeadStatus.NEEDS_REVIEW)
+
+
+async def count_quarantined(session: AsyncSession, org_id: str) -> int:
+    return await _capped(session, Submission.org_id == org_id, Submission.status == SubmissionStatus.QUARANTINED)
+
+
+async def custom_names(session: AsyncSession, org_id: str) -> Sequence[str]:
+    """The names of all answers that leads of this org have, for the columns of an export. Reads every lead."""
+    each = func.json_each(Lead.custom).table_valued("key")
+    names = select(each.c.key).select_from(Lead).join(each, Lead.org_id == org_id).distinct()
+    return sorted((await session.scalars(names.limit(MOST_CUSTOM_NAMES))).all())
+
+
+async def submissions(
+    session: AsyncSession,
+    org_id: str,
+    *,
+    form: str = "",
+    lead: str = "",
+    status: str = "",
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Page[SubmissionItem]:
+    """Newest first. A walk along an index for each status, merged."""
+    if status and status not in tuple(SubmissionStatus):
+        raise Invalid.field("status", f"One of: {', '.join(SubmissionStatus)}.")
+    count = checked_limit(limit)
+    found: list[SubmissionItem] = []
+    for one in [status] if status else list(SubmissionStatus):
+        statement = select(
+            Submission.id,
+            Submission.form_id,
+            Submission.lead_id,
+            Submission.status,
+            Submission.reason,
+            Submission.received_at,
+            Submission.released_at,
+            Submission.normalised,
+        ).where(Submission.org_id == org_id, Submission.status == one)
+        if form:
+            statement = statement.where(Submission.form_id == form)
+        if lead:
+            statement = statement.where(Submission.lead_id == lead)
+        page = older_than(statement, (Submission.received_at, Submission.id), cursor).limit(count + 1)
+        found += [_item(row) for row in await session.execute(page)]
+    found.sort(key=_place, reverse=True)
+    return page_of(found, count, _place)
+
+
+async def submission(session: AsyncSession, org_id: str, submission_id: str) -> SubmissionDetail:
+    row = await session.scalar(
+        select(Submission).where(Submission.org_id == org_id, Submission.id == submission_id)
+    )
+    if row is None:
+        raise SubmissionNotFound
+    text = as_text(row.body)
+    return SubmissionDetail(
+        id=row.id,
+        form=row.form_id,
+        lead=row.lead_id,
+        status=row.status,
+        reason=row.reason,
+        received_at=row.received_at,
+        released_at=row.released_at,
+        normalised=row.normalised,
+        content_type=row.content_type,
+        body=text,
+        body_base64=None if text is not None else base64.b64encode(row.body).decode(),
+        address=row.address,
+        user_agent=row.user_agent,
+        origin=row.origin,
+    )
+
+
+async def form_numbers(session: AsyncSession, org_id: str, form_id: str) -> FormNumbers:
+    """Counted from the index alone."""
+    rows = await session.execute(
+        select(Submission.status, func.count())
+        .where(Submission.form_id == form_id, Submission.org_id == org_id)
+        .group_by(Submission.status)
+    )
+    counts = {status: count for status, count in rows}
+    review = await session.scalar(
+        select(func.count()).where(
+            Lead.form_id == form_id, Lead.org_id == org_id, Lead.status == LeadStatus.NEEDS_REVIEW
+        )
+    )
+    return FormNumbers(
+        received=sum(counts.values()),
+        accepted=counts.get(SubmissionStatus.ACCEPTED, 0),
+        quarantined=counts.get(SubmissionStatus.QUARANTINED, 0),
+        test=counts.get(SubmissionStatus.TEST, 0),
+        duplicate=counts.get(SubmissionStatus.DUPLICATE, 0),
+        needs_review=review or 0,
+    )
+
+
+def as_text(body: bytes) -> str | None:
+    """The body if it is UTF-8 text."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text
+
+
+async def _capped(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
+    some = select(1).where(*conditions).limit(MOST_COUNTED).subquery()
+    return await session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _item(row: Any) -> SubmissionItem:
+    values = dict(row._mapping)
+    return SubmissionItem(form=values.pop("form_id"), lead=values.pop("lead_id"), **values)
+
+
+def _place(submission: SubmissionItem) -> tuple[datetime, str]:
+    return submission.received_at, submission.id

@@ -1,0 +1,89 @@
+"""The help centre's table of contents: one article per task, each a template `templates/help/<slug>.html`."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from site2crm.core.templates import NavItem, NavSection
+
+
+class Article(Struct, frozen=True):
+    slug: str
+    title: str
+    summary: str
+
+    @property
+    def url(self) -> str:
+        return f"/help/{self.slug}"
+
+    @property
+    def template(self) -> str:
+        return f"help/{self.slug}.html"
+
+
+class Section(Struct, frozen=True):
+    label: str
+    articles: Sequence[Article]
+
+
+SECTIONS = (
+    Section(
+        "Begin",
+        (Article("first-steps", "First steps", "From an empty machine to the first lead, in about ten minutes."),),
+    ),
+    Section(
+        "Forms",
+        (
+            Article("create-a-form", "Create a form", "Fields, consent, where visitors go next, who may post."),
+            Article("on-your-website", "Put it on a website", "Link, script, plain HTML, frame or curl."),
+            Article("form-builders", "Connect a form builder", "Elementor, WPForms, Webflow, Typeform, ad networks."),
+        ),
+    ),
+    Section(
+        "CRMs",
+        (
+            Article("test-inbox", "Connect the Test inbox", "See what a CRM would receive, without having one."),
+            Article("hubspot", "Connect HubSpot", "Where to get a token and which rights it needs."),
+            Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
+            Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
+        ),
+    ),
+    Section(
+        "Leads",
+        (
+            Article("leads", "Leads and duplicates", "How submissions become one lead per person."),
+            Article("quarantine", "Quarantine", "Suspicious submissions wait here; none is refused."),
+            Article("deliveries", "Deliveries", "States, retries, dead letters, parked connections."),
+        ),
+    ),
+    Section(
+        "Team and API",
+        (
+            Article("team", "Team and roles", "Who may do what."),
+            Article("api", "API keys and the API", "Sign in, pages, errors, repeats, limits."),
+        ),
+    ),
+    Section(
+        "Operate",
+        (
+            Article("configuration", "Configuration file", "Every setting with its default."),
+            Article("command-line", "Command line", "Verbs, options and exit codes."),
+            Article("data", "What is kept and where", "The data folder, backups, moving to another machine."),
+            Article("privacy", "Privacy", "What is stored about visitors, and what leaves the machine."),
+            Article("problems", "Problems", "Every error code, and what to do."),
+        ),
+    ),
+)
+
+ARTICLES = {article.slug: article for section in SECTIONS for article in section.articles}
+
+
+def navigation(current: str = "") -> list[NavSection]:
+    """The list at the side of every help page."""
+    return [
+        NavSection(
+            label=section.label,
+            items=[NavItem(label=a.title, url=a.url, current=a.slug == current) for a in section.articles],
+        )
+        for section in SECTIONS
+    ] + [NavSection(label="Reference", items=[NavItem(label="API reference", url="/docs")])]

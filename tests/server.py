@@ -1,0 +1,138 @@
+"""A real `site2crm serve` in a process of its own, for tests that kill it."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+READY_S = 30
+SETUP = re.compile(r"http://\S+/setup/\S+")
+
+
+def free_port() -> int:
+    """A port nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONUNBUFFERED": "1"}
+
+
+@dataclass
+class Server:
+    """Started with `start`, ended by its own pid with `stop` or `kill`."""
+
+    folder: Path
+    config: str = ""
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[str] | None = None
+    setup_url: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "site2crm", *words]
+
+    def start(self, *, wait: bool = True) -> "Server":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "site2crm.toml"
+        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{self.config}')
+        log = (self.folder / "server.log").open("a")
+        self.process = subprocess.Popen(
+            self.command("serve", "--config", str(path)),
+            cwd=self.folder,
+            env=environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until:
+            assert self.process is not None
+            if self.process.poll() is not None:
+                raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200:
+                    found = SETUP.search(self.log())
+                    self.setup_url = found[0] if found else ""
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"not ready in {READY_S} s:\n{self.log()[-4000:]}")
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def kill(self) -> None:
+        """As the power does: no warning."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """As systemd does. Returns the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> int:
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=30)
+        self.process = None
+        return code
+
+    def cli(self, *words: str, stdin: str = "") -> dict[str, str]:
+        """A verb with --json on this server's folder."""
+        run = subprocess.run(
+            self.command(*words, "--json", "--config", str(self.folder / "site2crm.toml")),
+            cwd=self.folder,
+            env=environment(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if run.returncode:
+            raise AssertionError(f"{words}: exit {run.returncode}\n{run.stdout}\n{run.stderr}")
+        answer: dict[str, str] = json.loads(run.stdout.strip().splitlines()[-1])
+        return answer
+
+    def an_org(self, slug: str = "acme") -> httpx.Client:
+        """An owner, an org and a client with a key to all of it."""
+        email = f"owner@{slug}.example"
+        self.cli("admin", "create", "--email", email, "--password-stdin", stdin="correct horse battery\n")
+        self.cli("org", "create", "--name", slug.title(), "--slug", slug, "--owner", email)
+        key = self.cli("key", "create", "--org", slug, "--scopes", "all")["key"]
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+def run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command line, as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "site2crm", *words],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
