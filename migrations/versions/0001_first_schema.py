@@ -424,8 +424,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("submission_id", "connection_id", name=op.f("uq_delivery_submission_id_connection_id")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index("ix_delivery_connection", ["connection_id", "state", "created_at"], unique=False)
+        batch_op.create_index("ix_delivery_connection", ["connection_id", "state", "due_at"], unique=False)
         batch_op.create_index("ix_delivery_due", ["state", "due_at"], unique=False)
+        batch_op.create_index("ix_delivery_form", ["form_id", "state", "created_at"], unique=False)
         batch_op.create_index("ix_delivery_lead", ["lead_id", "connection_id", "created_at"], unique=False)
         batch_op.create_index("ix_delivery_org", ["org_id", "created_at", "id"], unique=False)
         batch_op.create_index("ix_delivery_org_state", ["org_id", "state", "created_at", "id"], unique=False)
@@ -464,6 +465,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_org_state")
         batch_op.drop_index("ix_delivery_org")
         batch_op.drop_index("ix_delivery_lead")
+        batch_op.drop_index("ix_delivery_form")
         batch_op.drop_index("ix_delivery_due")
         batch_op.drop_index("ix_delivery_connection")
 

@@ -12,7 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
-from site2crm.accounts.authentication import authenticate
+from site2crm.accounts.authentication import add_rate_headers, authenticate
 from site2crm.core import access, alarms, crypto, db, events, feature, folder, http, log, migrate, tasks, web
 from site2crm.core.asgi import ASGIApp
 from site2crm.core.config import Settings
@@ -26,8 +26,6 @@ from site2crm.core.journal.journal import Journal
 from site2crm.core.machine import Machine
 from site2crm.core.mail import Mailer
 from site2crm.core.queue import Jobs
-from site2crm.core.ratelimit import Limits
-from site2crm.core.revisions import Revisions
 from site2crm.features import FEATURES
 
 INSTANCE = "main"
@@ -53,13 +51,14 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
     _wire()
     async with AsyncExitStack() as stack:
         machine = await _machine(settings, stack)
+        jobs = machine.jobs = _jobs(machine)
         for part in FEATURES:
             for lifespan in part.lifespans:
                 await stack.enter_async_context(lifespan(machine))
         if background:
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
-            await machine.jobs.start()
-            stack.push_async_callback(machine.jobs.stop, settings.server.shutdown_grace)
+            await jobs.start()
+            stack.push_async_callback(jobs.stop, settings.server.shutdown_grace)
         app = build(machine)
         machine.ready = True
         yield Instance(machine, app)
@@ -106,20 +105,21 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
         vault=Vault(keys.current, keys.previous),
         mailer=Mailer(settings.mail),
         outbound=outbound,
-        limits=Limits(),
-        revisions=Revisions(database),
-    )
-    machine.jobs = Jobs(
-        database,
-        jobs=[spec for part in FEATURES for spec in part.jobs],
-        crons=[cron for part in FEATURES for cron in part.crons],
-        context=machine,
-        concurrency=settings.queue.workers,
     )
     for code, text in found:
         async with machine.session() as session:
             await alarms.ring(session, alarms.INSTANCE, code=code, text=text)
     return machine
+
+
+def _jobs(machine: Machine) -> Jobs:
+    return Jobs(
+        machine.database,
+        jobs=[spec for part in FEATURES for spec in part.jobs],
+        crons=[cron for part in FEATURES for cron in part.crons],
+        context=machine,
+        concurrency=machine.settings.queue.workers,
+    )
 
 
 def _journal(data_dir: Path) -> tuple[Journal, list[tuple[str, str]]]:
@@ -142,6 +142,7 @@ def _router(machine: Machine) -> Litestar:
             "who": Provide(provide_who),
         },
         guards=[access.guard],
+        before_send=[add_rate_headers],
         exception_handlers={Exception: web.answer_error},
         request_max_body_size=machine.settings.server.max_body,
         openapi_config=_openapi(machine),

@@ -20,6 +20,9 @@ def test_ones_own_address_is_refused() -> None:
         passwords.check("Alice@Acme.example", minimum=12, like=("alice@acme.example",))
 
 
-@pytest.mark.parametrize("password", ["four quiet green otters", "só português aqui", "漢字仮名交じり文の長い合言葉", "x" * 3 + "y" * 3 + "z" * 500])
+@pytest.mark.parametrize(
+    "password",
+    ["four quiet green otters", "só português aqui", "漢字仮名交じり文の長い合言葉", "x" * 3 + "y" * 3 + "z" * 500],
+)
 def test_anything_else_long_enough_is_good(password: str) -> None:
     passwords.check(password, minimum=12)

@@ -57,7 +57,9 @@ async def test_an_unknown_address_gets_the_same_answer_and_no_mail(
     assert "/reset/" not in await asked(instance, "nobody2@acme.example", capsys)
 
 
-async def test_the_link_ends_after_an_hour(instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_link_ends_after_an_hour(
+    instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     with clock.travel(clock.now()) as forward:
         url = link_in(await asked(instance, alice.email, capsys), "reset")
         forward(resets.VALID_S + 1)
@@ -65,7 +67,9 @@ async def test_the_link_ends_after_an_hour(instance: Instance, alice: Person, ca
             assert (await web.get(url)).status_code == 404
 
 
-async def test_a_bad_password_leaves_the_link_usable(instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_bad_password_leaves_the_link_usable(
+    instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = link_in(await asked(instance, alice.email, capsys), "reset")
 
     async with browser(instance) as web:
@@ -75,7 +79,9 @@ async def test_a_bad_password_leaves_the_link_usable(instance: Instance, alice: 
     assert (refused.status_code, done.status_code) == (422, 303)
 
 
-async def test_a_fourth_mail_within_the_hour_is_not_sent(instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_fourth_mail_within_the_hour_is_not_sent(
+    instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
     for _ in range(resets.PER_ACCOUNT):
         assert "/reset/" in await asked(instance, alice.email, capsys)
 

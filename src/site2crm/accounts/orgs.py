@@ -109,7 +109,7 @@ def checked_country(country: str) -> str:
 async def _free_slug(session: AsyncSession, name: str) -> str:
     base = _NOT_SLUG.sub("-", fold(name)).strip("-")[:34].strip("-")
     if len(base) < 2 or base in RESERVED:
-        base = f"org-{base}".strip("-")
+        base = f"client-{base}".strip("-")
     taken = set((await session.scalars(select(Org.slug).where(Org.slug.startswith(base, autoescape=True)))).all())
     candidates = (base, *(f"{base}-{number}" for number in range(2, len(taken) + 3)))
     return next(slug for slug in candidates if slug not in taken)

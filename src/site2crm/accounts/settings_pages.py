@@ -149,7 +149,7 @@ async def _keys(
         keys=rows,
         makers=makers,
         plain=plain,
-        name=fields.get("name", "") if fields else "",
+        key_name=fields.get("name", "") if fields else "",
         chosen=fields.lists.get("scopes", []) if fields else [],
         scopes=choices.scopes(who),
         refused=refused,

@@ -83,7 +83,7 @@ async def _serve(settings: Settings) -> None:
         await _announce(settings, instance)
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
         await serving
 
 

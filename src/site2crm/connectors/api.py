@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -100,12 +100,12 @@ async def list_connections(
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     kind: FromQuery[str] = "",
-    state: FromQuery[str] = "",
+    in_state: Annotated[str, QueryParameter(name="state")] = "",
     limit: FromQuery[int | None] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Page[ConnectionRow]:
     """Connections of the org, newest first."""
-    return await queries.page(session, who.org_id, kind=kind, state=state, limit=limit, cursor=cursor)
+    return await queries.page(session, who.org_id, kind=kind, state=in_state, limit=limit, cursor=cursor)
 
 
 @post(opt=WRITE)
@@ -129,14 +129,14 @@ async def create_connection(
 
 @get("/{connection_id:str}", opt=READ)
 async def show_connection(
-    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> ConnectionOut:
     return _out(await service.get(session, who.org_id, connection_id))
 
 
 @patch("/{connection_id:str}", opt=WRITE)
 async def change_connection(
-    connection_id: str,
+    connection_id: FromPath[str],
     data: JSONBody[ConnectionPatch],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -148,7 +148,7 @@ async def change_connection(
 
 @delete("/{connection_id:str}", opt=WRITE)
 async def remove_connection(
-    connection_id: str,
+    connection_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
 ) -> None:
@@ -158,7 +158,7 @@ async def remove_connection(
 
 @post("/{connection_id:str}/test", opt=WRITE, status_code=200)
 async def test_connection(
-    connection_id: str,
+    connection_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
@@ -171,7 +171,7 @@ async def test_connection(
 
 @post("/{connection_id:str}/pause", opt=WRITE, status_code=200)
 async def pause_connection(
-    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> ConnectionOut:
     """Leads wait until it is resumed."""
     return _out(await service.pause(session, who.org_id, connection_id))
@@ -179,7 +179,7 @@ async def pause_connection(
 
 @post("/{connection_id:str}/resume", opt=WRITE, status_code=200)
 async def resume_connection(
-    connection_id: str,
+    connection_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
@@ -190,7 +190,7 @@ async def resume_connection(
 
 @get("/{connection_id:str}/fields", opt=READ)
 async def list_fields(
-    connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> FieldsOut:
     """The CRM's properties as last discovered, with type and choices; `POST .../test` discovers anew."""
     connection = await service.get(session, who.org_id, connection_id)
@@ -199,7 +199,7 @@ async def list_fields(
 
 @post("/{connection_id:str}/preview", opt=READ, status_code=200)
 async def preview_connection(
-    connection_id: str,
+    connection_id: FromPath[str],
     data: JSONBody[PreviewIn],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -218,7 +218,7 @@ async def preview_connection(
 
 @get("/{connection_id:str}/records", opt=READ)
 async def list_records(
-    connection_id: str,
+    connection_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     limit: FromQuery[int | None] = None,

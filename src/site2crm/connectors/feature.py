@@ -1,13 +1,26 @@
 """What connectors adds to the product."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from site2crm.connectors import api, mapping_pages, pages, views
 from site2crm.connectors.jobs import JOBS
+from site2crm.connectors.opening import Budgets
 from site2crm.core.feature import Feature, NavItem
+from site2crm.core.machine import Machine
+
+
+@asynccontextmanager
+async def _budgets(machine: Machine) -> AsyncIterator[None]:
+    machine.put(Budgets())
+    yield
+
 
 FEATURE = Feature(
     name="connectors",
     routers=[pages.router, mapping_pages.router, api.router],
     jobs=JOBS,
+    lifespans=[_budgets],
     banners=views.banners,
     nav=[NavItem("CRMs", "crms", "plug", "connections:read", "Connect")],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import editor, examples, mapping, queries, sending, service, views
@@ -27,7 +27,7 @@ Answer = Response[Any]
 
 @get("/mapping", opt=READ)
 async def show_mapping(
-    connection_id: str,
+    connection_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -40,7 +40,7 @@ async def show_mapping(
 
 @post("/mapping", opt=WRITE)
 async def save_mapping(
-    connection_id: str,
+    connection_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -64,7 +64,9 @@ async def save_mapping(
 
 
 @post("/discover", opt=WRITE)
-async def discover_fields(connection_id: str, who: NamedDependency[Who], machine: NamedDependency[Machine]) -> Answer:
+async def discover_fields(
+    connection_id: FromPath[str], who: NamedDependency[Who], machine: NamedDependency[Machine]
+) -> Answer:
     """Ask the CRM for its properties again."""
     checked = await service.test(machine, who.org_id, connection_id)
     async with machine.session() as reading:
@@ -75,7 +77,7 @@ async def discover_fields(connection_id: str, who: NamedDependency[Who], machine
 
 @get("/inbox", opt=READ)
 async def show_inbox(
-    connection_id: str,
+    connection_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -97,8 +99,8 @@ async def show_inbox(
 
 @get("/inbox/{record_id:str}", opt=READ)
 async def show_record(
-    connection_id: str,
-    record_id: str,
+    connection_id: FromPath[str],
+    record_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],

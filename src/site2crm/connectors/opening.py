@@ -79,11 +79,6 @@ class Budgets:
         self._budgets.pop(connection_id, None)
 
 
-def budgets(machine: Machine) -> Budgets:
-    made: Budgets = machine.parts.setdefault(Budgets, Budgets())
-    return made
-
-
 def seal(vault: Vault, access: Access) -> str:
     return vault.seal(msgspec.json.encode(access.secrets), aad=_aad(access.org_id, access.connection_id))
 
@@ -124,7 +119,7 @@ def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_
         base_url=_base_url(machine, access),
         account=_account(access.account),
         store=Records(machine.database, access.org_id),
-        budget=budgets(machine).of(access.connection_id),
+        budget=machine.get(Budgets).of(access.connection_id),
         on_exchange=on_exchange,
     )
     return registry.connect(access.kind, context)

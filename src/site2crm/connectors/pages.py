@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries, service, views
@@ -47,14 +48,14 @@ async def choose_kind(request: AnyRequest, session: NamedDependency[AsyncSession
 
 @get("/new/{kind:str}", opt=WRITE)
 async def new_crm(
-    kind: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    kind: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
     return await _new(request, session, who, kind=_kind(kind), fields=inputs.Fields())
 
 
 @post("/new/{kind:str}", opt=WRITE)
 async def create_crm(
-    kind: str,
+    kind: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -80,13 +81,15 @@ async def create_crm(
 
 @get("/{connection_id:str}", opt=READ)
 async def show_crm(
-    connection_id: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
     return await _show(request, session, who, connection=await service.get(session, who.org_id, connection_id))
 
 
 @post("/{connection_id:str}/test", opt=WRITE)
-async def test_crm(connection_id: str, who: NamedDependency[Who], machine: NamedDependency[Machine]) -> Answer:
+async def test_crm(
+    connection_id: FromPath[str], who: NamedDependency[Who], machine: NamedDependency[Machine]
+) -> Answer:
     checked = await service.test(machine, who.org_id, connection_id)
     async with machine.session() as reading:
         kind = (await service.get(reading, who.org_id, connection_id)).kind
@@ -96,7 +99,7 @@ async def test_crm(connection_id: str, who: NamedDependency[Who], machine: Named
 
 @post("/{connection_id:str}/reconnect", opt=WRITE)
 async def reconnect_crm(
-    connection_id: str,
+    connection_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -119,7 +122,7 @@ async def reconnect_crm(
 
 @post("/{connection_id:str}/edit", opt=WRITE)
 async def edit_crm(
-    connection_id: str,
+    connection_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -138,14 +141,16 @@ async def edit_crm(
 
 
 @post("/{connection_id:str}/pause", opt=WRITE)
-async def pause_crm(connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def pause_crm(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     connection = await service.pause(session, who.org_id, connection_id)
     return web.redirect(_url(who, connection_id), flash=f"{connection.name} is paused. New leads wait.")
 
 
 @post("/{connection_id:str}/resume", opt=WRITE)
 async def resume_crm(
-    connection_id: str,
+    connection_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
@@ -159,7 +164,9 @@ async def resume_crm(
 
 
 @post("/{connection_id:str}/remove", opt=WRITE)
-async def remove_crm(connection_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def remove_crm(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     await service.remove(session, who.org_id, connection_id)
     return web.redirect(_base(who), flash="The connection is removed, and its access with it.")
 
@@ -256,7 +263,7 @@ def _entered(fields: Fields) -> dict[str, str]:
 
 
 def _around(who: Who) -> dict[str, Any]:
-    return {"base": _base(who), "label": views.label, "icon": views.icon}
+    return {"base": _base(who), "label": views.label, "icon": views.icon, "forms_text": views.forms_text}
 
 
 def _base(who: Who) -> str:

@@ -29,7 +29,7 @@ from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.mapping import LeadValues as LeadValues
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord
-from site2crm.connectors.opening import Access, Checked
+from site2crm.connectors.opening import Access, Budgets, Checked
 from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
@@ -251,7 +251,7 @@ async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str
         secrets=entered.secrets,
         account=before.account,
     )
-    opening.budgets(machine).forget(before.id)
+    machine.get(Budgets).forget(before.id)
     checked = await opening.examine(await entering.opened(machine, kind, access))
     place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
     if checked.needs_a_person:

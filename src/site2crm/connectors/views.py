@@ -1,6 +1,6 @@
 """Connections as pages show them: words, lines and options, so that templates need not think."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -101,8 +101,7 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     """What a test said, and its tone."""
     if checked.account is not None:
         found = plural(len(checked.fields), "property", "properties")
-        return f"Connected to {checked.account.name}: {found} found.", "good",
-        )
+        return f"Connected to {checked.account.name}: {found} found.", "good"
     return f"{label(kind)} said no: {_sentence(checked.error)} {cure(kind)}"[:LONGEST_FLASH], "bad"
 
 
@@ -136,6 +135,11 @@ def settings_of(kind: ConnectorKind, values: dict[str, str], *, is_new: bool) ->
 def lines(connection: Connection) -> list[Line]:
     known = {field.key: field for field in field_defs(connection)}
     return [_line(row, known.get(row.property), connection) for row in mapping.stored(connection.mapping)]
+
+
+def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
+    """Whose leads it gets."""
+    return ", ".join(names.get(id, "a removed form") for id in form_ids) or "every form"
 
 
 def warning_of(property: str, connection: Connection) -> str:

@@ -135,6 +135,8 @@ class Database:
                 "reader": self.reader.sync_engine,
             },
         )
+        self.on_bump: AfterCommit | None = None
+        """Reloads the caches of this process at once; other processes notice by polling."""
         self._sessions = async_sessionmaker(sync_session_class=bound, expire_on_commit=False)
 
     @asynccontextmanager
@@ -144,6 +146,7 @@ class Database:
         Raises DatabaseBusy when another process holds the write lock for longer than the busy timeout.
         """
         async with self._sessions() as session:
+            session.info["on_bump"] = self.on_bump
             try:
                 yield session
                 await session.commit()

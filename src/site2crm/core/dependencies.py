@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import idempotency
@@ -17,7 +18,7 @@ async def provide_machine(state: State) -> Machine:
     return cast("Machine", state.machine)
 
 
-async def provide_session(request: AnyRequest, machine: Machine) -> AsyncIterator[AsyncSession]:
+async def provide_session(request: AnyRequest, machine: NamedDependency[Machine]) -> AsyncIterator[AsyncSession]:
     """One request, one transaction: committed before the answer leaves, rolled back when the handler raises."""
     async with machine.session() as session:
         yield session

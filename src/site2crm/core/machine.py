@@ -1,7 +1,6 @@
 """Everything a running instance has, in one place: handed to handlers, jobs and background work."""
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,27 +19,39 @@ from site2crm.core.revisions import Revisions
 Part = TypeVar("Part")
 
 
-@dataclass
 class Machine:
-    settings: Settings
-    data_dir: Path
-    database: Database
-    journal: Journal
-    vault: Vault
-    mailer: Mailer
-    outbound: Outbound
-    limits: Limits
-    revisions: Revisions
-    jobs: Jobs | None = None
-    parts: dict[type, Any] = field(default_factory=dict)
-    """What features keep in memory (the form registry, ...), by its type."""
-    ready: bool = False
+    """A plain class: the framework would take a dataclass apart to validate it at every request."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        data_dir: Path,
+        database: Database,
+        journal: Journal,
+        vault: Vault,
+        mailer: Mailer,
+        outbound: Outbound,
+    ) -> None:
+        self.settings = settings
+        self.data_dir = data_dir
+        self.database = database
+        self.journal = journal
+        self.vault = vault
+        self.mailer = mailer
+        self.outbound = outbound
+        self.limits = Limits()
+        self.revisions = Revisions(database)
+        self.jobs: Jobs | None = None
+        self.ready = False
+        self.parts: dict[type, Any] = {}
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """One transaction on the records database."""
         return self.database.session()
 
     def put(self, part: object) -> None:
+        """Keep what a feature holds in memory (the form registry, ...), by its type."""
         self.parts[type(part)] = part
 
     def get(self, kind: type[Part]) -> Part:

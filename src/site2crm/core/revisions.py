@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import log, sqlite
+from site2crm.core import db, log, sqlite
 from site2crm.core.db import Database
 from site2crm.core.errors import AppError
 from site2crm.core.sql import upsert
@@ -26,6 +26,10 @@ Reload = Callable[[], Awaitable[None]]
 
 async def bump(session: AsyncSession, name: str) -> None:
     """What the cache `name` holds has changed; in the transaction that changes it."""
+    reload: Reload | None = session.info.get("on_bump")
+    if reload is not None and not session.info.get("bumped"):
+        session.info["bumped"] = True
+        db.after_commit(session, reload)
     await session.execute(
         upsert(Revision, [{"name": name, "value": 1}], on=["name"], set_={"value": Revision.value + 1})
     )
@@ -34,6 +38,7 @@ async def bump(session: AsyncSession, name: str) -> None:
 class Revisions:
     def __init__(self, database: Database) -> None:
         self._database = database
+        database.on_bump = self.refresh
         self._reloads: dict[str, Reload] = {}
         self._seen: dict[str, int] = {}
 

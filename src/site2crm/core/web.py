@@ -89,7 +89,7 @@ def login_url(request: AnyRequest) -> str:
     return "/login?" + urlencode({"next": request.url.path + query})
 
 
-async def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
+def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     """The one renderer. An error nobody expected is logged once, with the request's id, and told without detail."""
     problem = _as_app_error(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(problem, errors.Unavailable):

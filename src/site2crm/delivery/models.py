@@ -14,7 +14,8 @@ class Delivery(OrgOwned, Base):
     __table_args__ = (
         UniqueConstraint("submission_id", "connection_id"),
         Index("ix_delivery_due", "state", "due_at"),
-        Index("ix_delivery_connection", "connection_id", "state", "created_at"),
+        Index("ix_delivery_connection", "connection_id", "state", "due_at"),
+        Index("ix_delivery_form", "form_id", "state", "created_at"),
         Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
         Index("ix_delivery_org", "org_id", "created_at", "id"),
         Index("ix_delivery_org_state", "org_id", "state", "created_at", "id"),

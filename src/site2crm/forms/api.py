@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -80,14 +80,17 @@ async def create_form(
 
 @get("/{form_id:str}", opt=READ)
 async def show_form(
-    form_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who], machine: NamedDependency[Machine]
+    form_id: FromPath[str],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
 ) -> FormOut:
     return _out(await service.get(session, who.org_id, form_id), machine)
 
 
 @patch("/{form_id:str}", opt=WRITE)
 async def change_form(
-    form_id: str,
+    form_id: FromPath[str],
     data: JSONBody[FormPatch],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -99,7 +102,10 @@ async def change_form(
 
 @delete("/{form_id:str}", opt=WRITE, status_code=200)
 async def archive_form(
-    form_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who], machine: NamedDependency[Machine]
+    form_id: FromPath[str],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
 ) -> FormOut:
     """Archive it: no more submissions; its leads stay. `POST .../restore` brings it back."""
     return _out(await service.archive(session, who.org_id, form_id), machine)
@@ -107,7 +113,10 @@ async def archive_form(
 
 @post("/{form_id:str}/restore", opt=WRITE, status_code=200)
 async def restore_form(
-    form_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who], machine: NamedDependency[Machine]
+    form_id: FromPath[str],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
 ) -> FormOut:
     return _out(await service.restore(session, who.org_id, form_id), machine)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import feature, inputs, web
@@ -60,7 +60,7 @@ async def create_form(request: AnyRequest, session: NamedDependency[AsyncSession
 
 @get("/{form_id:str}", opt=READ)
 async def show_form(
-    form_id: str,
+    form_id: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
@@ -82,7 +82,7 @@ async def show_form(
 
 @get("/{form_id:str}/edit", opt=WRITE)
 async def edit_form(
-    form_id: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    form_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
     form = await service.get(session, who.org_id, form_id)
     action = f"{_base(who)}/{form.id}/edit"
@@ -93,7 +93,7 @@ async def edit_form(
 
 @post("/{form_id:str}/edit", opt=WRITE)
 async def save_form(
-    form_id: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    form_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     edited = editor.of_posted(inputs.read(await request.form()))
     try:
@@ -115,13 +115,17 @@ async def save_form(
 
 
 @post("/{form_id:str}/archive", opt=WRITE)
-async def archive_form(form_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def archive_form(
+    form_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     form = await service.archive(session, who.org_id, form_id)
     return web.redirect(_base(who), flash=f"“{form.name}” is archived. Its leads stay.")
 
 
 @post("/{form_id:str}/restore", opt=WRITE)
-async def restore_form(form_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def restore_form(
+    form_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     form = await service.restore(session, who.org_id, form_id)
     return web.redirect(f"{_base(who)}/{form.id}", flash=f"“{form.name}” takes submissions again.")
 

@@ -1,16 +1,17 @@
-"""The list of leads: filters, order, pages. Never slower for a hundred thousand leads than for a hundred.
+"""The list of leads: filters, order, pages. No slower for a hundred thousand leads than for a hundred.
 
-Without a search it is a walk along an index for each status, merged. With one, the newest thousand leads are looked
-through first: whatever is frequent fills a page there, which spares the index its worst case (a prefix that thousands
-of different words begin with). What is rare is found by FTS5, newest first by row number.
+Without words to look for it is a walk along an index for each status, merged. With words the order is that in which
+leads came to be, by their number in `lead_search`, and there are three ways. Few leads in question: all are looked
+through. Many: the newest thousand are looked through, where whatever is frequent fills a page; that spares the index
+its worst case, a prefix that thousands of different words begin with. What is rare is found by FTS5.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, column, exists, func, select, table, tuple_
+from sqlalchemy import ColumnElement, Select, Subquery, column, func, select, table, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -24,12 +25,17 @@ from site2crm.leads.search import Question
 from site2crm.leads.states import OPEN, LeadStatus
 
 LOOKED_THROUGH = 1_000
+SAMPLE = 400
 DENSE_SHARE = 0.05
+"""A word that more leads have than this is checked, not looked up."""
 BOUND_SLACK = 1_000
-"""Row numbers follow `created_at` but for concurrent requests and replays; so many rows may be out of order."""
+"""Numbers follow `created_at` but for concurrent requests and replays: so many leads may be out of order."""
 
 ALL = "all"
 SORTS = ("created", "activity")
+
+Found: TypeAlias = Select[*tuple[Any, ...]]
+"""A choice of leads: number and id."""
 
 _FTS = table("lead_fts", column("rowid"), column("lead_fts"))
 _COLUMNS = tuple(
@@ -125,6 +131,12 @@ def items_of(org_id: str) -> Select[Any]:
     return select(*_COLUMNS).where(Lead.org_id == org_id)
 
 
+def items(org_id: str, lead_ids: Iterable[str]) -> Select[Any]:
+    """The columns of these leads of this org."""
+    # The org is hidden from the planner, which would rather walk through all its leads than look up fifty ids.
+    return select(*_COLUMNS).where(Lead.id.in_(lead_ids), func.coalesce(Lead.org_id, "") == org_id)
+
+
 async def _in_order(
     session: AsyncSession, org_id: str, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> Page[LeadItem]:
@@ -146,97 +158,40 @@ async def _in_order(
 
 async def _of_email(session: AsyncSession, org_id: str, wanted: Wanted) -> Page[LeadItem]:
     """At most one, by the unique index."""
-    statement = items_of(org_id).where(
-        Lead.email_key == folding.email_key(wanted.email),
-        Lead.status.in_(wanted.statuses),
-        *_between(Lead.created_at, wanted),
-    )
-    if wanted.by_words:
-        asked = _question(org_id, wanted)
-        statement = statement.where(
-            exists().where(LeadSearch.lead_id == Lead.id, LeadSearch.id == _FTS.c.rowid, _matches(asked))
+    statement = (
+        items_of(org_id)
+        .join(LeadSearch, LeadSearch.lead_id == Lead.id)
+        .where(
+            Lead.email_key == folding.email_key(wanted.email),
+            Lead.status.in_(wanted.statuses),
+            *_between(Lead.created_at, wanted),
+            *_having(LeadSearch.words, _question(org_id, wanted).parts),
         )
+    )
     return Page(data=[item(row) for row in await session.execute(statement)], page=PageInfo())
 
 
 async def _by_words(
     session: AsyncSession, org_id: str, wanted: Wanted, *, limit: int, cursor: str | None
 ) -> Page[LeadItem]:
-    asked = _question(org_id, wanted)
-    bounds = await _bounds(session, org_id, wanted, cursor)
-    rows = await _look_through(session, org_id, asked, wanted, bounds, limit) if asked.beginnings else []
-    if len(rows) <= limit:
-        rows = await _look_up(session, org_id, asked, wanted, bounds, limit)
-    numbers = {row.id: row.number for row in rows}
-    found = await session.execute(items_of(org_id).where(Lead.id.in_(numbers)))
-    leads = sorted((item(row) for row in found), key=lambda lead: numbers[lead.id], reverse=True)
-    return page_of(leads, limit, lambda lead: (lead.created_at, str(numbers[lead.id])))
-
-
-def _question(org_id: str, wanted: Wanted) -> Question:
-    return search.question(
-        org_id, q=wanted.q, form_id=wanted.form, source=wanted.source, statuses=wanted.statuses
-    )
-
-
-async def _look_through(
-    session: AsyncSession, org_id: str, asked: Question, wanted: Wanted, bounds: "_Rows", limit: int
-) -> Sequence[Any]:
-    newest = _newest(org_id, bounds)
-    words = _spaced(newest.c.words)
-    conditions = [words.like(f"% {word}%") for word in asked.beginnings]
-    conditions += [words.like(f"% {mark} %") for mark in asked.marks[1:]]
-    statement = (
-        select(newest.c.id.label("number"), Lead.id)
-        .join(Lead, Lead.id == newest.c.lead_id)
-        .where(*conditions, Lead.status.in_(wanted.statuses), *_between(Lead.created_at, wanted))
-        .order_by(newest.c.id.desc())
-        .limit(limit + 1)
-    )
-    return (await session.execute(statement)).all()
-
-
-async def _look_up(
-    session: AsyncSession, org_id: str, asked: Question, wanted: Wanted, bounds: "_Rows", limit: int
-) -> Sequence[Any]:
-    rare, dense = await _by_density(session, org_id, asked, bounds)
-    asked = Question(asked.marks, rare, asked.statuses)
-    statement = (
-        select(_FTS.c.rowid.label("number"), Lead.id)
-        .select_from(_FTS)
-        .join(LeadSearch, LeadSearch.id == _FTS.c.rowid)
-        .join(Lead, Lead.id == LeadSearch.lead_id)
-        .where(
-            _matches(asked),
-            *bounds.of(_FTS.c.rowid),
-            *(_spaced(LeadSearch.words).like(f"% {word}%") for word in dense),
-            *_between(Lead.created_at, wanted),
-            Lead.org_id == org_id,
-        )
-        .order_by(_FTS.c.rowid.desc())
-        .limit(limit + 1)
-    )
-    return (await session.execute(statement)).all()
-
-
-async def _by_density(
-    session: AsyncSession, org_id: str, asked: Question, bounds: "_Rows"
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Words that few leads have, and those that many have: these are left out of the look-up and checked after it."""
-    asked_for = asked.beginnings
-    if len(asked_for) < 2:
-        return asked_for, ()
-    newest = _newest(org_id, bounds)
-    words = _spaced(newest.c.words)
-    hits = (func.count().filter(words.like(f"% {word}%")) for word in asked_for)
-    total, *counts = (await session.execute(select(func.count(), *hits).select_from(newest))).one()
-    dense = tuple(word for word, count in zip(asked_for, counts, strict=True) if count >= DENSE_SHARE * total)
-    rare = tuple(word for word in asked_for if word not in dense)
-    return (rare, dense) if rare else (asked_for, ())
+    parts = _question(org_id, wanted).parts
+    below = _number_in(cursor) if cursor is not None else None
+    if await _are_few(session, org_id, wanted):
+        found = await _first(session, _all_with(org_id, wanted, parts, below), limit)
+    else:
+        rows = await _bounds(session, org_id, wanted, below)
+        found = await _first(session, _newest_with(org_id, wanted, parts, rows), limit)
+        if len(found) <= limit:
+            asked = await _rarest_first(session, org_id, parts, rows)
+            found = await _first(session, _indexed_with(org_id, wanted, asked, rows), limit)
+    leads = {row.id: item(row) for row in await session.execute(items(org_id, [lead_id for _, lead_id in found]))}
+    listed = [(number, leads[lead_id]) for number, lead_id in found]
+    page = page_of(listed, limit, lambda pair: (pair[1].created_at, str(pair[0])))
+    return Page(data=[lead for _, lead in page.data], page=page.page)
 
 
 class _Rows(Struct, frozen=True):
-    """A range of row numbers of `lead_search`."""
+    """A range of numbers of `lead_search`, ends excluded."""
 
     above: int | None = None
     below: int | None = None
@@ -246,67 +201,127 @@ class _Rows(Struct, frozen=True):
         return above + ([] if self.below is None else [number < self.below])
 
 
-async def _bounds(session: AsyncSession, org_id: str, wanted: Wanted, cursor: str | None) -> _Rows:
-    above = below = None
+def _question(org_id: str, wanted: Wanted) -> Question:
+    return search.question(org_id, q=wanted.q, form_id=wanted.form, source=wanted.source)
+
+
+async def _are_few(session: AsyncSession, org_id: str, wanted: Wanted) -> bool:
+    """Whether the status and the period leave so few leads that one may look through all of them."""
+    total = 0
+    for status in wanted.statuses:
+        some = _of_status(select(Lead.id), org_id, status, wanted).limit(LOOKED_THROUGH + 1).subquery()
+        total += await session.scalar(select(func.count()).select_from(some)) or 0
+    return total <= LOOKED_THROUGH
+
+
+def _all_with(org_id: str, wanted: Wanted, parts: Sequence[str], below: int | None) -> Found:
+    each = [_of_status(select(Lead.id), org_id, status, wanted).subquery() for status in wanted.statuses]
+    leads = union_all(*(select(one.c.id) for one in each)).subquery()
+    return (
+        select(LeadSearch.id, LeadSearch.lead_id)
+        .join(leads, leads.c.id == LeadSearch.lead_id)
+        .where(*_having(LeadSearch.words, parts), *_Rows(below=below).of(LeadSearch.id))
+    )
+
+
+def _newest_with(org_id: str, wanted: Wanted, parts: Sequence[str], rows: _Rows) -> Found:
+    newest = _newest(org_id, rows, LOOKED_THROUGH)
+    return (
+        select(newest.c.id, newest.c.lead_id)
+        .join(Lead, Lead.id == newest.c.lead_id)
+        .where(*_having(newest.c.words, parts), Lead.status.in_(wanted.statuses), *_between(Lead.created_at, wanted))
+    )
+
+
+def _indexed_with(org_id: str, wanted: Wanted, asked: Sequence[tuple[float, str]], rows: _Rows) -> Found:
+    """The rarest part, and what else is rare, by the index; the rest is checked on what that finds."""
+    rare = [part for share, part in asked[1:] if share < DENSE_SHARE]
+    dense = [part for share, part in asked[1:] if share >= DENSE_SHARE]
+    return (
+        select(_FTS.c.rowid, LeadSearch.lead_id)
+        .select_from(_FTS)
+        .join(LeadSearch, LeadSearch.id == _FTS.c.rowid)
+        .join(Lead, Lead.id == LeadSearch.lead_id)
+        .where(
+            _FTS.c.lead_fts.op("MATCH", is_comparison=True)(search.match([asked[0][1], *rare])),
+            *_having(LeadSearch.words, dense),
+            *rows.of(_FTS.c.rowid),
+            Lead.org_id == org_id,
+            Lead.status.in_(wanted.statuses),
+            *_between(Lead.created_at, wanted),
+        )
+    )
+
+
+async def _first(session: AsyncSession, found: Found, limit: int) -> list[tuple[int, str]]:
+    newest_first = found.order_by(found.selected_columns[0].desc()).limit(limit + 1)
+    return [(number, lead_id) for number, lead_id in await session.execute(newest_first)]
+
+
+async def _rarest_first(
+    session: AsyncSession, org_id: str, parts: Sequence[str], rows: _Rows
+) -> list[tuple[float, str]]:
+    """Each part of the question with the share of the newest leads that have it."""
+    if len(parts) == 1:
+        return [(0.0, parts[0])]
+    newest = _newest(org_id, rows, SAMPLE)
+    each = (func.count().filter(_has(newest.c.words, part)) for part in parts)
+    total, *counts = (await session.execute(select(func.count(), *each).select_from(newest))).one()
+    return sorted((count / max(total, 1), part) for part, count in zip(parts, counts, strict=True))
+
+
+async def _bounds(session: AsyncSession, org_id: str, wanted: Wanted, below: int | None) -> _Rows:
+    above = None
     if wanted.since is not None:
         first = await _edge(session, org_id, wanted, order=Lead.created_at.asc(), pick=min)
         above = first - BOUND_SLACK if first is not None else None
     if wanted.until is not None:
         last = await _edge(session, org_id, wanted, order=Lead.created_at.desc(), pick=max)
-        below = last + BOUND_SLACK if last is not None else None
-    if cursor is not None:
-        number = _number_in(cursor)
-        below = number if below is None else min(below, number)
+        ends = [below] if last is None else [below, last + BOUND_SLACK]
+        below = min((end for end in ends if end is not None), default=None)
     return _Rows(above, below)
 
 
 async def _edge(
-    session: AsyncSession,
-    org_id: str,
-    wanted: Wanted,
-    *,
-    order: ColumnElement[Any],
-    pick: Callable[[list[int]], int],
+    session: AsyncSession, org_id: str, wanted: Wanted, *, order: ColumnElement[Any], pick: Callable[[list[int]], int]
 ) -> int | None:
-    """The row number of the first or last lead of the period."""
+    """The number of the first or last lead of the period."""
     numbers: list[int] = []
     for status in wanted.statuses:
-        edge = (
-            select(LeadSearch.id)
-            .join(Lead, Lead.id == LeadSearch.lead_id)
-            .where(Lead.org_id == org_id, Lead.status == status, *_between(Lead.created_at, wanted))
-            .order_by(order)
-            .limit(1)
-        )
-        numbers.extend((await session.scalars(edge)).all())
+        leads = _of_status(select(Lead.id), org_id, status, wanted).order_by(order).limit(1).scalar_subquery()
+        numbers += (await session.scalars(select(LeadSearch.id).where(LeadSearch.lead_id == leads))).all()
     return pick(numbers) if numbers else None
 
 
-def _number_in(cursor: str) -> int:
-    _, number = paging.decode(cursor)
-    if not number.isascii() or not number.isdecimal():
-        raise Invalid.field("cursor", "This cursor belongs to a list with other filters. Begin without one.")
-    return int(number)
+def _of_status(statement: Found, org_id: str, status: str, wanted: Wanted) -> Found:
+    return statement.where(Lead.org_id == org_id, Lead.status == status, *_between(Lead.created_at, wanted))
 
 
-def _newest(org_id: str, bounds: _Rows) -> Any:
+def _newest(org_id: str, rows: _Rows, count: int) -> Subquery:
     return (
         select(LeadSearch.id, LeadSearch.lead_id, LeadSearch.words)
-        .where(LeadSearch.org_id == org_id, *bounds.of(LeadSearch.id))
+        .where(LeadSearch.org_id == org_id, *rows.of(LeadSearch.id))
         .order_by(LeadSearch.id.desc())
-        .limit(LOOKED_THROUGH)
+        .limit(count)
         .subquery()
     )
 
 
-def _spaced(words: Any) -> ColumnElement[str]:
-    return " " + words + " "
-
-
-def _matches(asked: Question) -> ColumnElement[bool]:
-    return _FTS.c.lead_fts.op("MATCH", is_comparison=True)(search.match(asked))
+def _number_in(cursor: str) -> int:
+    _, number = paging.decode(cursor)
+    if not number.isascii() or not number.isdecimal() or len(number) > 18:
+        raise Invalid.field("cursor", "This cursor belongs to a list with other filters. Begin without one.")
+    return int(number)
 
 
 def _between(moment: InstrumentedAttribute[datetime], wanted: Wanted) -> list[ColumnElement[bool]]:
     since = [] if wanted.since is None else [moment >= wanted.since]
     return since + ([] if wanted.until is None else [moment < wanted.until])
+
+
+def _having(words: ColumnElement[str] | InstrumentedAttribute[str], parts: Iterable[str]) -> list[ColumnElement[bool]]:
+    return [_has(words, part) for part in parts]
+
+
+def _has(words: ColumnElement[str] | InstrumentedAttribute[str], part: str) -> ColumnElement[bool]:
+    return func.instr(words, part) > 0

@@ -42,9 +42,7 @@ class Joined:
     status: SubmissionStatus
 
 
-async def join(
-    session: AsyncSession, arrivals: Sequence[Incoming], *, now: datetime, window_s: float
-) -> list[Joined]:
+async def join(session: AsyncSession, arrivals: Sequence[Incoming], *, now: datetime, window_s: float) -> list[Joined]:
     """Each submission into its lead, in order; leads and search words are written, submissions are the caller's."""
     repeats = await _earlier(session, arrivals, window_s)
     people = await _known(session, arrivals, repeats)

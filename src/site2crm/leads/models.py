@@ -86,4 +86,4 @@ class LeadSearch(OrgOwned, Base):
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
     lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), unique=True)
     words: Mapped[str]
-    """`org_<id>` and the words of `kit.text.search_text`, so that one index look-up stays inside the org."""
+    """The words of `kit.text.search_text`, each with the org's tag before it: see `search`."""

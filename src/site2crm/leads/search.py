@@ -1,23 +1,25 @@
 """Full-text search over leads: what is indexed, and how a question is put to the index.
 
 `lead_search.words` is made in Python (`kit.text`), so that every database finds the same; the FTS5 index only splits at
-spaces. Beside the words of the person it holds marks that nobody can type (a query never has `_`): the org, the forms,
-the status and the utm_source. So one look-up answers a search with all its filters, and never leaves the org.
+spaces. Every word begins with the org's tag: a look-up touches only this org's words, however many orgs there are.
+Beside what a person has typed there are marks, for filters, which begin with `_` as no question does: the forms and the
+utm_source.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from msgspec import Struct
 
 from site2crm.kit import text
 from site2crm.leads.folding import LeadRow
-from site2crm.leads.states import OPEN
 
 # Bytes of what goes into the index: a message may be a megabyte.
 MESSAGE_CHARS = 2_000
 CUSTOM_CHARS = 300
 MOST_CUSTOM = 30
+MOST_MARKS = 64
+TAG_CHARS = 6
 
 # `ascii` leaves everything but ASCII signs alone: the words are folded already. `detail=none` keeps row numbers only.
 # No prefix indexes: each costs the consumer a tenth, and `queries` answers broad prefixes without the index.
@@ -41,7 +43,7 @@ CREATE_FTS: tuple[str, ...] = (
 
 
 def words(lead: LeadRow, form_ids: Iterable[str]) -> str:
-    """Everything a lead is found by. `form_ids`: all forms that it has come by."""
+    """Everything a lead is found by, with a space before and after each. `form_ids`: all forms it has come by."""
     custom = [value[:CUSTOM_CHARS] for value in list(lead.custom.values())[:MOST_CUSTOM]]
     typed = text.search_text(
         lead.email,
@@ -53,62 +55,56 @@ def words(lead: LeadRow, form_ids: Iterable[str]) -> str:
         (lead.message or "")[:MESSAGE_CHARS],
         *custom,
     )
-    marks = [_org(lead.org_id), _status(lead.status), *sorted({_form(form_id) for form_id in form_ids})]
     sources = {touch.get("utm_source", "") for touch in lead.attribution.values()}
-    marks += sorted(_source(source) for source in sources if source)
-    return " ".join([*marks, typed])
+    marks = {_form(form_id) for form_id in form_ids} | {_source(source) for source in sources if source}
+    before = " " + _tag(lead.org_id)
+    return before + before.join([*sorted(marks), *typed.split()]) + " "
 
 
 def forms_in(words: str) -> list[str]:
     """The marks of the forms in what `words` has made, to be given to it again."""
-    return [word for word in words.split(" ", 64)[:64] if word.startswith("frm_")]
+    marks = (word[TAG_CHARS:] for word in words.split(None, MOST_MARKS)[:MOST_MARKS])
+    return [mark[1:] for mark in marks if mark.startswith("_frm_")]
 
 
 class Question(Struct, frozen=True):
-    """What is asked: whole words (marks) and beginnings of words, which must all be there, and one of the statuses."""
+    """Whole words (marks) and beginnings of words that must all be there, tags included."""
 
-    marks: tuple[str, ...]
-    beginnings: tuple[str, ...]
-    statuses: tuple[str, ...]
+    marks: tuple[str, ...] = ()
+    beginnings: tuple[str, ...] = ()
 
-
-def question(
-    org_id: str, *, q: str = "", form_id: str = "", source: str = "", statuses: Sequence[str] = OPEN
-) -> Question:
-    marks = [_org(org_id)]
-    if form_id:
-        marks.append(_bare(_form(form_id)))
-    if source:
-        marks.append(_source(source))
-    beginnings = tuple(_bare(word) for word in text.search_query(q))
-    return Question(tuple(marks), beginnings, tuple(_status(status) for status in statuses))
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What `words` must contain, spaces included."""
+        return tuple(f" {mark} " for mark in self.marks) + tuple(f" {word}" for word in self.beginnings)
 
 
-def match(asked: Question) -> str:
-    """The FTS5 expression."""
-    terms = [f'"{mark}"' for mark in asked.marks]
-    terms += [f'"{word}" *' for word in asked.beginnings]
-    terms.append("(" + " OR ".join(f'"{status}"' for status in asked.statuses) + ")")
-    return " AND ".join(terms)
+def question(org_id: str, *, q: str = "", form_id: str = "", source: str = "") -> Question:
+    marks = [_form(_bare(form_id))] if form_id else []
+    marks += [_source(source)] if source else []
+    tag = _tag(org_id)
+    return Question(tuple(tag + mark for mark in marks), tuple(tag + _bare(word) for word in text.search_query(q)))
 
 
-def _org(org_id: str) -> str:
-    return org_id.lower()
+def match(parts: Iterable[str]) -> str:
+    """The FTS5 expression for parts of a question: ` word ` is the whole word, ` word` its beginning."""
+    return " AND ".join(f'"{part.strip()}"' + ("" if part.endswith(" ") else " *") for part in parts)
+
+
+def _tag(org_id: str) -> str:
+    """The end of the org's id, which is chance. Two orgs may share one: `finding` looks at the org as well."""
+    return org_id[-TAG_CHARS:].lower()
 
 
 def _form(form_id: str) -> str:
-    return form_id.lower()
-
-
-def _status(status: str) -> str:
-    return f"status_{status}"
+    return f"_{form_id.lower()}"
 
 
 @lru_cache(maxsize=1024)
 def _source(source: str) -> str:
-    return "source_" + "".join(text.search_query(source))
+    return "_source_" + "".join(text.search_query(source))
 
 
 def _bare(term: str) -> str:
-    """Nothing that could end the quotes or be a wildcard: a form id comes from the address bar."""
-    return "".join(sign for sign in term if sign.isalnum() or sign == "_") or "_"
+    """Nothing that could end the quotes: a form id comes from the address bar."""
+    return "".join(sign for sign in term if sign.isalnum() or sign == "_")

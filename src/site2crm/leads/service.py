@@ -27,8 +27,10 @@ MOST_AT_ONCE = 200
 MOST_CUSTOM = 100
 RELEASED = "Released from quarantine."
 
+TEXT_CHARS = 20_000
+
 Line = Annotated[str, Meta(max_length=300)]
-Text = Annotated[str, Meta(max_length=20_000)]
+Text = Annotated[str, Meta(max_length=TEXT_CHARS)]
 
 
 class LeadPatch(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -44,16 +46,17 @@ class LeadPatch(Struct, forbid_unknown_fields=True, kw_only=True):
     status: LeadStatus | UnsetType = UNSET
 
 
-async def release(session: AsyncSession, org_id: str, submission_ids: Sequence[str], *, window_s: float) -> list[Joined]:
+async def release(
+    session: AsyncSession, org_id: str, submission_ids: Sequence[str], *, window_s: float
+) -> list[Joined]:
     """Not spam: they make or join their leads and are delivered. What was released before is passed over.
 
     Raises SubmissionNotFound, and NotInQuarantine for one that never was.
     """
     _check_count(submission_ids)
     await db.lock(session)
-    found = {row.id: row for row in await session.scalars(
-        in_org(Submission, org_id).where(Submission.id.in_(submission_ids)).order_by(Submission.received_at)
-    )}  # fmt: skip
+    wanted = in_org(Submission, org_id).where(Submission.id.in_(submission_ids)).order_by(Submission.received_at)
+    found = {row.id: row for row in await session.scalars(wanted)}
     if len(found) < len(set(submission_ids)):
         raise SubmissionNotFound
     held = [row for row in found.values() if _is_held(row)]
@@ -137,8 +140,8 @@ async def _set_status(session: AsyncSession, org_id: str, lead_ids: Sequence[str
 
 
 async def _rows(session: AsyncSession, org_id: str, lead_ids: Sequence[str]) -> list[LeadRow]:
-    rows = await session.execute(select(LEAD).where(LEAD.c.org_id == org_id, LEAD.c.id.in_(lead_ids)))
-    leads = [LeadRow(**row._mapping) for row in rows]
+    rows = await session.execute(select(LEAD).where(LEAD.c.id.in_(lead_ids)))
+    leads = [LeadRow(**row._mapping) for row in rows if row.org_id == org_id]
     if len(leads) < len(set(lead_ids)):
         raise LeadNotFound
     return leads

@@ -4,12 +4,9 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from site2crm.accounts.permissions import ROLE_HINTS, ROLES, Permission
-from site2crm.connectors.hubspot.connector import RIGHTS
 from site2crm.core import config_text, resources
 from site2crm.core.config import Settings
 from site2crm.core.config_schema import SECTIONS, Connector, settings_of
-from site2crm.forms.fields import FieldType
 from site2crm.website.problems import problems
 
 EXAMPLE_URL = "https://leads.example.com"
@@ -72,10 +69,6 @@ def context(facts: Facts) -> dict[str, object]:
         "sample": facts.sample,
         "sections": setting_texts(),
         "problems": problems(),
-        "roles": [(role.value, ROLE_HINTS[role], ROLES[role]) for role in ROLES],
-        "permissions": list(Permission),
-        "rights": RIGHTS,
-        "field_types": [kind.value for kind in FieldType],
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 
 from site2crm.core import templates, web
 from site2crm.core.access import public, who_asks
@@ -67,7 +67,7 @@ async def help_index(request: AnyRequest, machine: NamedDependency[Machine], q: 
 
 
 @get("/help/{slug:str}", opt=public())
-async def help_article(request: AnyRequest, machine: NamedDependency[Machine], slug: str) -> Html:
+async def help_article(request: AnyRequest, machine: NamedDependency[Machine], slug: FromPath[str]) -> Html:
     article = ARTICLES.get(slug)
     if article is None:
         raise NotFound("There is no such help page. Look in the list at /help.")

@@ -4,7 +4,7 @@ Stock readers (Swagger, Redoc, Scalar) need inline scripts, which our content po
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -88,7 +88,7 @@ class _Reader:
             method=method.upper(),
             path=path,
             anchor=_anchor(f"{method}-{path}"),
-            summary=spec.get("summary", ""),
+            summary=_words(spec.get("summary", "")),
             text=spec.get("description", ""),
             permission=self._permissions.get((method, path), ""),
             parameters=tuple(self._parameter(parameter) for parameter in spec.get("parameters", [])),
@@ -117,17 +117,19 @@ class _Reader:
             label = f"{above}{name}"
             yield Row(label, self._type(field), _note(self._resolved(field)), required=name in required)
             if depth > 1:
-                inside = self._inner(field)
-                marks = "[]." if self._resolved(field).get("type") == "array" else "."
-                yield from self._fields(inside, label + marks, depth - 1)
+                yield from self._fields(field, label + ("[]." if self._is_list(field) else "."), depth - 1)
 
     def _inner(self, schema: Schema) -> Schema:
         """What holds the properties: behind references, lists and “or null”."""
         schema = self._resolved(schema)
         if "items" in schema:
-            return self._resolved(schema["items"])
-        choices = [self._resolved(choice) for choice in schema.get("oneOf", schema.get("anyOf", ()))]
-        return next((choice for choice in choices if "properties" in choice), schema)
+            return self._inner(schema["items"])
+        found = [self._inner(choice) for choice in _choices(schema)]
+        return next((choice for choice in found if "properties" in choice), schema)
+
+    def _is_list(self, schema: Schema) -> bool:
+        schema = self._resolved(schema)
+        return "items" in schema or any(self._is_list(choice) for choice in _choices(schema))
 
     def _resolved(self, schema: Schema) -> Schema:
         name = schema.get("$ref", "").rpartition("/")[2]
@@ -137,8 +139,7 @@ class _Reader:
         schema = self._resolved(schema)
         if "enum" in schema:
             return " | ".join(str(value) for value in schema["enum"])
-        choices = schema.get("oneOf", schema.get("anyOf", ()))
-        if choices:
+        if choices := _choices(schema):
             return " | ".join(dict.fromkeys(self._type(choice) for choice in choices))
         kind = schema.get("type", "any")
         if isinstance(kind, list):
@@ -146,6 +147,16 @@ class _Reader:
         if kind == "array":
             return f"list of {self._type(schema.get('items', {}))}"
         return "date-time" if schema.get("format") == "date-time" else str(kind)
+
+
+def _choices(schema: Schema) -> Sequence[Schema]:
+    found: Sequence[Schema] = schema.get("oneOf") or schema.get("anyOf") or ()
+    return found
+
+
+def _words(summary: str) -> str:
+    """The framework's `CreateForm`, as people write it: `Create form`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", summary).capitalize()
 
 
 def _note(schema: Schema) -> str:

@@ -1,0 +1,141 @@
+"""`/api/v1/deliveries`."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core.access import Who, needs
+from site2crm.core.paging import Page
+from site2crm.delivery import queries, service
+from site2crm.delivery.queries import AttemptItem, DeliveryItem, Wanted
+from site2crm.delivery.service import Replayed
+
+READ, WRITE = needs("deliveries:read"), needs("deliveries:write")
+
+
+class DeliveryDetail(DeliveryItem, frozen=True, kw_only=True):
+    """A delivery and its tries, newest first."""
+
+    attempt_log: list[AttemptItem]
+
+
+class DeliveryPatch(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Values of the CRM's properties as they are to be sent; "" leaves a property out, null drops an earlier edit."""
+
+    overrides: dict[str, str | None] | UnsetType = UNSET
+
+
+class ReplayFilter(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Without `state`: what is dead, retrying or skipped. Delivered ones are sent again only when asked for."""
+
+    ids: Annotated[list[str], Meta(max_length=1000)] = []
+    lead: str = ""
+    connection: str = ""
+    form: str = ""
+    state: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class ReplayIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    filter: ReplayFilter
+    dry_run: bool = False
+
+
+@get(opt=READ)
+async def list_deliveries(
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    lead: FromQuery[str] = "",
+    submission: FromQuery[str] = "",
+    connection: FromQuery[str] = "",
+    form: FromQuery[str] = "",
+    state: FromQuery[str] = "",
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    limit: FromQuery[int | None] = None,
+    cursor: FromQuery[str | None] = None,
+) -> Page[DeliveryItem]:
+    """Deliveries of the org, newest first. `state` is one, or "waiting"."""
+    wanted = Wanted(
+        lead=lead, submission=submission, connection=connection, form=form, state=state, since=since, until=until
+    )
+    return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
+
+
+@get("/{delivery_id:str}", opt=READ)
+async def show_delivery(
+    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> DeliveryDetail:
+    """With each try: when, what came of it, and the exact requests and answers."""
+    return await _detail(session, who.org_id, delivery_id)
+
+
+@post("/{delivery_id:str}/replay", opt=WRITE, status_code=200)
+async def replay_delivery(
+    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> DeliveryDetail:
+    """Send it again now, with all tries anew."""
+    await service.replay(session, who.org_id, delivery_id)
+    return await _detail(session, who.org_id, delivery_id)
+
+
+@post("/{delivery_id:str}/skip", opt=WRITE, status_code=200)
+async def skip_delivery(
+    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> DeliveryDetail:
+    """Do not send it."""
+    await service.skip(session, who.org_id, delivery_id)
+    return await _detail(session, who.org_id, delivery_id)
+
+
+@patch("/{delivery_id:str}", opt=WRITE)
+async def edit_delivery(
+    delivery_id: str,
+    data: JSONBody[DeliveryPatch],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+) -> DeliveryDetail:
+    """Change what is sent, and send it again. Merge patch: what is absent stays."""
+    if not isinstance(data.overrides, UnsetType):
+        known = (await queries.get(session, who.org_id, delivery_id)).overrides
+        merged = {**known, **data.overrides}
+        overrides = {name: value for name, value in merged.items() if value is not None}
+        await service.edit_and_resend(session, who.org_id, delivery_id, overrides=overrides)
+    return await _detail(session, who.org_id, delivery_id)
+
+
+@post("/replay", opt=WRITE, status_code=200)
+async def replay_deliveries(
+    data: JSONBody[ReplayIn], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Replayed:
+    """Send many again, at most ten thousand; with `dry_run` only count them."""
+    asked = msgspec.structs.asdict(data.filter)
+    ids = asked.pop("ids")
+    return await service.replay_many(session, who.org_id, Wanted(**asked), ids=ids, dry_run=data.dry_run)
+
+
+async def _detail(session: AsyncSession, org_id: str, delivery_id: str) -> DeliveryDetail:
+    item = await queries.get(session, org_id, delivery_id)
+    attempts = await queries.attempts(session, org_id, [delivery_id])
+    return DeliveryDetail(**msgspec.structs.asdict(item), attempt_log=attempts[delivery_id])
+
+
+router = Router(
+    path="/api/v1/deliveries",
+    route_handlers=[
+        list_deliveries,
+        replay_deliveries,
+        show_delivery,
+        edit_delivery,
+        replay_delivery,
+        skip_delivery,
+    ],
+    tags=["Deliveries"],
+)

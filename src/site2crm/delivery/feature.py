@@ -1,0 +1,25 @@
+"""What delivery adds to the product."""
+
+from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
+from site2crm.core.feature import Feature, NavItem
+from site2crm.delivery import api, jobs, outbox, pages, timeline
+from site2crm.leads.events import SubmissionsAccepted
+
+FEATURE = Feature(
+    name="delivery",
+    routers=(api.router, pages.router),
+    jobs=jobs.JOBS,
+    crons=jobs.CRONS,
+    listens=(
+        (SubmissionsAccepted, outbox.accepted),
+        (ConnectionParked, outbox.stopped),
+        (ConnectionPaused, outbox.stopped),
+        (ConnectionResumed, outbox.resumed),
+        (ConnectionRemoved, outbox.removed),
+    ),
+    lifespans=(jobs.recovered,),
+    timeline=timeline.entries,
+    banners=timeline.banners,
+    panels={"form": timeline.form_panel, "connection": timeline.connection_panel, "lead": timeline.lead_panel},
+    nav=(NavItem("Deliveries", "deliveries", "send", "deliveries:read", section="Connect"),),
+)

@@ -1,0 +1,62 @@
+"""What runs in the background: the drain that a wake-up starts, the sweep that needs none, and the tidying at start."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core import db, log
+from site2crm.core.machine import Machine
+from site2crm.core.queue import Cron, JobContext, job
+from site2crm.delivery import ledger, outbox, sweeping
+from site2crm.delivery.drain import drain, drains
+from site2crm.kit import clock
+
+SWEEP_S = 5.0
+OVERDUE = timedelta(seconds=2)
+"""What is due for less than this has its wake-up on the way."""
+
+_log = log.get("delivery")
+
+
+@job(outbox.DRAIN, timeout_s=600, retries=3)
+async def drain_connection(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
+    """Send what is due at this connection."""
+    await drain(ctx.machine, org_id, connection_id)
+
+
+async def sweep(ctx: JobContext) -> None:
+    """Find what nobody woke: leases that ended, and due deliveries without a job. Mostly one read that finds none."""
+    machine: Machine = ctx.machine
+    now, spared = clock.now(), drains(machine)
+    async with machine.session() as session:
+        lapsed = await sweeping.lapsed(session, now)
+        asleep = await sweeping.asleep(session, now - OVERDUE, quiet=spared.quiet())
+    if not asleep and not set(lapsed) - spared.in_hand():
+        return
+    async with machine.session() as session:
+        await db.lock(session)
+        taken = await ledger.take_back(session, spared=spared.in_hand(), expired_at=now)
+        await _wake_all(session, [*asleep, *await sweeping.connections_of(session, taken)])
+
+
+@asynccontextmanager
+async def recovered(machine: Machine) -> AsyncIterator[None]:
+    """This process holds `data/lock`: whatever stands as being sent was cut off with the process before."""
+    async with machine.session() as session:
+        await db.lock(session)
+        taken = await ledger.take_back(session, spared=())
+        await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
+    if taken:
+        _log.warning("delivery.interrupted", count=len(taken))
+    yield
+
+
+async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None:
+    for org_id, connection_id in found:
+        await outbox.wake(session, org_id, [connection_id])
+
+
+JOBS = (drain_connection,)
+CRONS = (Cron("delivery.sweep", function=sweep, every_s=SWEEP_S, timeout_s=60),)

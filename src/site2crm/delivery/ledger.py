@@ -1,0 +1,277 @@
+"""The books of delivery: what is claimed is written down before the call, what came of it after it.
+
+Each function runs in the caller's transaction, which holds the write lock.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from site2crm.connectors.contract import ErrorClass
+from site2crm.core.sql import upsert
+from site2crm.delivery.calling import Claim, Result
+from site2crm.delivery.judging import Verdict
+from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
+from site2crm.delivery.states import DELIVERED, INTERRUPTED, PERSON, STARTABLE, WAITING, State
+from site2crm.kit import clock, ids
+
+INTERRUPTED_TEXT = "The process ended during the call. It was sent again; the CRM keeps one record."
+LONGEST_ERROR = 4_000
+
+_DELIVERY = cast("Table", Delivery.__table__)
+_ATTEMPT = cast("Table", Attempt.__table__)
+_CLAIMED = (
+    Delivery.id, Delivery.org_id, Delivery.connection_id, Delivery.lead_id, Delivery.submission_id, Delivery.form_id,
+    Delivery.failures, Delivery.overrides, Delivery.attempts, Delivery.due_at,
+)  # fmt: skip
+
+
+def claimable(now: datetime) -> ColumnElement[bool]:
+    """Due, and first of its lead at its connection: one at a time, the oldest first."""
+    other = aliased(Delivery)
+    is_older = or_(
+        other.created_at < Delivery.created_at, and_(other.created_at == Delivery.created_at, other.id < Delivery.id)
+    )
+    goes_first = exists().where(
+        other.lead_id == Delivery.lead_id,
+        other.connection_id == Delivery.connection_id,
+        other.id != Delivery.id,
+        or_(other.state == State.SENDING, and_(other.state.in_(WAITING), is_older)),
+    )
+    return and_(Delivery.due_at <= now, ~goes_first)
+
+
+async def claim(session: AsyncSession, connection_id: str, *, limit: int, lease_until: datetime) -> list[Claim]:
+    """Take up to `limit` deliveries, longest due first, and write down the intent to call."""
+    rows = await _due(session, connection_id, limit=limit)
+    if not rows:
+        return []
+    now = clock.now()
+    await session.execute(
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id.in_([row.id for row in rows]))
+        .values(state=State.SENDING, lease_until=lease_until, attempts=_DELIVERY.c.attempts + 1, updated_at=now)
+    )
+    claims = [_claim(row) for row in rows]
+    intents = [
+        {
+            "id": claim.attempt_id,
+            "org_id": claim.org_id,
+            "delivery_id": claim.id,
+            "number": row.attempts + 1,
+            "started_at": now,
+            "finished_at": None,
+            "outcome": "",
+            "error": "",
+            "exchanges": [],
+        }
+        for claim, row in zip(claims, rows, strict=True)
+    ]
+    await session.execute(insert(_ATTEMPT), intents)
+    return claims
+
+
+async def settle(session: AsyncSession, outcomes: Sequence[tuple[Result, Verdict | None]]) -> None:
+    """Write down what came of each call; without a verdict it was delivered."""
+    done = [result for result, verdict in outcomes if verdict is None]
+    failed = [(result, verdict) for result, verdict in outcomes if verdict is not None]
+    if done:
+        await session.execute(_MARK_DELIVERED, [_delivered(result) for result in done])
+        await _remember(session, done)
+    if failed:
+        await session.execute(_MARK_FAILED, [_failed(result, verdict) for result, verdict in failed])
+    unsent = [result for result, _ in failed if _was_not_sent(result)]
+    if unsent:
+        await _forget_intents(session, unsent)
+    sent = [result for result, _ in outcomes if not _was_not_sent(result)]
+    if sent:
+        await session.execute(_FINISH_ATTEMPT, [_finished(result) for result in sent])
+
+
+async def take_back(session: AsyncSession, *, spared: Collection[str], expired_at: datetime | None = None) -> list[str]:
+    """Deliveries whose call nobody waits for any more are due again. `expired_at` None: all that are not spared.
+
+    Returns the ids of their deliveries.
+    """
+    lost = Delivery.state == State.SENDING
+    if expired_at is not None:
+        lost = and_(lost, Delivery.lease_until < expired_at)
+    found = [id for id in (await session.scalars(select(Delivery.id).where(lost))).all() if id not in spared]
+    if found:
+        now = clock.now()
+        await session.execute(
+            update(_DELIVERY)
+            .where(_DELIVERY.c.id.in_(found))
+            .values(state=State.PENDING, lease_until=None, updated_at=now)
+        )
+        await session.execute(
+            update(_ATTEMPT)
+            .where(_ATTEMPT.c.delivery_id.in_(found), _ATTEMPT.c.finished_at.is_(None))
+            .values(finished_at=now, outcome=INTERRUPTED, error=INTERRUPTED_TEXT)
+        )
+    return found
+
+
+async def next_due(session: AsyncSession, connection_id: str) -> datetime | None:
+    """When the next try of this connection has its time; what waits for an older one of its lead is not asked."""
+    found: datetime | None = await session.scalar(
+        select(func.min(Delivery.due_at)).where(
+            Delivery.connection_id == connection_id,
+            Delivery.state.in_(STARTABLE),
+            Delivery.due_at > clock.now(),
+        )
+    )
+    return found
+
+
+async def anything_due(session: AsyncSession, connection_id: str) -> bool:
+    return bool(await _due(session, connection_id, limit=1))
+
+
+async def _due(session: AsyncSession, connection_id: str, *, limit: int) -> list[Any]:
+    """A walk along the index for each state, merged."""
+    found: list[Any] = []
+    for state in STARTABLE:
+        rows = await session.execute(
+            select(*_CLAIMED)
+            .where(Delivery.connection_id == connection_id, Delivery.state == state, claimable(clock.now()))
+            .order_by(Delivery.due_at, Delivery.id)
+            .limit(limit)
+        )
+        found.extend(rows)
+    return sorted(found, key=lambda row: (row.due_at, row.id))[:limit]
+
+
+def _claim(row: Any) -> Claim:
+    return Claim(
+        id=row.id,
+        attempt_id=ids.new("att"),
+        org_id=row.org_id,
+        connection_id=row.connection_id,
+        lead_id=row.lead_id,
+        submission_id=row.submission_id,
+        form_id=row.form_id,
+        failures=row.failures,
+        due_at=row.due_at,
+        overrides=row.overrides,
+    )
+
+
+async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
+    """The CRM's id of each lead; a contact that was merged there has another one now."""
+    for result in done:
+        if result.written.id is None:
+            continue
+        theirs = {"remote_id": result.written.id, "url": result.written.url}
+        key = {"lead_id": result.claim.lead_id, "connection_id": result.claim.connection_id, "kind": PERSON}
+        row = {"id": ids.new("rmt"), "org_id": result.claim.org_id, **key, **theirs, "created_at": result.finished_at}
+        await session.execute(upsert(RemoteRecord, [row], on=list(key), set_=theirs))
+
+
+async def _forget_intents(session: AsyncSession, unsent: Sequence[Result]) -> None:
+    """No call was made (the limit was known to be reached): no try either."""
+    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([result.claim.attempt_id for result in unsent])))
+    await session.execute(
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id.in_([result.claim.id for result in unsent]))
+        .values(attempts=_DELIVERY.c.attempts - 1)
+    )
+
+
+def _was_not_sent(result: Result) -> bool:
+    return result.error is not None and result.error.kind is ErrorClass.THROTTLE and not result.exchanges
+
+
+def _delivered(result: Result) -> dict[str, Any]:
+    return {
+        "of_id": result.claim.id,
+        "to_remote_id": result.written.id,
+        "to_remote_url": result.written.url,
+        "to_warnings": _warnings(result),
+        "at": result.finished_at,
+    }
+
+
+def _failed(result: Result, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "of_id": result.claim.id,
+        "to_state": verdict.state,
+        "to_due_at": verdict.due_at or (result.claim.due_at if verdict.state in STARTABLE else None),
+        "to_failures": verdict.failures,
+        "to_error_code": verdict.code,
+        "to_error": _clean(verdict.text),
+        "to_error_field": verdict.field,
+        "to_warnings": _warnings(result),
+        "at": result.finished_at,
+    }
+
+
+def _finished(result: Result) -> dict[str, Any]:
+    return {
+        "of_id": result.claim.attempt_id,
+        "to_started_at": result.started_at,
+        "to_finished_at": result.finished_at,
+        "to_outcome": result.error.kind if result.error else DELIVERED,
+        "to_error": _clean(result.error.text) if result.error else "",
+        "to_exchanges": msgspec.to_builtins(result.exchanges),
+    }
+
+
+def _warnings(result: Result) -> list[dict[str, Any]]:
+    return [{"property": warned.property, "text": warned.text} for warned in result.written.warnings]
+
+
+def _clean(text: str) -> str:
+    """What every database can store: a CRM may answer with half a surrogate."""
+    return text[:LONGEST_ERROR].encode("utf-8", "replace").decode().replace("\x00", "")
+
+
+_OF_MINE = and_(_DELIVERY.c.id == bindparam("of_id"), _DELIVERY.c.state == State.SENDING)
+_MARK_DELIVERED = (
+    update(_DELIVERY)
+    .where(_OF_MINE)
+    .values(
+        state=State.DELIVERED,
+        due_at=None,
+        lease_until=None,
+        error_code="",
+        error="",
+        error_field="",
+        warnings=bindparam("to_warnings"),
+        remote_id=bindparam("to_remote_id"),
+        remote_url=bindparam("to_remote_url"),
+        delivered_at=bindparam("at"),
+        updated_at=bindparam("at"),
+    )
+)
+_MARK_FAILED = (
+    update(_DELIVERY)
+    .where(_OF_MINE)
+    .values(
+        state=bindparam("to_state"),
+        due_at=bindparam("to_due_at"),
+        lease_until=None,
+        failures=bindparam("to_failures"),
+        error_code=bindparam("to_error_code"),
+        error=bindparam("to_error"),
+        error_field=bindparam("to_error_field"),
+        warnings=bindparam("to_warnings"),
+        updated_at=bindparam("at"),
+    )
+)
+_FINISH_ATTEMPT = (
+    update(_ATTEMPT)
+    .where(_ATTEMPT.c.id == bindparam("of_id"))
+    .values(
+        started_at=bindparam("to_started_at"),
+        finished_at=bindparam("to_finished_at"),
+        outcome=bindparam("to_outcome"),
+        error=bindparam("to_error"),
+        exchanges=bindparam("to_exchanges"),
+    )
+)

@@ -1,0 +1,244 @@
+"""What a person decides about deliveries: send again, edit and send, leave it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import service as connections
+from site2crm.connectors.contract import FieldDef, Value
+from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.core.db import in_org, lock
+from site2crm.core.errors import FieldError, Invalid
+from site2crm.delivery import outbox, queries
+from site2crm.delivery.errors import DeliveryNotFound, NotNow
+from site2crm.delivery.models import Delivery
+from site2crm.delivery.queries import Wanted
+from site2crm.delivery.states import State
+from site2crm.delivery.values import lead_values
+from site2crm.kit import clock
+
+REPLAYABLE = (State.DEAD, State.DELIVERED, State.SKIPPED, State.RETRYING, State.PENDING)
+SKIPPABLE = (State.DEAD, State.RETRYING, State.PENDING, State.PARKED)
+REPLAYED_WITHOUT_ASKING = (State.DEAD, State.RETRYING, State.SKIPPED)
+"""What a bulk replay without a state means: what has not arrived. Delivered ones only when they are asked for."""
+MOST_AT_ONCE = 10_000
+LONGEST_VALUE = 5_000
+SKIPPED_TEXT = "Left out by a person."
+
+
+class Replayed(Struct, frozen=True):
+    """How many were, or (dry run) would be, sent again."""
+
+    count: int
+    dry_run: bool
+
+
+class Property(Struct, frozen=True):
+    """One input of the edit form."""
+
+    name: str
+    label: str
+    value: str
+    mapped: str
+    """What is sent without an edit."""
+    choices: Sequence[tuple[str, str]] = ()
+
+
+class _Ref(Struct, frozen=True):
+    id: str
+    connection_id: str
+
+
+async def replay(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
+    """Send it again now, with all tries anew. Raises NotNow while it is being sent or its connection is gone."""
+    row = await _locked(session, org_id, delivery_id)
+    if row.state == State.SENDING:
+        raise NotNow("It is being sent at this moment.")
+    await _start(session, row)
+    return row
+
+
+async def edit_and_resend(
+    session: AsyncSession, org_id: str, delivery_id: str, *, overrides: Mapping[str, str]
+) -> Delivery:
+    """Send it again with these values of the CRM's properties ("" leaves one out). Raises Invalid, NotNow."""
+    row = await _locked(session, org_id, delivery_id)
+    if row.state == State.SENDING:
+        raise NotNow("It is being sent at this moment.")
+    await _check(session, row, overrides)
+    row.overrides = dict(overrides)
+    await _start(session, row)
+    return row
+
+
+async def skip(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
+    """It is not sent, and no longer asked about. It can be sent again later."""
+    row = await _locked(session, org_id, delivery_id)
+    if row.state not in SKIPPABLE:
+        raise NotNow(f"It is {row.state} and cannot be skipped.")
+    row.state, row.due_at, row.updated_at = State.SKIPPED, None, clock.now()
+    row.error = row.error or SKIPPED_TEXT
+    await session.flush()
+    await outbox.wake(session, org_id, [row.connection_id])  # a newer one of its lead may have waited for it
+    return row
+
+
+async def replay_many(
+    session: AsyncSession, org_id: str, wanted: Wanted, *, ids: Sequence[str] = (), dry_run: bool = False
+) -> Replayed:
+    """Send all of these again, at most ten thousand; parked ones wait for their connection anyway."""
+    states = [state for state in wanted.states or REPLAYED_WITHOUT_ASKING if state in REPLAYABLE]
+    if dry_run:
+        return Replayed(len(await _these(session, org_id, wanted, ids=ids, states=states)), dry_run)
+    await lock(session)
+    found = await _these(session, org_id, wanted, ids=ids, states=states)
+    await _start_all(session, org_id, found)
+    return Replayed(len(found), dry_run)
+
+
+async def skip_many(session: AsyncSession, org_id: str, *, ids: Sequence[str]) -> int:
+    await lock(session)
+    found = await _these(session, org_id, Wanted(), ids=ids, states=SKIPPABLE)
+    await _set(session, found, {"state": State.SKIPPED, "due_at": None})
+    await outbox.wake(session, org_id, {ref.connection_id for ref in found})
+    return len(found)
+
+
+async def properties(session: AsyncSession, org_id: str, delivery_id: str) -> list[Property]:
+    """What is sent, property by property, as it can be edited. Raises NotNow if the connection is gone."""
+    row = await _get(session, org_id, delivery_id)
+    with _needs_connection():
+        connection = await connections.get(session, org_id, row.connection_id)
+    lead = await lead_values(session, org_id, row.lead_id, submission_id=row.submission_id)
+    mapped = connections.prepare(connection, lead, ref=row.id).person.fields
+    known = {field.key: field for field in msgspec.convert(connection.fields, list[FieldDef])}
+    names = list(dict.fromkeys([*(str(item["property"]) for item in connection.mapping), *row.overrides]))
+    return [_property(name, known.get(name), _as_text(mapped.get(name)), row.overrides) for name in names]
+
+
+def _property(name: str, known: FieldDef | None, mapped: str, overrides: Mapping[str, str]) -> Property:
+    choices = known.choices if known is not None and known.type == "choice" else ()
+    return Property(name, known.label if known else name, overrides.get(name, mapped), mapped, choices)
+
+
+async def _check(session: AsyncSession, row: Delivery, overrides: Mapping[str, str]) -> None:
+    """Only what is certain to be refused; else the CRM has the last word."""
+    with _needs_connection():
+        connection = await connections.get(session, row.org_id, row.connection_id)
+    known = {field.key: field for field in msgspec.convert(connection.fields, list[FieldDef])}
+    mapped = {str(item["property"]) for item in connection.mapping}
+    refused = []
+    for name, text in overrides.items():
+        fault = _fault(known.get(name), text, is_known=name in known or name in mapped)
+        if fault:
+            refused.append(FieldError(f"overrides.{name}", fault))
+    if refused:
+        raise Invalid(refused[0].message, errors=refused)
+
+
+def _fault(field: FieldDef | None, text: str, *, is_known: bool) -> str:
+    if not is_known:
+        return "The CRM has no such property, or it is not mapped."
+    if len(text) > LONGEST_VALUE:
+        return f"At most {LONGEST_VALUE} characters."
+    if field is None or not text:
+        return ""
+    if not field.writable:
+        return "The CRM does not let anybody write this property."
+    values = {value for value, _ in field.choices}
+    given = [text] if field.type == "choice" else [part.strip() for part in text.split(";") if part.strip()]
+    wrong = [value for value in given if value not in values]
+    if field.type not in ("choice", "choices") or not values or not wrong:
+        return ""
+    shown = ", ".join(list(values)[:12])
+    return f"{wrong[0]!r} is not one of the choices: {shown}."
+
+
+async def _start(session: AsyncSession, row: Delivery) -> None:
+    with _needs_connection():
+        await connections.get(session, row.org_id, row.connection_id)
+    await session.flush()
+    await _start_all(session, row.org_id, [_Ref(row.id, row.connection_id)])
+    await session.refresh(row)
+
+
+async def _start_all(session: AsyncSession, org_id: str, refs: Sequence[_Ref]) -> None:
+    """Due now where the connection is active, waiting for it where it is stopped."""
+    states = {id: await _state_of(session, org_id, id) for id in {ref.connection_id for ref in refs}}
+    fresh: dict[str, Any] = {"failures": 0, "error": "", "error_code": "", "error_field": ""}
+    active = [ref for ref in refs if states[ref.connection_id] == outbox.ACTIVE]
+    stopped = [ref for ref in refs if states[ref.connection_id] not in (outbox.ACTIVE, "")]
+    await _set(session, active, {**fresh, "state": State.PENDING, "due_at": clock.now()})
+    await _set(session, stopped, {**fresh, "state": State.PARKED, "due_at": None})
+    await outbox.wake(session, org_id, {ref.connection_id for ref in active})
+
+
+async def _set(session: AsyncSession, refs: Sequence[_Ref], values: Mapping[str, Any]) -> None:
+    if refs:
+        await session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_([ref.id for ref in refs]))
+            .values(**values, updated_at=clock.now())
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def _these(
+    session: AsyncSession, org_id: str, wanted: Wanted, *, ids: Sequence[str], states: Sequence[str]
+) -> list[_Ref]:
+    statement = queries.among(select(Delivery.id, Delivery.connection_id), org_id, wanted)
+    statement = statement.where(Delivery.state.in_(states))
+    if ids:
+        statement = statement.where(Delivery.id.in_(ids))
+    rows = await session.execute(statement.order_by(Delivery.created_at).limit(MOST_AT_ONCE))
+    return [_Ref(*row) for row in rows]
+
+
+async def _state_of(session: AsyncSession, org_id: str, connection_id: str) -> str:
+    """Empty for a connection that was removed."""
+    try:
+        return (await connections.get(session, org_id, connection_id)).state
+    except ConnectionNotFound:
+        return ""
+
+
+async def _locked(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
+    await lock(session)
+    return await _get(session, org_id, delivery_id)
+
+
+async def _get(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
+    row = await session.scalar(in_org(Delivery, org_id).where(Delivery.id == delivery_id))
+    if row is None:
+        raise DeliveryNotFound
+    return row
+
+
+@contextmanager
+def _needs_connection() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionNotFound as error:
+        raise NotNow("Its connection was removed: there is nowhere to send it.") from error
+
+
+def _as_text(value: Value) -> str:
+    """As a person edits it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case date():
+            return value.isoformat()
+        case Sequence():
+            return ";".join(value)
+    return str(value)

@@ -1,0 +1,28 @@
+"""The states of a delivery, and how one try can end."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    SENDING = "sending"
+    RETRYING = "retrying"
+    """The CRM failed; the next try has its time."""
+    PARKED = "parked"
+    """The connection waits for a person, and this lead with it."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """The CRM refused it, or failed until the schedule was used up: a person decides."""
+    SKIPPED = "skipped"
+    """A person decided not to send it."""
+
+
+WAITING = (State.PENDING, State.SENDING, State.RETRYING, State.PARKED)
+"""Created = delivered + waiting + dead + skipped."""
+STARTABLE = (State.PENDING, State.RETRYING)
+
+DELIVERED = "delivered"
+INTERRUPTED = "interrupted"
+"""Outcomes of an attempt beside the error classes: it arrived; the process ended during the call."""
+PERSON = "person"
+"""The kind of `RemoteRecord` that a lead becomes."""

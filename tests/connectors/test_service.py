@@ -1,0 +1,305 @@
+"""Connections through their service: made, tested, parked, mended, removed; secrets at rest."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.app import Instance
+from site2crm.connectors import mapping, queries, sending, service
+from site2crm.connectors.contract import CrmError, ErrorClass
+from site2crm.connectors.errors import ConnectionNotFound, StillRefused
+from site2crm.connectors.events import ConnectionParked, ConnectionResumed
+from site2crm.connectors.mapping import LeadValues, Row
+from site2crm.connectors.models import Connection
+from site2crm.connectors.service import ConnectionIn, ConnectionPatch
+from site2crm.core import alarms, events
+from site2crm.core.access import OrgRef
+from site2crm.core.errors import Invalid
+from site2crm.core.events import Event
+from site2crm.core.feature import installed
+from site2crm.core.machine import Machine
+from site2crm.kit import clock
+from tests.cast import Person
+from tests.fakes.hubspot import READ, TOKEN, HubSpotFake
+
+ADA = LeadValues(
+    lead_id="led_1",
+    email="ada@example.com",
+    first_name="Ada",
+    last_name="Lovelace",
+    phone="+12025550143",
+    custom={"budget": "1.500 €", "favourite_colour": "Green"},
+)
+
+
+def org_of(person: Person) -> OrgRef:
+    return OrgRef(person.org.id, person.org.slug, person.org.name)
+
+
+async def connected(machine: Machine, person: Person, **given: Any) -> Connection:
+    settings = given.pop("settings", {"token": TOKEN})
+    data = ConnectionIn(kind=given.pop("kind", "hubspot"), settings=settings, **given)
+    async with machine.session() as session:
+        return (await service.create(session, machine, org=org_of(person), data=data)).connection
+
+
+async def read(machine: Machine, connection: Connection) -> Connection:
+    async with machine.session() as session:
+        return await service.get(session, connection.org_id, connection.id)
+
+
+@asynccontextmanager
+async def heard(*kinds: type[Event]) -> AsyncIterator[list[str]]:
+    """The names of the events of these kinds, beside all usual listeners."""
+    names: list[str] = []
+
+    async def listen(session: AsyncSession, event: Event) -> None:
+        names.append(type(event).__name__)
+
+    usual = [pair for part in installed() for pair in part.listens]
+    late = [pair for part in installed() for pair in part.late]
+    events.connect([*usual, *((kind, listen) for kind in kinds)], late)
+    yield names
+    events.connect(usual, late)
+
+
+async def test_a_new_connection_knows_its_account_and_maps_what_exists(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
+    connection = await connected(instance.machine, alice)
+    assert (connection.state, connection.account["id"]) == ("active", "62515")
+    assert Row("first_name", "firstname") in mapping.stored(connection.mapping)
+    assert {field.key: field for field in sending.field_defs(connection)}["favourite_colour"].custom
+    assert portal.violations == []
+
+
+async def test_a_refused_token_is_kept_as_a_parked_connection(instance: Instance, alice: Person) -> None:
+    connection = await connected(instance.machine, alice, settings={"token": "pat-na1-wrong-0000"})
+    assert connection.state == "parked"
+    assert "Authentication credentials" in connection.state_reason
+    assert mapping.stored(connection.mapping)
+
+
+async def test_a_missing_right_is_named(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+    portal.tokens["pat-na1-reads-only"] = {READ}
+    connection = await connected(instance.machine, alice, settings={"token": "pat-na1-reads-only"})
+    assert connection.state == "parked"
+    assert "crm.objects.contacts.write" in connection.state_reason
+
+
+async def test_a_portal_that_is_down_does_not_park(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+    portal.throttle(count=5)
+    connection = await connected(instance.machine, alice)
+    assert (connection.state, connection.account) == ("active", {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "place"),
+    [
+        ("hubspot", {}, "settings.token"),
+        ("hubspot", {"token": "two words"}, "settings.token"),
+        ("hubspot", {"token": TOKEN, "tokn": "x"}, "settings.tokn"),
+        ("webhook", {}, "settings.url"),
+        ("webhook", {"url": "https://example.com/", "secret": "short"}, "settings.secret"),
+        ("nothing", {}, "kind"),
+    ],
+)
+async def test_nonsense_is_refused_at_its_place(
+    instance: Instance, alice: Person, kind: str, settings: dict[str, str], place: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await connected(instance.machine, alice, kind=kind, settings=settings)
+    assert [error.field for error in refused.value.errors] == [place]
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("http://10.1.2.3/hook", 'allow_private = ["10.0.0.0/8"]'),
+        ("http://169.254.169.254/", 'allow_private = ["169.254.169.254"]'),
+        ("http://0x7f000002/", 'allow_private = ["127.0.0.2"]'),
+        ("http://[::ffff:10.0.0.1]/", 'allow_private = ["10.0.0.0/8"]'),
+    ],
+)
+async def test_an_address_inside_is_refused_with_the_line_that_allows_it(
+    instance: Instance, alice: Person, url: str, line: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        await connected(instance.machine, alice, kind="webhook", settings={"url": url})
+    assert f"[outbound] {line}" in refused.value.errors[0].message
+
+
+async def test_secrets_are_unreadable_in_the_database_and_open_in_their_row_only(
+    instance: Instance, alice: Person
+) -> None:
+    machine = instance.machine
+    one, two = await connected(machine, alice), await connected(machine, alice)
+    assert one.secret_hints == {"token": TOKEN[-4:]}
+    files = [path for path in machine.data_dir.rglob("*.db*") if path.is_file()]
+    assert files and all(TOKEN.encode() not in path.read_bytes() for path in files)
+    one.secrets = two.secrets
+    with pytest.raises(CrmError) as refused:
+        service.open_connector(machine, one)
+    assert refused.value.kind is ErrorClass.REAUTH
+
+
+async def test_the_preview_is_the_request_that_arrives(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+    machine = instance.machine
+    rows = {"email": "email", "first_name": "firstname", "custom.budget": "budget"}
+    connection = await connected(machine, alice, mapping=rows)
+    shown = service.preview(machine, connection, ADA, rows=mapping.stored(connection.mapping))
+    portal.requests.clear()
+    prepared = service.prepare(connection, ADA, ref="dlv_1")
+    (written,) = await service.open_connector(machine, connection).upsert_people([prepared.person])
+    assert (written.created, written.error) == (True, None)
+    arrived = [(request.method, portal.url + request.target, request.body.decode()) for request in portal.requests]
+    assert arrived == [(each.method, each.url, each.request_body) for each in shown.requests]
+    assert portal.by_email("ada@example.com")["properties"]["budget"] == "1500"  # type: ignore[index]
+
+
+async def test_what_a_person_edited_is_sent_and_an_empty_edit_leaves_out(instance: Instance, alice: Person) -> None:
+    connection = await connected(instance.machine, alice, mapping={"email": "email", "first_name": "firstname"})
+    edits = {"email": "right@example.com", "firstname": "", "topics": "seo, CRM"}
+    person = service.prepare(connection, ADA, ref="dlv_1", overrides=edits).person
+    assert person.email == "right@example.com"
+    assert person.fields == {"email": "right@example.com", "topics": ["seo", "crm"]}
+
+
+async def test_a_dead_token_parks_once_mails_the_owner_and_is_on_every_page(
+    instance: Instance, alice: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = instance.machine
+    connection = await connected(machine, alice, name="Main")
+    async with machine.session() as session:
+        assert await service.park(session, connection.id, "The token is no longer valid.")
+        assert await service.park(session, connection.id, "Again.")
+    assert machine.jobs is not None
+    await machine.jobs.run_due()
+    mail = capsys.readouterr().out
+    assert mail.count("mail to alice@acme.example") == 1
+    assert f"/o/acme/crms/{connection.id}" in mail
+    page = (await alice.web.get("/o/acme/crms")).text
+    assert "HubSpot “Main” stopped: The token is no longer valid." in page
+
+
+async def test_a_refusal_from_before_it_was_mended_does_not_park(instance: Instance, alice: Person) -> None:
+    connection = await connected(instance.machine, alice)
+    async with instance.machine.session() as session:
+        before = clock.now() - timedelta(minutes=1)
+        assert not await service.park(session, connection.id, "Old news.", began=before)
+    assert (await read(instance.machine, connection)).state == "active"
+
+
+async def test_a_test_that_works_mends_a_parked_connection(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
+    scopes = portal.tokens.pop(TOKEN)
+    async with heard(ConnectionParked, ConnectionResumed) as names:
+        connection = await connected(instance.machine, alice)
+        with pytest.raises(StillRefused):
+            await resumed(instance.machine, connection)
+        portal.tokens[TOKEN] = scopes
+        assert (await resumed(instance.machine, connection)).state == "active"
+    assert names == ["ConnectionParked", "ConnectionResumed"]
+
+
+async def resumed(machine: Machine, connection: Connection) -> Connection:
+    async with machine.session() as session:
+        return await service.resume(session, machine, org_id=connection.org_id, connection_id=connection.id)
+
+
+async def test_a_new_token_is_tested_before_it_replaces_the_old(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
+    machine = instance.machine
+    connection = await connected(machine, alice)
+    with pytest.raises(Invalid, match="Nothing was changed"):
+        await changed(machine, connection, ConnectionPatch(settings={"token": "pat-na1-wrong-0000"}))
+    portal.tokens["pat-na1-fresh-2222"] = portal.tokens.pop(TOKEN)
+    connection = await changed(machine, connection, ConnectionPatch(settings={"token": "pat-na1-fresh-2222"}))
+    assert (connection.state, connection.secret_hints) == ("active", {"token": "2222"})
+    assert (await service.test(machine, connection.org_id, connection.id)).ok
+
+
+async def changed(machine: Machine, connection: Connection, patch: ConnectionPatch) -> Connection:
+    async with machine.session() as session:
+        return await service.change(
+            session, machine, org_id=connection.org_id, connection_id=connection.id, patch=patch
+        )
+
+
+async def test_the_token_of_another_account_is_refused(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+    connection = await connected(instance.machine, alice)
+    portal.portal = 99
+    with pytest.raises(Invalid, match="account 99, the connection to account 62515"):
+        await changed(instance.machine, connection, ConnectionPatch(settings={"token": TOKEN}))
+
+
+async def test_a_warning_rings_until_the_mapping_is_saved(instance: Instance, alice: Person) -> None:
+    machine = instance.machine
+    connection = await connected(machine, alice)
+    async with machine.session() as session:
+        for _ in range(2):
+            await service.note_warning(session, connection.id, property="gone", text="It does not exist.")
+    assert [warning["property"] for warning in (await read(machine, connection)).warnings] == ["gone"]
+    async with machine.session() as session:
+        assert [alarm.count for alarm in await alarms.open_alarms(session, alice.org.id)] == [2]
+    await changed(machine, connection, ConnectionPatch(mapping={"email": "email"}))
+    assert (await read(machine, connection)).warnings == []
+    async with machine.session() as session:
+        assert await alarms.open_alarms(session, alice.org.id) == []
+
+
+async def test_a_reached_limit_only_ever_moves_on(instance: Instance, alice: Person) -> None:
+    connection = await connected(instance.machine, alice)
+    later = clock.now() + timedelta(hours=1)
+    async with instance.machine.session() as session:
+        await service.throttle(session, connection.id, until=later)
+        await service.throttle(session, connection.id, until=later - timedelta(minutes=30))
+    assert (await read(instance.machine, connection)).paused_until == later
+
+
+async def test_leads_go_to_the_connections_of_their_form_parked_ones_too(instance: Instance, alice: Person) -> None:
+    machine = instance.machine
+    form = (await alice.api.post("/api/v1/forms", json={"name": "Contact"})).json()["id"]
+    everything = await connected(machine, alice, kind="inbox", settings={})
+    only = await connected(machine, alice, settings={"token": "pat-na1-wrong-0000"}, form_ids=[form])
+    async with machine.session() as session:
+        mine = await service.active_for(session, alice.org.id, form)
+        others = await service.active_for(session, alice.org.id, "frm_other")
+        strangers = await service.active_for(session, "org_other", form)
+    assert [(ref.id, ref.state) for ref in mine] == [(everything.id, "active"), (only.id, "parked")]
+    assert [ref.id for ref in others] == [everything.id]
+    assert strangers == []
+
+
+async def test_a_removed_connection_keeps_no_secret_and_no_record(instance: Instance, alice: Person) -> None:
+    machine = instance.machine
+    connection = await connected(machine, alice, kind="inbox", settings={})
+    person = service.prepare(connection, ADA, ref="dlv_1").person
+    (written,) = await service.open_connector(machine, connection).upsert_people([person])
+    assert written.url == f"http://127.0.0.1:8080/o/acme/crms/{connection.id}/inbox/{written.id}"
+    async with machine.session() as session:
+        await service.remove(session, alice.org.id, connection.id)
+        assert await queries.record_count(session, alice.org.id, connection.id) == 0
+    with pytest.raises(ConnectionNotFound):
+        await read(machine, connection)
+
+
+async def test_the_test_inbox_updates_the_record_of_the_same_person(instance: Instance, alice: Person) -> None:
+    machine = instance.machine
+    connection = await connected(machine, alice, kind="inbox", settings={})
+    connector = service.open_connector(machine, connection)
+    for company in ("", "Engines"):
+        lead = LeadValues(email="ada@example.com", first_name="Ada", company=company)
+        await connector.upsert_people([service.prepare(connection, lead, ref="dlv_1").person])
+    async with machine.session() as session:
+        (record,) = (await queries.records(session, alice.org.id, connection.id)).data
+    assert (record.writes, record.properties) == (
+        2,
+        {"email": "ada@example.com", "first_name": "Ada", "company": "Engines"},
+    )

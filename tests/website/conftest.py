@@ -1,0 +1,67 @@
+"""The website on a small app: its own routes and those it documents, without a database."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from site2crm.core import access, config, web
+from site2crm.core.access import Connection, Who
+from site2crm.core.config import Settings
+from site2crm.core.dependencies import provide_machine, provide_who
+from site2crm.core.machine import Machine
+from site2crm.forms import api as forms_api
+from site2crm.ops import api as ops_api
+from site2crm.website.feature import FEATURE
+
+
+class StoppedMachine(Machine):
+    """Settings, and nothing that runs: the website needs no more."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+
+async def no_session() -> None:
+    return None
+
+
+async def by_cookie(connection: Connection) -> Who | None:
+    return Who(user_id="usr_1", email="ada@example.com", name="Ada") if connection.cookies.get("s2c") else None
+
+
+@pytest.fixture(scope="session")
+def app() -> Litestar:
+    made = Litestar(
+        route_handlers=[*FEATURE.routers, forms_api.router, ops_api.router],
+        dependencies={
+            "machine": Provide(provide_machine),
+            "session": Provide(no_session),
+            "who": Provide(provide_who),
+        },
+        guards=[access.guard],
+        exception_handlers={Exception: web.answer_error},
+        openapi_config=OpenAPIConfig(
+            title="Site2CRM API",
+            version="1",
+            path="/api/v1",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+    )
+    made.state.machine = StoppedMachine(config.load(None, env={}, flags={}))
+    made.state.authenticate = by_cookie
+    return made
+
+
+@pytest.fixture
+async def visitor(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A stranger's browser."""
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+        yield client
