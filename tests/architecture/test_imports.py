@@ -11,6 +11,8 @@ PACKAGE = SRC / "site2crm"
 FEATURES = ["accounts", "forms", "leads", "connectors", "delivery", "ops", "website"]
 COMPOSERS = {"site2crm.app", "site2crm.cli", "site2crm.features", "site2crm.__main__"}
 OPEN_TO_OTHERS = {"service", "queries", "errors", "events"}
+CONTRACTS = {"site2crm.connectors.contract", "site2crm.forms.fields"}
+"""Pure definitions that are made to be used by the features below."""
 FIRST_FLOOR = {"models", "events", "errors"}
 TOP_FLOOR = {"api", "pages", "jobs"}
 
@@ -84,7 +86,7 @@ def allowed(name: str, target: str) -> bool:
     part = target.split(".")[2] if target.count(".") > 1 else ""
     if part == "events":
         return True
-    return FEATURES.index(theirs) < FEATURES.index(mine) and part in OPEN_TO_OTHERS
+    return FEATURES.index(theirs) < FEATURES.index(mine) and (part in OPEN_TO_OTHERS or target in CONTRACTS)
 
 
 def inside_feature(name: str, target: str) -> bool:

@@ -1,6 +1,8 @@
 """The website on a small app: its own routes and those it documents, without a database."""
 
+import importlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from site2crm.accounts import errors as accounts_errors
 from site2crm.core import access, config, web
 from site2crm.core.access import Connection, Who
 from site2crm.core.config import Settings
@@ -32,6 +35,16 @@ async def no_session() -> None:
 
 async def by_cookie(connection: Connection) -> Who | None:
     return Who(user_id="usr_1", email="ada@example.com", name="Ada") if connection.cookies.get("s2c") else None
+
+
+SOURCES = Path(accounts_errors.__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_errors() -> None:
+    """As in the product, where every feature is loaded."""
+    for path in SOURCES.glob("*/errors.py"):
+        importlib.import_module(f"site2crm.{path.parent.name}.errors")
 
 
 @pytest.fixture(scope="session")

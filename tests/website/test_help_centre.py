@@ -1,14 +1,16 @@
 """The help centre: every page reads well, leads on, and is found."""
 
 import re
+from itertools import pairwise
 
 import httpx
 import pytest
-from tests.website.html import Page
 
-from site2crm.core import resources
+from site2crm.core import config, resources
+from site2crm.website import facts
 from site2crm.website.articles import ARTICLES
 from site2crm.website.search import search
+from tests.website.html import Page
 
 PATHS = ["/", "/help", "/docs", *(article.url for article in ARTICLES.values())]
 ELSEWHERE = {"/login", "/api/v1/openapi.json"}
@@ -37,7 +39,7 @@ async def test_headings_begin_at_the_top_and_skip_no_level(visitor: httpx.AsyncC
     levels = [int(tag[1]) for tag in Page(main[0] if main else "").headings]
 
     assert levels[0] == 1
-    assert [(a, b) for a, b in zip(levels, levels[1:], strict=False) if b > a + 1] == []
+    assert [(a, b) for a, b in pairwise(levels) if b > a + 1] == []
 
 
 async def test_every_title_is_another(visitor: httpx.AsyncClient) -> None:
@@ -106,7 +108,4 @@ async def test_a_page_says_where_this_instance_is(visitor: httpx.AsyncClient) ->
 
 
 def test_search_without_words_finds_nothing() -> None:
-    from site2crm.core import config
-    from site2crm.website import facts
-
     assert search(facts.of(config.load(None, env={}, flags={})), "  ") == []

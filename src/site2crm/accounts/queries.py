@@ -17,6 +17,17 @@ from site2crm.kit import clock
 SHOWN = 200
 """How many members, invites, keys or sessions a settings page lists."""
 
+# In this order: each browser also names those that it wants to be taken for
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac", "macOS"),
+    ("Linux", "Linux"),
+)
+
 
 class OrgOut(Struct, frozen=True):
     id: str
@@ -67,6 +78,13 @@ class SessionOut(Struct, frozen=True):
     created_at: datetime
     seen_at: datetime
     current: bool
+
+    @property
+    def browser(self) -> str:
+        """`Firefox on Linux`; what is none of the usual ones, as it calls itself."""
+        name = next((name for sign, name in _BROWSERS if sign in self.user_agent), None)
+        system = next((name for sign, name in _SYSTEMS if sign in self.user_agent), None)
+        return f"{name} on {system}" if name and system else self.user_agent[:60] or "Unknown"
 
 
 async def org(session: AsyncSession, org_id: str) -> OrgOut:

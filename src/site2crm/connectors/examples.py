@@ -1,6 +1,4 @@
-"""A lead as the mapping reads it, and the one that a preview shows."""
-
-from datetime import datetime
+"""The lead that a preview shows, and what else forms ask."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,10 +13,22 @@ LOOKED_AT = 50
 """How many of the newest submissions tell what else is asked."""
 
 
-async def lead_values(
-    session: AsyncSession, org_id: str, lead_id: str, *, submitted_at: datetime | None = None
-) -> LeadValues:
-    """Raises LeadNotFound. Without `submitted_at`: when the last submission came."""
+async def standing_in(session: AsyncSession, org_id: str, *, lead_id: str | None = None) -> LeadValues:
+    """The lead that is asked for, else the newest, else a made-up one. Raises LeadNotFound for an unknown id."""
+    if lead_id is None:
+        newest = (await leads.submissions(session, org_id, status="accepted", limit=1)).data
+        lead_id = newest[0].lead if newest else None
+    return sample() if lead_id is None else await _known(session, org_id, lead_id)
+
+
+async def custom_labels(session: AsyncSession, org_id: str) -> list[str]:
+    """What the newest submissions were asked beside the usual: forms of a builder are not described here."""
+    newest = (await leads.submissions(session, org_id, status="accepted", limit=LOOKED_AT)).data
+    names = (name for submission in newest for name in submission.normalised.get("custom", {}))
+    return list(dict.fromkeys(names))
+
+
+async def _known(session: AsyncSession, org_id: str, lead_id: str) -> LeadValues:
     lead = await leads.lead(session, org_id, lead_id)
     form, country = await _form(session, org_id, lead.form)
     return LeadValues(
@@ -34,24 +44,9 @@ async def lead_values(
         first=lead.attribution.get("first", {}),
         last=lead.attribution.get("last", {}),
         form=form,
-        submitted_at=submitted_at or lead.last_at,
+        submitted_at=lead.last_at,
         country=country,
     )
-
-
-async def standing_in(session: AsyncSession, org_id: str, *, lead_id: str | None = None) -> LeadValues:
-    """The lead that is asked for, else the newest, else a made-up one. Raises LeadNotFound for an unknown id."""
-    if lead_id is None:
-        newest = (await leads.submissions(session, org_id, status="accepted", limit=1)).data
-        lead_id = newest[0].lead if newest else None
-    return sample() if lead_id is None else await lead_values(session, org_id, lead_id)
-
-
-async def custom_labels(session: AsyncSession, org_id: str) -> list[str]:
-    """What the newest submissions were asked beside the usual: forms of a builder are not described here."""
-    newest = (await leads.submissions(session, org_id, status="accepted", limit=LOOKED_AT)).data
-    names = (name for submission in newest for name in submission.normalised.get("custom", {}))
-    return list(dict.fromkeys(names))
 
 
 async def _form(session: AsyncSession, org_id: str, form_id: str) -> tuple[str, str]:

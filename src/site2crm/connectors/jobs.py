@@ -43,7 +43,7 @@ async def tell_one(ctx: JobContext, *, org_id: str, connection_id: str, email: s
         "subject": f"{org.name}: leads no longer reach {connection.name}",
         "org_name": org.name,
         "kind": KINDS[connection.kind].label,
-        "name": connection.name,
+        "connection": connection.name,
         "reason": connection.state_reason,
         "action_label": "Reconnect",
         "action_url": machine.url(f"/o/{org.slug}/crms/{connection_id}"),

@@ -15,6 +15,7 @@ from site2crm.connectors.errors import StillRefused
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made
+from site2crm.connectors.states import State
 from site2crm.core import feature, inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid, NotFound
@@ -114,7 +115,7 @@ async def reconnect_crm(
         await session.rollback()
         connection = await service.get(session, who.org_id, connection_id)
         return await _show(request, session, who, connection=connection, fields=fields, errors=refused.errors)
-    if connection.state == "parked":
+    if connection.state == State.PARKED:
         text = f"Saved, but {connection.name} could not be asked at the moment. Test it again."
         return web.redirect(_url(who, connection_id), flash=text, tone="warn")
     return web.redirect(_url(who, connection_id), flash=f"{connection.name} is connected. Waiting leads go out now.")
@@ -263,7 +264,13 @@ def _entered(fields: Fields) -> dict[str, str]:
 
 
 def _around(who: Who) -> dict[str, Any]:
-    return {"base": _base(who), "label": views.label, "icon": views.icon, "forms_text": views.forms_text}
+    return {
+        "base": _base(who),
+        "label": views.label,
+        "icon": views.icon,
+        "forms_text": views.forms_text,
+        "account_line": views.account_line,
+    }
 
 
 def _base(who: Who) -> str:

@@ -17,7 +17,6 @@ from site2crm.core.errors import NotFound
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
 from site2crm.forms import service as forms_service
-from site2crm.forms.fields import FieldType
 
 
 class ConnectionRef(Struct, frozen=True):
@@ -164,12 +163,8 @@ async def questions(session: AsyncSession, org_id: str) -> list[Question]:
     return list(found.values())
 
 
-_PLACES = {
-    FieldType.TEXT: "custom",
-    FieldType.CHOICE: "custom",
-    FieldType.HIDDEN: "custom",
-    FieldType.CONSENT: "consent",
-}
+_PLACES = {"text": "custom", "choice": "custom", "hidden": "custom", "consent": "consent"}
+"""Type of a form's field -> where its answers are; the other types fill the usual fields."""
 
 
 def _alive(org_id: str) -> Select[Connection]:

@@ -22,7 +22,6 @@ from site2crm.connectors.events import (
     ConnectionRemoved,
     ConnectionResumed,
 )
-from site2crm.connectors.examples import lead_values as lead_values
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle

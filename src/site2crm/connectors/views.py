@@ -84,6 +84,11 @@ def icon(kind: str) -> str:
     return _ABOUT.get(kind, ("plug", ""))[0]
 
 
+def account_line(kind: str, account: Mapping[str, str]) -> str:
+    """What it is and who we are there."""
+    return " · ".join(dict.fromkeys(part for part in (label(kind), account.get("name", "")) if part))
+
+
 async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     """Every page of the org says which CRM has stopped, with the button that mends it."""
     return [

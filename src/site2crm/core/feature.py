@@ -30,6 +30,8 @@ class NavItem(Struct, frozen=True):
     icon: str
     permission: str
     section: str = ""
+    order: int = 50
+    """Within its section; the features' own order decides who may import whom, not what a person looks for first."""
 
 
 class TimelineEntry(Struct, frozen=True, kw_only=True):

@@ -209,7 +209,8 @@ def _nav(who: Who, path: str) -> list[NavSection]:
     assert who.org is not None
     base = f"/o/{who.org.slug}/"
     sections: dict[str, list[NavItem]] = {}
-    for item in (item for part in feature.installed() for item in part.nav if who.can(item.permission)):
+    items = [item for part in feature.installed() for item in part.nav if who.can(item.permission)]
+    for item in sorted(items, key=lambda item: item.order):
         url = base + item.path
         current = path == url or (item.path != "" and path.startswith(url + "/"))
         sections.setdefault(item.section, []).append(

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Router, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -56,7 +56,7 @@ async def list_deliveries(
     submission: FromQuery[str] = "",
     connection: FromQuery[str] = "",
     form: FromQuery[str] = "",
-    state: FromQuery[str] = "",
+    in_state: Annotated[str, QueryParameter(name="state")] = "",
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
     limit: FromQuery[int | None] = None,
@@ -64,14 +64,14 @@ async def list_deliveries(
 ) -> Page[DeliveryItem]:
     """Deliveries of the org, newest first. `state` is one, or "waiting"."""
     wanted = Wanted(
-        lead=lead, submission=submission, connection=connection, form=form, state=state, since=since, until=until
+        lead=lead, submission=submission, connection=connection, form=form, state=in_state, since=since, until=until
     )
     return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
 
 
 @get("/{delivery_id:str}", opt=READ)
 async def show_delivery(
-    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
     """With each try: when, what came of it, and the exact requests and answers."""
     return await _detail(session, who.org_id, delivery_id)
@@ -79,7 +79,7 @@ async def show_delivery(
 
 @post("/{delivery_id:str}/replay", opt=WRITE, status_code=200)
 async def replay_delivery(
-    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
     """Send it again now, with all tries anew."""
     await service.replay(session, who.org_id, delivery_id)
@@ -88,7 +88,7 @@ async def replay_delivery(
 
 @post("/{delivery_id:str}/skip", opt=WRITE, status_code=200)
 async def skip_delivery(
-    delivery_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
     """Do not send it."""
     await service.skip(session, who.org_id, delivery_id)
@@ -97,7 +97,7 @@ async def skip_delivery(
 
 @patch("/{delivery_id:str}", opt=WRITE)
 async def edit_delivery(
-    delivery_id: str,
+    delivery_id: FromPath[str],
     data: JSONBody[DeliveryPatch],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],

@@ -66,9 +66,7 @@ async def call(machine: Machine, claim: Claim) -> Result:
         _log.exception("delivery.unexpected", delivery=claim.id, connection=claim.connection_id)
         text = f"An error on our side: {type(error).__name__}. It is in the log."
         written = Written(claim.id, error=CrmError(ErrorClass.RETRY, text, code=type(error).__name__))
-    return Result(
-        claim=claim, started_at=started_at, finished_at=clock.now(), written=written, exchanges=exchanges
-    )
+    return Result(claim=claim, started_at=started_at, finished_at=clock.now(), written=written, exchanges=exchanges)
 
 
 def longest_s(machine: Machine) -> float:

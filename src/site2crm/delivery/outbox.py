@@ -77,7 +77,7 @@ async def hold(session: AsyncSession, connection_id: str, *, is_removed: bool) -
 async def wake(
     session: AsyncSession, org_id: str, connection_ids: Iterable[str], *, at: datetime | None = None
 ) -> None:
-    """Look for due deliveries once this transaction is committed, or at `at`. One job for a connection, however many."""
+    """Look for due deliveries once this is committed, or at `at`: one job for a connection, however many there are."""
     payloads = [(f"delivery:{id}", at, {"org_id": org_id, "connection_id": id}) for id in connection_ids]
     await enqueue_many(session, DRAIN, payloads)
 
@@ -94,9 +94,7 @@ async def _there(session: AsyncSession, submission_ids: Sequence[str]) -> set[tu
     return found
 
 
-async def _move(
-    session: AsyncSession, connection_id: str, states: Sequence[State], values: dict[str, Any]
-) -> None:
+async def _move(session: AsyncSession, connection_id: str, states: Sequence[State], values: dict[str, Any]) -> None:
     await session.execute(
         update(Delivery)
         .where(Delivery.connection_id == connection_id, Delivery.state.in_(states))

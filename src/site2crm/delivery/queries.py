@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from msgspec import Struct
 from sqlalchemy import Select, func, select
@@ -16,6 +16,8 @@ from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
 from site2crm.delivery.states import WAITING, State
 from site2crm.leads import queries as leads
 from site2crm.leads.errors import LeadNotFound
+
+Ts = TypeVarTuple("Ts")
 
 MOST_COUNTED = 1_000
 """A tab says "1,000" and no more."""
@@ -135,14 +137,12 @@ async def page_of_any_size(
         statement = among(select(*_COLUMNS), org_id, wanted)
         if state is not None:
             statement = statement.where(Delivery.state == state)
-        rows = await session.execute(
-            older_than(statement, (Delivery.created_at, Delivery.id), cursor).limit(limit + 1)
-        )
+        rows = await session.execute(older_than(statement, (Delivery.created_at, Delivery.id), cursor).limit(limit + 1))
         found.extend(_item(row) for row in rows)
     return page_of(sorted(found, key=_place, reverse=True), limit, _place)
 
 
-def among(statement: Select[Any], org_id: str, wanted: Wanted) -> Select[Any]:
+def among(statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
     """Restricted to what is wanted, but for the state."""
     equal = {"lead_id": wanted.lead, "submission_id": wanted.submission, "connection_id": wanted.connection,
              "form_id": wanted.form}  # fmt: skip

@@ -10,6 +10,6 @@ FEATURE = Feature(
     routers=(api.router, pages.router),
     raw={"f": Intake},
     lifespans=(loaded,),
-    nav=(NavItem("Forms", "forms", "form", "forms:read"),),
+    nav=(NavItem("Forms", "forms", "form", "forms:read", order=30),),
     creates=(NavItem("New form", "forms/new", "plus", "forms:write"),),
 )

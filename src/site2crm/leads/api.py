@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,13 +53,15 @@ async def list_leads(
 
 
 @get("/{lead_id:str}", opt=READ)
-async def show_lead(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> LeadItem:
+async def show_lead(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> LeadItem:
     return await queries.lead(session, who.org_id, lead_id)
 
 
 @patch("/{lead_id:str}", opt=WRITE)
 async def change_lead(
-    lead_id: str, data: JSONBody[LeadPatch], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    lead_id: FromPath[str], data: JSONBody[LeadPatch], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> LeadItem:
     """Merge patch: what is absent stays, null clears. What was delivered is not changed in a CRM."""
     await service.change(session, who.org_id, lead_id, patch=data)
@@ -67,13 +69,17 @@ async def change_lead(
 
 
 @delete("/{lead_id:str}", opt=WRITE)
-async def delete_lead(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> None:
+async def delete_lead(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> None:
     """Delete the lead with all its submissions and deliveries, for good."""
     await service.erase(session, who.org_id, [lead_id])
 
 
 @get("/{lead_id:str}/timeline", opt=READ)
-async def show_timeline(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Timeline:
+async def show_timeline(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Timeline:
     """Everything that happened to the lead."""
     await queries.lead(session, who.org_id, lead_id)
     entries = await feature.timeline(session, who.org_id, lead_id)
@@ -98,7 +104,7 @@ async def list_submissions(
 
 @get("/{submission_id:str}", opt=READ)
 async def show_submission(
-    submission_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    submission_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> SubmissionDetail:
     """One submission with its body as it was posted."""
     return await queries.submission(session, who.org_id, submission_id)
@@ -106,7 +112,7 @@ async def show_submission(
 
 @post("/{submission_id:str}/release", opt=WRITE, status_code=200)
 async def release_submission(
-    submission_id: str,
+    submission_id: FromPath[str],
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],

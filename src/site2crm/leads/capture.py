@@ -86,7 +86,7 @@ async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, win
     """Those that are new: each a submission, the accepted ones joined into leads."""
     new = await _unknown(session, frames)
     arrivals = [incoming(frame) for frame in new if frame.status == SubmissionStatus.ACCEPTED]
-    joined = await joining.join(session, arrivals, now=clock.now(), window_s=window_s) if arrivals else []
+    joined = await joining.join(session, arrivals, now=clock.now(), window_s=window_s)
     fates = {item.incoming.id: item for item in joined}
     if new:
         await session.execute(insert(_SUBMISSION), [_row(frame, fates.get(frame.id)) for frame in new])
@@ -143,11 +143,12 @@ def _read(data: bytes) -> SubmissionFrame:
 
 async def _unknown(session: AsyncSession, frames: Sequence[SubmissionFrame]) -> list[SubmissionFrame]:
     """Each submission once, without those that are stored already."""
-    by_id = {frame.id: frame for frame in reversed(frames)}
-    stored = await session.scalars(select(Submission.id).where(Submission.id.in_(by_id)))
-    for submission_id in stored:
-        del by_id[submission_id]
-    return [frame for frame in frames if by_id.get(frame.id) is frame]
+    new: dict[str, SubmissionFrame] = {}
+    for frame in frames:
+        new.setdefault(frame.id, frame)
+    for stored in await session.scalars(select(Submission.id).where(Submission.id.in_(new))):
+        del new[stored]
+    return list(new.values())
 
 
 def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:

@@ -21,5 +21,5 @@ FEATURE = Feature(
     lifespans=(capturing,),
     timeline=timeline.submissions,
     panels={"form": _numbers_of_form},
-    nav=(NavItem("Leads", "leads", "users", "leads:read"),),
+    nav=(NavItem("Leads", "leads", "users", "leads:read", order=20),),
 )

@@ -44,6 +44,8 @@ class Joined:
 
 async def join(session: AsyncSession, arrivals: Sequence[Incoming], *, now: datetime, window_s: float) -> list[Joined]:
     """Each submission into its lead, in order; leads and search words are written, submissions are the caller's."""
+    if not arrivals:
+        return []
     repeats = await _earlier(session, arrivals, window_s)
     people = await _known(session, arrivals, repeats)
     joined = [_joined(incoming, people, repeats, now) for incoming in arrivals]

@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -119,7 +120,7 @@ async def restore_leads(
 
 @get("/leads/{lead_id:str}", opt=READ)
 async def show_lead(
-    lead_id: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    lead_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
     lead = await queries.lead(session, who.org_id, lead_id)
     assert who.org is not None
@@ -141,7 +142,7 @@ async def show_lead(
 
 @post("/leads/{lead_id:str}", opt=WRITE)
 async def save_lead(
-    lead_id: str, request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    lead_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     posted = inputs.read(await request.form())
     try:
@@ -165,19 +166,25 @@ async def save_lead(
 
 
 @post("/leads/{lead_id:str}/archive", opt=WRITE)
-async def archive_lead(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def archive_lead(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     await service.archive(session, who.org_id, [lead_id])
     return web.redirect(f"{_base(who)}/{lead_id}", flash="Archived.")
 
 
 @post("/leads/{lead_id:str}/restore", opt=WRITE)
-async def restore_lead(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def restore_lead(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     await service.restore(session, who.org_id, [lead_id])
     return web.redirect(f"{_base(who)}/{lead_id}", flash="Back in the list.")
 
 
 @post("/leads/{lead_id:str}/delete", opt=WRITE)
-async def delete_lead(lead_id: str, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
+async def delete_lead(
+    lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
     await service.erase(session, who.org_id, [lead_id])
     return web.redirect(_base(who), flash="The lead is deleted.")
 
@@ -200,7 +207,8 @@ async def _chosen(request: AnyRequest) -> list[str]:
 
 def _query(request: AnyRequest) -> dict[str, str]:
     """The first of each parameter; an unset filter of the search form arrives as ""."""
-    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
+    given = {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
+    return {**dict.fromkeys((*filters.NAMES, "cursor"), ""), **given}
 
 
 def _wanted(query: Query, who: Who) -> Wanted:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from site2crm.core import config_text, resources
 from site2crm.core.config import Settings
-from site2crm.core.config_schema import SECTIONS, Connector, settings_of
+from site2crm.core.config_schema import SECTIONS, Connector, Section, settings_of
 from site2crm.website.problems import problems
 
 EXAMPLE_URL = "https://leads.example.com"
@@ -75,7 +75,7 @@ def context(facts: Facts) -> dict[str, object]:
 @lru_cache(maxsize=1)
 def setting_texts() -> dict[str, list[SettingText]]:
     """Every setting of the file, by section, in its order."""
-    sections = {**SECTIONS, "connectors.hubspot": Connector}
+    sections: dict[str, type[Section]] = {**SECTIONS, "connectors.hubspot": Connector}
     return {
         name: [
             SettingText(f"{name}.{key}", config_text.literal(setting.default), setting.doc, _variable(name, key))

@@ -79,9 +79,7 @@ async def help_article(request: AnyRequest, machine: NamedDependency[Machine], s
 async def api_reference(request: AnyRequest, machine: NamedDependency[Machine]) -> Html:
     groups = reference.groups(request.app)
     nav = [
-        NavSection(
-            label=group.label, items=[NavItem(label=o.summary, url=f"#{o.anchor}") for o in group.operations]
-        )
+        NavSection(label=group.label, items=[NavItem(label=o.summary, url=f"#{o.anchor}") for o in group.operations])
         for group in groups
     ]
     return _page(request, "website/docs.html", title="API reference", nav=nav, groups=groups, base=machine.url(""))

@@ -25,7 +25,7 @@ ADVICE = {
     "and that it was not revoked under Settings, API keys.",
     "forbidden": "You are known, but your role or the scopes of the key do not include this. The detail names the "
     "right; an owner or admin can give it to you. If it says that the request came from another website, reload the "
-    "page; for a form, add the website to its allowed origins.",
+    "page; for a form, add the website to its allowed websites.",
     "not_found": "It was deleted, the address has a typing error, or it belongs to another organisation: things of "
     "others look as if they did not exist. If it says that the host is not served, set [server] public_url.",
     "method_not_allowed": "Use the method that the API reference names for this address.",
@@ -55,6 +55,8 @@ ADVICE = {
     "invite_gone": "Ask who invited you for a new link; invitations last 7 days and work once.",
     "invite_for_somebody_else": "Log out and open the link again, or ask for an invitation to your own address.",
     "connection_refused": "The message quotes the CRM. Enter a new token or mend the rights there, then test again.",
+    "delivery_state": "It is being sent at this moment, or its connection was removed. Reload the page; for a removed "
+    "connection, connect the CRM again and send the lead there.",
     "not_in_quarantine": "It was released before, or was never held back. Reload the list.",
 }
 

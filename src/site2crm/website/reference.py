@@ -107,8 +107,8 @@ class _Reader:
                 yield Answer(status, response.get("description", ""), self._rows(response.get("content", {})))
 
     def _rows(self, content: Schema) -> tuple[Row, ...]:
-        schema = next(iter(content.values()), {}).get("schema", {})
-        return tuple(self._fields(schema, "", DEEPEST))
+        schemas = (media.get("schema", {}) for media in content.values())
+        return tuple(self._fields(next(schemas, {}), "", DEEPEST))
 
     def _fields(self, schema: Schema, above: str, depth: int) -> Iterator[Row]:
         schema = self._inner(schema)

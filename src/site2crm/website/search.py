@@ -15,7 +15,7 @@ from site2crm.website.facts import Facts
 LONGEST_QUERY = 200
 BEFORE, AROUND = 60, 220
 _TITLE_WEIGHT = 100
-_UNREAD = frozenset({"script", "svg", "button", "nav"})
+_UNREAD = frozenset({"script", "svg", "button", "nav", "h1"})
 
 
 class Hit(Struct, frozen=True):

@@ -1,0 +1,237 @@
+"""`/o/{org}/deliveries`: the list with its bulk actions, one delivery with its attempts, edit and resend."""
+
+from typing import Any
+
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import queries as connections
+from site2crm.core import formats, inputs, web
+from site2crm.core.access import Who, needs
+from site2crm.core.errors import FieldError, Invalid
+from site2crm.core.machine import Machine
+from site2crm.core.web import AnyRequest, Html
+from site2crm.delivery import export, filters, queries, service, timeline, words
+from site2crm.delivery.errors import NotNow
+from site2crm.delivery.queries import Wanted
+from site2crm.delivery.states import State
+from site2crm.forms import queries as forms
+from site2crm.kit import clock
+
+READ, WRITE = needs("deliveries:read"), needs("deliveries:write")
+PLACE = "deliveries"
+PROPERTY = "property."
+REFRESH_S = 5
+SENT_AGAIN_TOGETHER = (State.DEAD, State.SKIPPED, State.RETRYING)
+"""The tabs that offer to send everything in them again."""
+
+Answer = Response[Any]
+
+
+@get("/deliveries", opt=READ)
+async def list_deliveries(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Html:
+    query, base = _query(request), _base(who)
+    wanted = _wanted(query, who)
+    found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
+    crms, form_names = await timeline.crm_names(session, who.org_id), await forms.names(session, who.org_id)
+    leads = await queries.lead_names(session, who.org_id, [delivery.lead for delivery in found.data])
+    together = wanted.state in SENT_AGAIN_TOGETHER and bool(found.data)
+    again = await service.replay_many(session, who.org_id, wanted, dry_run=True) if together else None
+    cursor = found.page.next_cursor
+    return await web.page(
+        request,
+        session,
+        "delivery/index.html",
+        title="Deliveries",
+        base=base,
+        org_url=base.removesuffix(f"/{PLACE}"),
+        deliveries=found.data,
+        query=query,
+        crms=crms,
+        form_names=form_names,
+        leads=leads,
+        tabs=filters.tabs(base, query, await queries.counts(session, who.org_id)),
+        chips=filters.chips(base, query, {**crms, **form_names, **leads}),
+        again=again.count if again else 0,
+        here=filters.address(base, query, cursor=query.get("cursor") or None),
+        csv=filters.address(f"{base}.csv", query),
+        older=filters.address(base, query, cursor=cursor) if cursor else "",
+        is_filtered=any(query.get(name) for name in filters.NAMES),
+        is_connected=await connections.any_exists(session, who.org_id),
+        refresh_s=REFRESH_S,
+    )
+
+
+@get("/deliveries.csv", opt=READ)
+async def export_deliveries(
+    request: AnyRequest, who: NamedDependency[Who], machine: NamedDependency[Machine]
+) -> Stream:
+    """The list with its filters."""
+    assert who.org is not None
+    name = f"deliveries-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
+    content = export.lines(machine, who.org_id, _wanted(_query(request), who))
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Stream(content, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@post("/deliveries/replay", opt=WRITE)
+async def replay_deliveries(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    """Those that were ticked (`id`, repeated), else all that fit the filters."""
+    posted = inputs.read(await request.form())
+    chosen = posted.lists.get("id", ())
+    wanted = Wanted(state=posted.get("ticked", "")) if chosen else _wanted(posted, who)
+    if not chosen and not wanted.state:
+        raise Invalid.field("id", "Tick the deliveries that are to be sent again.")
+    done = await service.replay_many(session, who.org_id, wanted, ids=chosen)
+    return web.redirect(_base(who), flash=f"{formats.plural(done.count, 'lead')} on the way again.")
+
+
+@post("/deliveries/skip", opt=WRITE)
+async def skip_deliveries(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    chosen = inputs.read(await request.form()).lists.get("id", ())
+    if not chosen:
+        raise Invalid.field("id", "Tick the deliveries that are to be skipped.")
+    count = await service.skip_many(session, who.org_id, ids=chosen)
+    return web.redirect(_base(who), flash=f"Skipped: {count}.")
+
+
+@get("/deliveries/{delivery_id:str}", opt=READ)
+async def show_delivery(
+    delivery_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Html:
+    delivery = await queries.get(session, who.org_id, delivery_id)
+    crm = (await timeline.crm_names(session, who.org_id)).get(delivery.connection, "a removed CRM")
+    lead = (await queries.lead_names(session, who.org_id, [delivery.lead]))[delivery.lead]
+    return await web.page(
+        request,
+        session,
+        "delivery/show.html",
+        title=f"{lead} to {crm}",
+        base=_base(who),
+        org_url=_base(who).removesuffix(f"/{PLACE}"),
+        delivery=delivery,
+        attempts=(await queries.attempts(session, who.org_id, [delivery_id]))[delivery_id],
+        properties=await _properties(session, who, delivery_id),
+        form_name=(await forms.names(session, who.org_id)).get(delivery.form, ""),
+        crm=crm,
+        lead=lead,
+        said=words.explain(delivery, crm),
+        tones=timeline.TONES,
+        may_replay=delivery.state in service.REPLAYABLE,
+        may_skip=delivery.state in service.SKIPPABLE,
+        refresh_s=REFRESH_S,
+    )
+
+
+@post("/deliveries/{delivery_id:str}/replay", opt=WRITE)
+async def replay_delivery(
+    delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    await service.replay(session, who.org_id, delivery_id)
+    return web.redirect(f"{_base(who)}/{delivery_id}", flash="On the way again.")
+
+
+@post("/deliveries/{delivery_id:str}/skip", opt=WRITE)
+async def skip_delivery(
+    delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    await service.skip(session, who.org_id, delivery_id)
+    return web.redirect(f"{_base(who)}/{delivery_id}", flash="Skipped. It can still be sent.")
+
+
+@get("/deliveries/{delivery_id:str}/edit", opt=WRITE)
+async def edit_delivery(
+    delivery_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Html:
+    return await _editor(request, session, who, delivery_id=delivery_id)
+
+
+@post("/deliveries/{delivery_id:str}/edit", opt=WRITE)
+async def resend_delivery(
+    delivery_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    posted = inputs.read(await request.form())
+    mapped = {item.name: item.mapped for item in await service.properties(session, who.org_id, delivery_id)}
+    entered = {name: posted[PROPERTY + name].strip() for name in mapped if PROPERTY + name in posted}
+    overrides = {name: value for name, value in entered.items() if _plain(value) != _plain(mapped[name])}
+    try:
+        await service.edit_and_resend(session, who.org_id, delivery_id, overrides=overrides)
+    except Invalid as refused:
+        await session.rollback()
+        return await _editor(request, session, who, delivery_id=delivery_id, entered=entered, errors=refused.errors)
+    return web.redirect(f"{_base(who)}/{delivery_id}", flash="On the way again, with your changes.")
+
+
+async def _editor(
+    request: AnyRequest,
+    session: AsyncSession,
+    who: Who,
+    *,
+    delivery_id: str,
+    entered: dict[str, str] | None = None,
+    errors: tuple[FieldError, ...] = (),
+) -> Html:
+    delivery = await queries.get(session, who.org_id, delivery_id)
+    crm = (await timeline.crm_names(session, who.org_id)).get(delivery.connection, "")
+    said = {error.field.removeprefix("overrides."): error.message for error in errors}
+    if not errors and delivery.error_field and delivery.error:
+        said = {delivery.error_field: delivery.error}
+    return await web.page(
+        request,
+        session,
+        "delivery/edit.html",
+        title="Edit and resend",
+        status=422 if errors else 200,
+        base=_base(who),
+        delivery=delivery,
+        properties=await service.properties(session, who.org_id, delivery_id),
+        entered=entered or {},
+        said=said,
+        crm=crm,
+        prefix=PROPERTY,
+    )
+
+
+async def _properties(session: AsyncSession, who: Who, delivery_id: str) -> list[service.Property]:
+    try:
+        return await service.properties(session, who.org_id, delivery_id)
+    except NotNow:
+        return []
+
+
+def _plain(text: str) -> str:
+    """A browser sends line breaks its own way; that is no edit."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def _query(request: AnyRequest) -> dict[str, str]:
+    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
+
+
+def _wanted(query: dict[str, str], who: Who) -> Wanted:
+    assert who.org is not None
+    return filters.of_query(query, zone=who.org.time_zone)
+
+
+def _base(who: Who) -> str:
+    assert who.org is not None
+    return f"/o/{who.org.slug}/{PLACE}"
+
+
+router = Router(
+    path="/o/{org:str}",
+    route_handlers=[
+        list_deliveries, export_deliveries, replay_deliveries, skip_deliveries, show_delivery, replay_delivery,
+        skip_delivery, edit_delivery, resend_delivery,
+    ],
+    include_in_schema=False,
+)  # fmt: skip

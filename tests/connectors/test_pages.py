@@ -1,0 +1,189 @@
+"""The pages of connections, without JavaScript."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from site2crm.app import Instance
+from site2crm.connectors import service
+from site2crm.connectors.mapping import LeadValues
+from tests.cast import Person
+from tests.fakes.hubspot import TOKEN, HubSpotFake
+
+CRMS = "/o/acme/crms"
+
+
+async def posted(person: Person, url: str, pairs: Any = ()) -> httpx.Response:
+    """A form as a browser posts it: repeated names in order."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    fields = list(pairs.items()) if isinstance(pairs, dict) else list(pairs)
+    return await person.web.post(url, content=urlencode(fields), headers=headers)
+
+
+async def connected(person: Person, kind: str = "hubspot", **fields: str) -> str:
+    """The path of a new connection's page."""
+    given = {"settings.token": TOKEN, **fields} if kind == "hubspot" else fields
+    answer = await posted(person, f"{CRMS}/new/{kind}", given)
+    assert answer.status_code == 303, answer.text
+    return str(answer.headers["location"])
+
+
+def row(source: str, property: str, *, transform: str = "none", text: str = "", values: str = "") -> Any:
+    given = {"source": source, "property": property, "transform": transform, "text": text, "values": values}
+    return list(given.items())
+
+
+async def test_an_org_without_a_crm_is_told_what_to_do(alice: Person) -> None:
+    page = (await alice.web.get(CRMS)).text
+    assert "No CRM yet" in page
+    assert f'href="{CRMS}/new"' in page
+    kinds = (await alice.web.get(f"{CRMS}/new")).text
+    assert all(f"{CRMS}/new/{kind}" in kinds for kind in ("inbox", "hubspot", "webhook"))
+
+
+async def test_connecting_says_who_we_are_there(alice: Person) -> None:
+    path = await connected(alice, name="Main")
+    page = (await alice.web.get(path)).text
+    assert "Connected to HubSpot account 62515" in page
+    assert "Main" in page and "First Name" in page
+    assert TOKEN not in page
+
+
+async def test_a_missing_token_is_asked_for_and_nothing_typed_is_lost(alice: Person) -> None:
+    answer = await posted(alice, f"{CRMS}/new/hubspot", {"name": "My name", "settings.token": ""})
+    assert answer.status_code == 422
+    assert "Access token is needed." in answer.text
+    assert 'value="My name"' in answer.text
+
+
+async def test_a_refused_token_is_saved_as_stopped_and_mended_on_its_page(alice: Person) -> None:
+    path = await connected(alice, **{"settings.token": "pat-na1-wrong-0000"})
+    page = (await alice.web.get(path)).text
+    assert "Stopped: leads wait" in page
+    assert f'action="{path}/reconnect"' in page
+    assert "stopped:" in (await alice.web.get("/o/acme/forms")).text
+    again = await posted(alice, f"{path}/reconnect", {"settings.token": "pat-na1-also-wrong-1"})
+    assert (again.status_code, "Nothing was changed" in again.text) == (422, True)
+    assert (await posted(alice, f"{path}/reconnect", {"settings.token": TOKEN})).status_code == 303
+    assert "Stopped" not in (await alice.web.get(path)).text
+
+
+async def test_an_inner_address_is_refused_with_the_line_that_allows_it(alice: Person) -> None:
+    answer = await posted(alice, f"{CRMS}/new/webhook", {"settings.url": "http://192.168.0.9/"})
+    assert answer.status_code == 422
+    assert "[outbound] allow_private = [&#34;192.168.0.0/16&#34;]" in answer.text
+
+
+async def test_a_made_secret_is_shown_once(alice: Person) -> None:
+    answer = await posted(alice, f"{CRMS}/new/webhook", {"settings.url": "http://127.0.0.1:9/hook"})
+    found = re.search(r"whsec_[A-Za-z0-9+/]+=*", answer.text)
+    path = re.search(rf"{CRMS}/con_\w+", answer.text)
+    assert answer.status_code == 200 and found and path
+    assert found[0] not in (await alice.web.get(path[0])).text
+
+
+async def test_the_mapping_table_is_saved_as_posted_and_blank_rows_are_dropped(
+    instance: Instance, alice: Person
+) -> None:
+    path = await connected(alice)
+    rows = [
+        *row("email", "email"),
+        *row("name", "firstname", transform="first_word"),
+        *row("constant", "lifecyclestage", text="lead"),
+        *row("custom.size", "industry", values="small = RETAIL; big = ACCOUNTING", text="RETAIL"),
+        *row("", ""),
+    ]
+    assert (await posted(alice, f"{path}/mapping", [*rows, ("act", "save")])).status_code == 303
+    connection = (await alice.api.get(f"/api/v1/connections/{path.rpartition('/')[2]}")).json()
+    assert connection["mapping"] == [
+        {"source": "email", "property": "email"},
+        {"source": "name", "property": "firstname", "transform": "first_word"},
+        {"source": "constant:lead", "property": "lifecyclestage"},
+        {
+            "source": "custom.size",
+            "property": "industry",
+            "transform": "value_map",
+            "value_map": {"small": "RETAIL", "big": "ACCOUNTING"},
+            "default": "RETAIL",
+        },
+    ]
+    page = (await alice.web.get(f"{path}/mapping")).text
+    assert "small = RETAIL; big = ACCOUNTING" in page
+    assert 'value="lead"' in page
+
+
+async def test_a_preview_saves_nothing(alice: Person, portal: HubSpotFake) -> None:
+    path = await connected(alice)
+    portal.requests.clear()
+    before = (await alice.api.get(f"/api/v1/connections/{path.rpartition('/')[2]}")).json()["mapping"]
+    answer = await posted(alice, f"{path}/mapping", [*row("last_name", "lastname"), ("act", "preview")])
+    assert "PATCH http" in answer.text and "&#34;lastname&#34;: &#34;Sample&#34;" in answer.text
+    assert "&#34;firstname&#34;" not in answer.text
+    after = (await alice.api.get(f"/api/v1/connections/{path.rpartition('/')[2]}")).json()["mapping"]
+    assert (after, len(portal.requests)) == (before, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([*row("email", "")], "Say which property"),
+        ([*row("", "email")], "Choose a field."),
+        ([*row("email", "email"), *row("name", "email")], "Two rows fill email"),
+        ([*row("email", "email", values="a")], "ours = theirs"),
+        ([], "Map at least one field"),
+    ],
+)
+async def test_a_faulty_table_comes_back_with_its_faults(alice: Person, rows: Any, words: str) -> None:
+    path = await connected(alice)
+    answer = await posted(alice, f"{path}/mapping", [*rows, ("act", "save")])
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+async def test_a_property_that_vanished_is_marked_after_discovering_again(alice: Person, portal: HubSpotFake) -> None:
+    path = await connected(alice)
+    await posted(alice, f"{path}/mapping", [*row("email", "email"), *row("message", "source_note"), ("act", "save")])
+    del portal.properties["source_note"]
+    assert (await posted(alice, f"{path}/discover")).status_code == 303
+    assert "has no property of this name" in (await alice.web.get(path)).text
+
+
+async def test_the_inbox_shows_what_was_received(instance: Instance, alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    assert "Nothing received yet" in (await alice.web.get(f"{path}/inbox")).text
+    async with instance.machine.session() as session:
+        connection = await service.get(session, alice.org.id, path.rpartition("/")[2])
+    lead = LeadValues(email="ada@example.com", first_name="<b>Ada</b>")
+    person = service.prepare(connection, lead, ref="dlv_1").person
+    (written,) = await service.open_connector(instance.machine, connection).upsert_people([person])
+    page = (await alice.web.get(f"{path}/inbox")).text
+    assert "ada@example.com" in page and "&lt;b&gt;Ada" in page
+    assert written.url and "ada@example.com" in (await alice.web.get(written.url)).text
+
+
+async def test_pausing_resuming_renaming_and_removing(alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    await posted(alice, f"{path}/pause")
+    assert "New leads wait until it is resumed" in (await alice.web.get(path)).text
+    await posted(alice, f"{path}/resume")
+    await posted(alice, f"{path}/test")
+    await posted(alice, f"{path}/edit", {"name": "Sandbox"})
+    assert "Sandbox" in (await alice.web.get(CRMS)).text
+    assert (await posted(alice, f"{path}/remove")).headers["location"] == CRMS
+    assert (await alice.web.get(path)).status_code == 404
+
+
+async def test_a_viewer_sees_no_buttons_and_a_stranger_nothing(alice: Person, vera: Person, charlie: Person) -> None:
+    path = await connected(alice, "inbox")
+    for page in (path, f"{path}/mapping", f"{path}/inbox", CRMS):
+        answer = await vera.web.get(page)
+        assert answer.status_code == 200
+        assert "Save mapping" not in answer.text and f"{path}/remove" not in answer.text
+        assert (await charlie.web.get(page)).status_code == 404
+        other = page.replace("/o/acme/", "/o/other/")
+        assert other.endswith("/crms") or (await charlie.web.get(other)).status_code == 404
+    assert (await posted(vera, f"{path}/pause")).status_code == 403
+    assert (await posted(charlie, f"{path.replace('acme', 'other')}/pause")).status_code == 404
