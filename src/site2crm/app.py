@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -158,7 +158,9 @@ def _openapi(machine: Machine) -> OpenAPIConfig:
         title="Site2CRM API",
         version=__version__,
         path="/api/v1",
+        openapi_router=Router(path="/api/v1", route_handlers=[], opt=access.public()),
         render_plugins=[JsonRenderPlugin()],
+        use_handler_docstrings=True,
         components=Components(
             security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="s2c_live_...")}
         ),

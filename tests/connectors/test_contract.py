@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.connectors.connector_cases import MemoryInbox, ada, context
-from tests.fakes.hubspot import TOKEN, HubSpotFake
-from tests.fakes.server import Fault
-from tests.fakes.webhook import WebhookFake
 
 from site2crm.connectors import registry
 from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, Kind, PersonIn
 from site2crm.connectors.registry import KINDS
+from tests.connectors.connector_cases import MemoryInbox, ada, context
+from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.server import Fault
+from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LEAD = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "phone": "+441234567",

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.core.journal_support import append_all, files, opened, until
 
 from site2crm.core.consumer import consume
 from site2crm.core.journal.contract import Position, Record
 from site2crm.core.journal.journal import Journal
+from tests.core.journal_support import append_all, files, opened, until
 
 
 class Unstorable(Exception):

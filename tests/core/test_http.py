@@ -8,7 +8,6 @@ from ipaddress import ip_address
 
 import httpcore
 import pytest
-from tests.core.url_forms import LOOPBACK_FORMS, NAMES, PUBLIC, WHOLE_URLS
 
 from site2crm.core import http
 from site2crm.core.addresses import is_public, parse_rules, unwrap
@@ -19,6 +18,7 @@ from site2crm.core.http import (
     OutboundTimeout,
     ResponseTooLarge,
 )
+from tests.core.url_forms import LOOPBACK_FORMS, NAMES, PUBLIC, WHOLE_URLS
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.core.journal_support import SEGMENT_BYTES, FailingDisk, append_all, files, opened, payloads_of, until
 
 from site2crm.core.journal.contract import JournalBroken, JournalInUse
+from tests.core.journal_support import SEGMENT_BYTES, FailingDisk, append_all, files, opened, payloads_of, until
 
 
 async def test_records_come_back_in_the_order_of_their_appends(tmp_path: Path) -> None:

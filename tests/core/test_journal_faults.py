@@ -8,9 +8,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tests.core.journal_support import SEGMENT_BYTES, Alarms, FailingDisk, append_all, files, opened, payloads_of, until
 
 from site2crm.core.journal.contract import JournalBroken, JournalFull
+from tests.core.journal_support import SEGMENT_BYTES, Alarms, FailingDisk, append_all, files, opened, payloads_of, until
 
 SRC = Path(__file__).parents[2] / "src"
 BIG = b"b" * (SEGMENT_BYTES // 2)

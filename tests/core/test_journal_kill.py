@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.core.journal_support import opened, payloads_of
 
 SRC = Path(__file__).parents[2] / "src"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.core.journal_support import SEGMENT_BYTES, Alarms, append_all, files, opened, payloads_of
 
 from site2crm.core.journal.contract import Position
 from site2crm.core.journal.frame import HEADER_BYTES, encode, key_of
+from tests.core.journal_support import SEGMENT_BYTES, Alarms, append_all, files, opened, payloads_of
 
 PAYLOADS = [b"record %02d" % number for number in range(20)]
 FRAME_BYTES = HEADER_BYTES + len(PAYLOADS[0])

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.core import queue_kit as kit
 
 from site2crm.core import db, queue
 from site2crm.core.errors import DatabaseBusy
 from site2crm.kit import clock
+from tests.core import queue_kit as kit
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

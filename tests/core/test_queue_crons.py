@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
-from tests.core import queue_kit as kit
 
 from site2crm.core import db, queue
 from site2crm.core.queue.model import CronRow
 from site2crm.kit import clock
+from tests.core import queue_kit as kit
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from tests.core import queue_kit as kit
 
 from site2crm.core import db, queue
 from site2crm.core.queue import sql_queue, store, worker
 from site2crm.core.queue.model import JobRow
 from site2crm.kit import clock
+from tests.core import queue_kit as kit
 
 
 @pytest.fixture

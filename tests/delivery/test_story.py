@@ -14,7 +14,7 @@ from tests.delivery.conftest import MAPPING, Office
 from tests.fakes.hubspot import TOKEN
 from tests.fakes.server import Fault
 
-START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 ALWAYS = -1
 
 
@@ -144,14 +144,14 @@ async def test_a_refused_value_is_dead_with_the_crms_words_and_can_be_edited_and
     dead = await office.only()
 
     async with office.machine.session() as session:
-        await service.edit_and_resend(session, office.org.id, dead.id, overrides={"industry": "BANKING"})
+        await service.edit_and_resend(session, office.org.id, dead.id, overrides={"industry": "RETAIL"})
     await office.work()
 
     delivery = await office.only()
     assert (dead.state, dead.error_field, dead.attempts) == ("dead", "industry", 1)
     assert "Farming" in str(dead.error)
-    assert (delivery.state, delivery.error, delivery.overrides) == ("delivered", None, {"industry": "BANKING"})
-    assert office.fake.contacts[str(delivery.remote_id)]["properties"]["industry"] == "BANKING"
+    assert (delivery.state, delivery.error, delivery.overrides) == ("delivered", None, {"industry": "RETAIL"})
+    assert office.fake.contacts[str(delivery.remote_id)]["properties"]["industry"] == "RETAIL"
     assert await office.outcomes(dead.id) == ["permanent", "delivered"]
 
 

@@ -9,8 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
-from tests.fakes.server import Answer, Request
 from werkzeug.datastructures import Headers, ImmutableMultiDict
+
+from tests.fakes.server import Answer, Request
 
 SPECS = Path(__file__).resolve().parents[2].parent / "shared" / "crm" / "specs"
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
 from tests.fakes.server import Answer, FakeServer, Request
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests import cast
-from tests.cast import Person
 
 from site2crm.app import Instance
 from site2crm.forms.events import SubmissionFrame
+from tests import cast
+from tests.cast import Person
 
 INTAKE = Path(__file__).parent / "intake"
 CASES = json.loads((INTAKE / "expected.json").read_text())["cases"]

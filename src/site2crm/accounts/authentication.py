@@ -109,6 +109,7 @@ async def _by_session(connection: Connection, machine: Machine, token: str) -> W
         permissions=frozenset(ROLES[Role(here[1])]) if here else frozenset(),
         org=_ref(here[0]) if here else None,
         orgs=tuple(_ref(org) for org, _ in memberships),
+        makes_orgs=user.is_super or any(role == Role.OWNER for _, role in memberships),
     )
 
 

@@ -110,7 +110,7 @@ async def choose_theme(request: AnyRequest, session: NamedDependency[AsyncSessio
 async def show_new_org(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Response[Any]:
-    await _refuse_strangers(session, who)
+    _refuse_strangers(who)
     return await _new_org(request, session, fields=Fields(time_zone="UTC"))
 
 
@@ -118,7 +118,7 @@ async def show_new_org(
 async def create_org(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Response[Any]:
-    await _refuse_strangers(session, who)
+    _refuse_strangers(who)
     fields = inputs.read(await request.form())
     try:
         form = inputs.parse(OrgForm, fields)
@@ -136,9 +136,9 @@ async def create_org(
     return redirect(f"/o/{org.slug}/", flash=f"{org.name} is ready.")
 
 
-async def _refuse_strangers(session: AsyncSession, who: Who) -> None:
+def _refuse_strangers(who: Who) -> None:
     """Somebody invited to look at one client's leads does not open clients of their own."""
-    if not who.is_super and not await queries.owns_any(session, who.user_id or ""):
+    if not who.makes_orgs:
         raise Forbidden("Only owners make new organisations. Ask whoever invited you.")
 
 

@@ -190,12 +190,6 @@ async def last_org_id(session: AsyncSession, user_id: str) -> str | None:
     return await session.scalar(select(User.last_org_id).where(User.id == user_id))
 
 
-async def owns_any(session: AsyncSession, user_id: str) -> bool:
-    """Whether the user is an owner somewhere."""
-    statement = select(Member.id).where(Member.user_id == user_id, Member.role == Role.OWNER).limit(1)
-    return (await session.execute(statement)).first() is not None
-
-
 def _orgs() -> Select[str, str, str, str, str, datetime]:
     return select(Org.id, Org.slug, Org.name, Org.time_zone, Org.country, Org.created_at)
 

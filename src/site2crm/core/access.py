@@ -41,6 +41,8 @@ class Who(Struct, frozen=True, kw_only=True):
     permissions: frozenset[str] = frozenset()
     org: OrgRef | None = None
     orgs: tuple[OrgRef, ...] = ()
+    makes_orgs: bool = False
+    """Owners of any org and super admins may open another one."""
 
     def can(self, permission: str) -> bool:
         return permission in self.permissions

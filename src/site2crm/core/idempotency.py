@@ -23,7 +23,7 @@ from site2crm.kit import clock
 KEPT = timedelta(hours=72)
 LONGEST_KEY = 255
 LARGEST_ANSWER = 64 * 1024
-SECRET_PATHS = ("/api/v1/keys",)
+SECRET_PATHS = ("/api/v1/keys", "/api/v1/invites")
 """Answers that show a secret once are not stored; a repeat is told so."""
 
 

@@ -27,6 +27,7 @@ def upgrade(data_dir: Path) -> str:
     path = data_dir / folder.DATABASE
     engine = open_engine(path)
     try:
+        _use_wal(engine)
         script = ScriptDirectory.from_config(alembic_config(engine))
         head = script.get_current_head()
         assert head is not None
@@ -70,6 +71,15 @@ def alembic_config(engine: Engine) -> Config:
 def _current(engine: Engine) -> str | None:
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def _use_wal(engine: Engine) -> None:
+    """Kept in the file for ever. Set here, before any reader is there whom the switch would have to wait for."""
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA journal_mode=WAL")
+    finally:
+        raw.close()
 
 
 def _copy_before(engine: Engine, data_dir: Path, head: str) -> None:

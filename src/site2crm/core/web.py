@@ -131,8 +131,8 @@ def _error_page(request: AnyRequest, problem: Problem) -> Html:
     who = who_asks(request)
     shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
     home = f"/o/{who.org.slug}/" if who and who.org else "/"
-    told = {**_told(problem), "status": problem.status, "action_label": "Go to the start", "action_url": home}
-    body = templates.render("errors/page.html", page=shell, **told)
+    told = {**_told(problem), "status": problem.status, "action_label": "Back to work" if home != "/" else ""}
+    body = templates.render("errors/page.html", page=shell, action_url=home, **told)
     return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
 
 
@@ -200,7 +200,7 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         shell.nav = _nav(who, request.url.path)
         shell.actions = _actions(who)
         shell.search_url = f"/o/{org.slug}/leads"
-        shell.new_org_url = "/orgs/new"
+        shell.new_org_url = "/orgs/new" if who.makes_orgs else ""
         shell.banners = await feature.banners(session, org)
     return shell
 

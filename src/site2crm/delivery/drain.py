@@ -32,6 +32,8 @@ TURNS_AT_MOST_S = 20.0
 LEASE_SLACK_S = 60.0
 BUSY_PAUSE_S = 0.5
 STARTING_PAUSE_S = 1.0
+MENDED_PAUSE_S = 5.0
+"""A refusal that came too late for parking is tried again after this, so that a wrong clock makes no storm."""
 
 _log = log.get("delivery")
 
@@ -246,7 +248,7 @@ class Drain:
         if not way.state:
             return Verdict(state=State.SKIPPED, failures=failures, code="removed", text=outbox.REMOVED_TEXT)
         if verdict.park and not await self._park(session, result, verdict.text):
-            verdict = Verdict(state=State.PENDING, failures=failures)
+            verdict = Verdict(state=State.PENDING, failures=failures, due_at=clock.after(MENDED_PAUSE_S))
         if not way.is_active:
             return Verdict(state=State.PARKED, failures=failures, code=verdict.code, text=verdict.text)
         return verdict

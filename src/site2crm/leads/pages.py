@@ -43,6 +43,12 @@ class Edited(Struct):
     message: Text = ""
 
 
+@get("/", opt=READ)
+async def home(who: NamedDependency[Who]) -> Answer:
+    """An org's address leads to its leads: that is what one comes for."""
+    return web.redirect(_base(who))
+
+
 @get("/leads", opt=READ)
 async def list_leads(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
     query, base = _query(request), _base(who)
@@ -247,7 +253,7 @@ def _base(who: Who) -> str:
 router = Router(
     path="/o/{org:str}",
     route_handlers=[
-        list_leads, live_leads, export_leads, archive_leads, restore_leads, show_lead, save_lead, archive_lead,
+        home, list_leads, live_leads, export_leads, archive_leads, restore_leads, show_lead, save_lead, archive_lead,
         restore_lead, delete_lead,
     ],
     include_in_schema=False,

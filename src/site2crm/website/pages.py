@@ -1,11 +1,13 @@
 """The public pages: front page, help centre, API reference, and what robots and browsers look for."""
 
 import secrets
+from functools import lru_cache
 from typing import Any
 
-from litestar import Response, Router, get
+from litestar import Litestar, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from markupsafe import Markup
 
 from site2crm.core import templates, web
 from site2crm.core.access import public, who_asks
@@ -82,7 +84,14 @@ async def api_reference(request: AnyRequest, machine: NamedDependency[Machine]) 
         NavSection(label=group.label, items=[NavItem(label=o.summary, url=f"#{o.anchor}") for o in group.operations])
         for group in groups
     ]
-    return _page(request, "website/docs.html", title="API reference", nav=nav, groups=groups, base=machine.url(""))
+    shown = {"operations": _operations(request.app), "base": machine.url("")}
+    return _page(request, "website/docs.html", title="API reference", nav=nav, **shown)
+
+
+@lru_cache(maxsize=1)
+def _operations(app: Litestar) -> Markup:
+    """The same for everybody, and a tenth of a second to draw: once is enough."""
+    return Markup(templates.render("website/_operations.html", groups=reference.groups(app)))  # noqa: S704 - a template escaped it
 
 
 def _page(request: AnyRequest, template: str, *, title: str, nav: list[NavSection], **context: object) -> Html:

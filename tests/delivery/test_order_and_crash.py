@@ -1,0 +1,145 @@
+"""One at a time for a lead, oldest first; and what a crash in the middle of a call leaves behind."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from sqlalchemy import delete
+
+from site2crm.connectors import service as connections
+from site2crm.core import db
+from site2crm.core.queue.model import jobs as queued
+from site2crm.delivery import jobs, ledger
+from site2crm.delivery.drain import drain, drains
+from site2crm.kit import clock
+from tests.delivery.conftest import Office
+from tests.fakes.server import Fault
+
+START = datetime(2027, 1, 4, 12, tzinfo=UTC)
+
+
+async def cut_off(office: Office) -> None:
+    """The process dies while the CRM has the lead and the answer is on its way."""
+    office.fake.faults.append(Fault("timeout", method="POST", effect=True))
+    dying = asyncio.create_task(drain(office.machine, office.org.id, office.connection_id))
+    while not any(request.method == "POST" for request in office.fake.requests):
+        await asyncio.sleep(0.01)
+    dying.cancel()
+    await asyncio.wait({dying})
+
+
+async def test_a_crash_between_call_and_outcome_makes_no_second_contact(office: Office) -> None:
+    await office.submit()
+    await cut_off(office)
+    orphan = await office.only()
+
+    async with jobs.recovered(office.machine):
+        await office.work()
+
+    delivery = await office.only()
+    assert (orphan.state, await office.outcomes(orphan.id)) == ("sending", ["interrupted", "delivered"])
+    assert (delivery.state, delivery.attempts, len(office.fake.contacts)) == ("delivered", 2, 1)
+
+
+async def test_a_lapsed_lease_is_taken_back_by_the_sweep(office: Office) -> None:
+    with clock.travel(START) as forward:
+        await office.submit()
+        await cut_off(office)
+        await office.work()
+        held = (await office.only()).state
+        forward(3600)
+        await office.work()
+    assert (held, (await office.only()).state, len(office.fake.contacts)) == ("sending", "delivered", 1)
+
+
+async def test_the_sweep_spares_what_is_under_way_here(office: Office) -> None:
+    office.fake.faults.append(Fault("timeout", seconds=0.5))
+    await office.submit()
+    running = asyncio.create_task(drain(office.machine, office.org.id, office.connection_id))
+    while not drains(office.machine).in_hand():
+        await asyncio.sleep(0.01)
+    async with office.machine.session() as session:
+        await db.lock(session)
+        taken = await ledger.take_back(session, spared=drains(office.machine).in_hand())
+    await running
+    assert taken == []
+
+
+async def test_a_lost_wake_up_costs_nothing(office: Office) -> None:
+    with clock.travel(START) as forward:
+        await office.work()
+        await office.submit()
+        async with office.machine.session() as session:
+            await session.execute(delete(queued))
+        forward(10)
+        await office.work()
+    assert (await office.only()).state == "delivered"
+
+
+async def test_a_lead_goes_in_the_order_in_which_it_came(office: Office) -> None:
+    with clock.travel(START) as forward:
+        office.fake.faults.append(Fault("status", status=500, count=1))
+        for message in ("one", "two", "three"):
+            await office.submit("ada@example.com", message=message)
+            forward(0.001)
+        await office.work()
+        early = [delivery.state for delivery in await office.deliveries()]
+        forward(6)
+        await office.work()
+
+    sent = [request.json()["properties"]["message"] for request in office.fake.requests if request.body]
+    assert early == ["retrying", "pending", "pending"]
+    assert list(dict.fromkeys(sent)) == ["one", "two", "three"]
+    assert [delivery.state for delivery in await office.deliveries()] == ["delivered"] * 3
+    [contact] = office.fake.contacts.values()
+    assert contact["properties"]["message"] == "three"
+
+
+async def test_a_refused_one_does_not_hold_up_the_next(office: Office) -> None:
+    await office.map({"email": "email", "company": "company", "message": "industry"})
+    await office.submit("ada@example.com", message="Farming")
+    await office.submit("ada@example.com", message="RETAIL")
+    await office.work()
+    assert [delivery.state for delivery in await office.deliveries()] == ["dead", "delivered"]
+
+
+async def test_many_leads_at_once_are_one_contact_each(office: Office) -> None:
+    for number in range(60):
+        await office.submit(f"p{number % 30}@example.com", message=str(number))
+    wake_ups = [drain(office.machine, office.org.id, office.connection_id) for _ in range(3)]
+    await asyncio.gather(office.work(), *wake_ups)
+    await office.work()
+    assert {delivery.state for delivery in await office.deliveries()} == {"delivered"}
+    assert len(office.fake.contacts) == 30
+    messages = sorted(int(contact["properties"]["message"]) for contact in office.fake.contacts.values())
+    assert messages == list(range(30, 60))
+
+
+async def test_parked_leads_drain_oldest_first(office: Office) -> None:
+    with clock.travel(START) as forward:
+        token = office.fake.tokens.copy()
+        office.fake.tokens.clear()
+        for number in range(12):
+            await office.submit(f"p{number:02}@example.com")
+            forward(1)
+        await office.work()
+        office.fake.tokens.update(token)
+        office.fake.requests.clear()
+        response = await resume(office)
+        await office.work()
+
+    assert response == "active"
+    created = [
+        r.json()["properties"]["email"] for r in office.fake.requests if r.method == "POST" and b"email" in r.body
+    ]
+    places = [int(email[1:3]) for email in created]
+    # six go side by side: nobody is overtaken by more than those beside it
+    assert all(abs(place - wanted) < 6 for wanted, place in enumerate(places))
+    assert len(office.fake.contacts) == 12
+
+
+async def resume(office: Office) -> str:
+    async with office.machine.session() as session:
+        found = await connections.resume(
+            session, office.machine, org_id=office.org.id, connection_id=office.connection_id
+        )
+    return found.state
