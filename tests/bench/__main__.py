@@ -23,7 +23,7 @@ SECONDS = 4
 CLIENTS = 32
 MANY_LEADS = 100_000
 REPEATS = 30
-FLOOD = "[intake]\nper_address_per_minute = 100000000\n"
+FLOOD = "[intake]\nper_address_per_minute = 1000000\n"
 
 Row = tuple[str, str, str, str]
 

@@ -4,7 +4,6 @@ Forms (and later links) are answered here by their own small apps; everything el
 """
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from site2crm.core import assets, errors, log, security, web
 from site2crm.core.asgi import ASGIApp, Receive, Scope, Send
 from site2crm.core.errors import AppError
 from site2crm.core.machine import Machine
+from site2crm.kit import ids
 
 _log = log.get("http")
 
@@ -48,7 +48,7 @@ class Front:
 
     def _begin(self, scope: Scope) -> None:
         state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = "req_" + secrets.token_hex(8)
+        state["request_id"] = ids.request()
         state["address"] = security.client_address(scope, self._trusted)
 
     def _refusal(self, scope: Scope) -> AppError | None:

@@ -8,6 +8,7 @@ import hashlib
 import ipaddress
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
@@ -79,6 +80,7 @@ def headers(verdict: Verdict, *, policy: str = "default") -> dict[str, str]:
     return fields if verdict.allowed else {**fields, "Retry-After": str(verdict.retry_after_s)}
 
 
+@lru_cache(maxsize=4096)
 def network(address: str) -> str:
     """Who shares an address: its /24, or the /56 that a provider gives to one household."""
     try:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from site2crm.core.asgi import Scope
@@ -75,6 +76,7 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
     return peer
 
 
+@lru_cache(maxsize=4096)
 def shorten(address: str) -> str:
     """The last octet of an IPv4 address, the last 80 bits of an IPv6 one, set to zero."""
     try:

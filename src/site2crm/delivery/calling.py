@@ -4,16 +4,12 @@ import asyncio
 from datetime import datetime
 
 from msgspec import Struct
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import service as connections
-from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, PersonIn, Written
+from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Written
 from site2crm.core import log
 from site2crm.core.machine import Machine
-from site2crm.delivery.models import RemoteRecord
-from site2crm.delivery.states import PERSON
 from site2crm.delivery.values import lead_values
+from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
 CALLS_AT_MOST = 6
@@ -34,6 +30,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     form_id: str
     failures: int
     due_at: datetime
+    known_id: str | None
     overrides: dict[str, str]
 
 
@@ -51,12 +48,12 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.written.error
 
 
-async def call(machine: Machine, claim: Claim) -> Result:
+async def call(machine: Machine, way: Way, claim: Claim) -> Result:
     """Never raises: whatever goes wrong is an outcome, so that no lead is lost to a bug."""
     started_at, exchanges = clock.now(), list[Exchange]()
     try:
         async with asyncio.timeout(longest_s(machine)):
-            written = await _send(machine, claim, exchanges)
+            written = await _send(machine, way, claim, exchanges)
     except CrmError as error:
         written = Written(claim.id, error=error)
     except TimeoutError:
@@ -73,36 +70,15 @@ def longest_s(machine: Machine) -> float:
     return CALLS_AT_MOST * machine.settings.outbound.timeout
 
 
-async def _known_id(session: AsyncSession, claim: Claim) -> str | None:
-    """The CRM's own id of this lead, if it was sent there before."""
-    found: str | None = await session.scalar(
-        select(RemoteRecord.remote_id).where(
-            RemoteRecord.lead_id == claim.lead_id,
-            RemoteRecord.connection_id == claim.connection_id,
-            RemoteRecord.kind == PERSON,
-        )
-    )
-    return found
-
-
-async def _send(machine: Machine, claim: Claim, exchanges: list[Exchange]) -> Written:
-    connector, person = await _prepared(machine, claim, exchanges)
-    [written] = await connector.upsert_people([person])
-    return written
-
-
-async def _prepared(machine: Machine, claim: Claim, exchanges: list[Exchange]) -> tuple[Connector, PersonIn]:
+async def _send(machine: Machine, way: Way, claim: Claim, exchanges: list[Exchange]) -> Written:
     async with machine.session() as session:
-        connection = await connections.get(session, claim.org_id, claim.connection_id)
         lead = await lead_values(session, claim.org_id, claim.lead_id, submission_id=claim.submission_id)
-        known = await _known_id(session, claim)
-    prepared = connections.prepare(
-        connection,
+    prepared = way.prepare(
         lead,
         ref=claim.id,
-        known_id=known,
+        known_id=claim.known_id,
         submission=claim.submission_id,
         overrides=claim.overrides,
     )
-    connector = connections.open_connector(machine, connection, on_exchange=exchanges.append)
-    return connector, prepared.person
+    [written] = await way.connect(on_exchange=exchanges.append).upsert_people([prepared.person])
+    return written

@@ -1,53 +1,43 @@
 """Sending what is due at one connection: a few leads side by side, one after the other for the same lead.
 
 Each turn is one transaction: the outcomes of finished calls and the intents of the next ones together, so that the
-disk is asked once for both. An intent is on disk before its call begins. One drain for a connection at a time, in
+disk is asked once for many. An intent is on disk before its call begins. One drain for a connection at a time, in
 this process; a wake-up that finds one running tells it to look again.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import service as connections
 from site2crm.connectors.contract import ErrorClass
-from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.core import db, log
 from site2crm.core.errors import DatabaseBusy
 from site2crm.core.machine import Machine
-from site2crm.delivery import calling, ledger, outbox
+from site2crm.delivery import calling, ledger, outbox, settling, way
 from site2crm.delivery.breaker import Breaker
 from site2crm.delivery.calling import Claim, Result
-from site2crm.delivery.judging import Schedule, Verdict, judge
+from site2crm.delivery.judging import Schedule
 from site2crm.delivery.states import State
+from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
 SIDE_BY_SIDE = 6
+AHEAD = 24
+"""Claimed in one turn: a transaction for each call would be slower than the call."""
+UNWRITTEN_AT_MOST_S = 0.1
+"""How long an outcome may wait for others to be written with it."""
 TURNS_AT_MOST_S = 20.0
 """After this long another connection gets the job slot."""
 LEASE_SLACK_S = 60.0
 BUSY_PAUSE_S = 0.5
 STARTING_PAUSE_S = 1.0
-MENDED_PAUSE_S = 5.0
-"""A refusal that came too late for parking is tried again after this, so that a wrong clock makes no storm."""
 
+_NEEDS_THE_BOOKS = (ErrorClass.THROTTLE, ErrorClass.REAUTH, ErrorClass.REFRESH, ErrorClass.CONFIG)
+"""After these nothing more is begun before the connection is looked at again."""
 _log = log.get("delivery")
-
-
-class Way(Struct, frozen=True, kw_only=True):
-    """The connection as this turn found it; no state: it was removed."""
-
-    state: str = ""
-    state_at: datetime | None = None
-    paused_until: datetime | None = None
-
-    @property
-    def is_active(self) -> bool:
-        return self.state == outbox.ACTIVE
 
 
 @dataclass
@@ -76,18 +66,18 @@ def drains(machine: Machine) -> Drains:
 
 async def drain(machine: Machine, org_id: str, connection_id: str) -> None:
     """Send what is due, until nothing is."""
-    all_drains = drains(machine)
-    busy = all_drains.running.get(connection_id)
+    known = drains(machine)
+    busy = known.running.get(connection_id)
     if busy is not None:
         busy.look_again()
         return
     mine = Drain(machine, org_id, connection_id)
-    all_drains.running[connection_id] = mine
+    known.running[connection_id] = mine
     try:
         await mine.run()
     finally:
         mine.cancel()
-        del all_drains.running[connection_id]
+        del known.running[connection_id]
 
 
 class Drain:
@@ -97,18 +87,21 @@ class Drain:
         self._machine = machine
         self._org_id = org_id
         self._connection_id = connection_id
-        self._all = drains(machine)
-        self._breaker = self._all.breakers.setdefault(connection_id, Breaker())
-        queue = machine.settings.queue
-        self._schedule = Schedule(queue.retry, queue.jitter)
+        self._drains = drains(machine)
+        self._breaker = self._drains.breakers.setdefault(connection_id, Breaker())
+        self._schedule = Schedule(machine.settings.queue.retry, machine.settings.queue.jitter)
+        self._ahead: deque[Claim] = deque()
         self._calls: dict[asyncio.Task[Result], Claim] = {}
         self._finished: list[Result] = []
         self._again = asyncio.Event()
-        self._ends = asyncio.get_running_loop().time() + TURNS_AT_MOST_S
+        self._now = asyncio.get_running_loop().time
+        self._ends_at = self._now() + TURNS_AT_MOST_S
+        self._write_at = 0.0
 
     @property
     def in_hand(self) -> set[str]:
-        return {claim.id for claim in self._calls.values()} | {result.claim.id for result in self._finished}
+        finished = (result.claim for result in self._finished)
+        return {claim.id for claim in (*self._ahead, *self._calls.values(), *finished)}
 
     def look_again(self) -> None:
         self._again.set()
@@ -123,15 +116,27 @@ class Drain:
             return
         while True:
             self._again.clear()
-            await self._turn_patiently()
-            if not self._calls and not self._again.is_set():
+            found = await self._turn_patiently()
+            if found is not None:
+                await self._call_ahead(found)
+            if not self.in_hand and not self._again.is_set():
+                return
+
+    async def _call_ahead(self, found: Way) -> None:
+        """Make calls until there is something to write that should not wait."""
+        while True:
+            while self._ahead and len(self._calls) < self._breaker.room(SIDE_BY_SIDE):
+                claim = self._ahead.popleft()
+                call = calling.call(self._machine, found, claim)
+                self._calls[asyncio.create_task(call, name=f"deliver {claim.id}")] = claim
+            if not self._calls or self._again.is_set():
                 return
             await self._wait()
+            if self._finished and (not self._ahead or self._now() >= self._write_at or self._must_look()):
+                return
 
     async def _wait(self) -> None:
         """Until a call ends or somebody wakes us."""
-        if not self._calls:
-            return
         woken = asyncio.create_task(self._again.wait())
         try:
             await asyncio.wait({*self._calls, woken}, return_when=asyncio.FIRST_COMPLETED)
@@ -142,11 +147,17 @@ class Drain:
             self._take_in(call.result())
 
     def _take_in(self, result: Result) -> None:
+        if not self._finished:
+            self._write_at = self._now() + UNWRITTEN_AT_MOST_S
         self._finished.append(result)
         if result.error is None or result.error.kind is ErrorClass.PERMANENT:
             self._breaker.answered()
         elif result.error.kind is ErrorClass.RETRY:
             self._breaker.failed(result.claim.id)
+
+    def _must_look(self) -> bool:
+        error = self._finished[-1].error
+        return self._breaker.is_open or (error is not None and error.kind in _NEEDS_THE_BOOKS)
 
     async def _anything_due(self) -> bool:
         """Without the write lock, for a wake-up that finds nothing; the next one has its time all the same."""
@@ -158,7 +169,7 @@ class Drain:
                 await outbox.wake(session, self._org_id, [self._connection_id], at=at)
         return False
 
-    async def _turn_patiently(self) -> None:
+    async def _turn_patiently(self) -> Way | None:
         """A locked database delays the books; what the CRM did is not forgotten meanwhile."""
         while True:
             try:
@@ -167,34 +178,47 @@ class Drain:
                 _log.info("delivery.waits_for_database", connection=self._connection_id)
                 await asyncio.sleep(BUSY_PAUSE_S)
 
-    async def _turn(self) -> None:
-        """One transaction: settle, claim; and if there is nothing more to do, when to come back."""
-        settled = list(self._finished)
+    async def _turn(self) -> Way | None:
+        """One transaction: settle, then claim or give back; and if there is nothing left, when to come back."""
+        settled, ahead = list(self._finished), list(self._ahead)
         async with self._machine.session() as session:
             await db.lock(session)
-            await self._settle(session, settled)
-            way = await self._way(session)
-            claims = await self._claim(session, way)
-            if not claims and not self._calls:
-                await self._come_back(session, way)
-        self._finished = [result for result in self._finished if result not in settled]
-        for claim in claims:
-            self._calls[asyncio.create_task(calling.call(self._machine, claim), name=f"deliver {claim.id}")] = claim
+            found = await self._way(session)
+            if settled:
+                await settling.settle(session, self._connection_id, found, results=settled, schedule=self._schedule)
+                found = await self._way(session)
+            claims = await self._claim(session, found)
+            if claims is None:
+                await ledger.release(session, ahead, state=State.PENDING)
+            if not claims and not self._calls and (claims is None or not ahead):
+                await self._come_back(session, found)
+        del self._finished[: len(settled)]
+        if claims is None:
+            self._ahead.clear()
+        else:
+            self._ahead.extend(claims)
+        return found
 
-    async def _claim(self, session: AsyncSession, way: Way) -> list[Claim]:
-        room = min(self._breaker.room(SIDE_BY_SIDE), SIDE_BY_SIDE) - len(self._calls)
-        if room <= 0 or not way.is_active or self._rests_until(way) is not None or self._is_over():
+    async def _claim(self, session: AsyncSession, found: Way | None) -> list[Claim] | None:
+        """More to send; None: nothing may be sent now, also not what was claimed before."""
+        if found is None or not found.is_active or self._rests_until(found) is not None or self._is_over():
+            return None
+        most = 1 if self._breaker.is_open else AHEAD
+        if self._breaker.is_open and len(self._ahead) + len(self._calls) > most:
+            return None
+        room = most - len(self._ahead) - len(self._calls)
+        if room <= 0 or len(self._ahead) > SIDE_BY_SIDE:
             return []
-        lease_until = clock.after(calling.longest_s(self._machine) + LEASE_SLACK_S)
+        lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / SIDE_BY_SIDE + LEASE_SLACK_S)
         return await ledger.claim(session, self._connection_id, limit=room, lease_until=lease_until)
 
-    async def _come_back(self, session: AsyncSession, way: Way) -> None:
-        if not way.is_active:
-            await outbox.hold(session, self._connection_id, is_removed=not way.state)
+    async def _come_back(self, session: AsyncSession, found: Way | None) -> None:
+        if found is None or not found.is_active:
+            await outbox.hold(session, self._connection_id, is_removed=found is None)
             return
-        rests_until = self._rests_until(way)
+        rests_until = self._rests_until(found)
         if rests_until is not None:
-            self._all.resting[self._connection_id] = rests_until
+            self._drains.resting[self._connection_id] = rests_until
         at = rests_until or await self._next_due(session)
         if at is not None:
             await outbox.wake(session, self._org_id, [self._connection_id], at=at)
@@ -202,65 +226,20 @@ class Drain:
     async def _next_due(self, session: AsyncSession) -> datetime | None:
         if not self._is_over():
             return await ledger.next_due(session, self._connection_id)
-        starting = timedelta(seconds=0 if self._machine.ready else STARTING_PAUSE_S)
-        return clock.now() + starting
+        return clock.after(0 if self._machine.ready else STARTING_PAUSE_S)
 
     def _is_over(self) -> bool:
         """Nothing new is begun while the instance comes up or goes down."""
-        return not self._machine.ready or asyncio.get_running_loop().time() > self._ends
+        return not self._machine.ready or self._now() > self._ends_at
 
-    def _rests_until(self, way: Way) -> datetime | None:
+    def _rests_until(self, found: Way) -> datetime | None:
         """Because of the vendor's limit, or because it fails lead after lead."""
         now = clock.now()
-        ends = [moment for moment in (way.paused_until, self._breaker.rests_until) if moment and moment > now]
+        ends = [moment for moment in (found.paused_until, self._breaker.rests_until) if moment and moment > now]
         return max(ends, default=None)
 
-    async def _way(self, session: AsyncSession) -> Way:
-        try:
-            found = await connections.get(session, self._org_id, self._connection_id)
-        except ConnectionNotFound:
-            return Way()
-        self._breaker.connected(found.state_at)
-        return Way(state=found.state, state_at=found.state_at, paused_until=found.paused_until)
-
-    async def _settle(self, session: AsyncSession, results: Collection[Result]) -> None:
-        if not results:
-            return
-        way = await self._way(session)
-        outcomes = [(result, await self._verdict(session, way, result)) for result in results]
-        await ledger.settle(session, outcomes)
-        warned = {warning.property: warning.text for result in results for warning in result.written.warnings}
-        for name, text in warned.items():
-            await connections.note_warning(session, self._connection_id, property=name, text=text)
-        for result, verdict in outcomes:
-            _tell(result, verdict)
-
-    async def _verdict(self, session: AsyncSession, way: Way, result: Result) -> Verdict | None:
-        """None: delivered. What is to be tried again waits if the connection was stopped in the meantime."""
-        if result.error is None:
-            return None
-        failures = result.claim.failures
-        verdict = judge(result.error, failures=failures, now=clock.now(), schedule=self._schedule)
-        if verdict.pause_until is not None:
-            await connections.throttle(session, self._connection_id, until=verdict.pause_until)
-        if verdict.state is State.DEAD:
-            return verdict
-        if not way.state:
-            return Verdict(state=State.SKIPPED, failures=failures, code="removed", text=outbox.REMOVED_TEXT)
-        if verdict.park and not await self._park(session, result, verdict.text):
-            verdict = Verdict(state=State.PENDING, failures=failures, due_at=clock.after(MENDED_PAUSE_S))
-        if not way.is_active:
-            return Verdict(state=State.PARKED, failures=failures, code=verdict.code, text=verdict.text)
-        return verdict
-
-    async def _park(self, session: AsyncSession, result: Result, reason: str) -> bool:
-        """False: it was mended while the call was under way, so the call's refusal is old news."""
-        return await connections.park(session, self._connection_id, reason, began=result.started_at)
-
-
-def _tell(result: Result, verdict: Verdict | None) -> None:
-    about = {"delivery": result.claim.id, "connection": result.claim.connection_id, "lead": result.claim.lead_id}
-    if verdict is None:
-        _log.info("delivery.delivered", **about, remote=result.written.id)
-    else:
-        _log.info("delivery.failed", **about, state=verdict.state.value, code=verdict.code)
+    async def _way(self, session: AsyncSession) -> Way | None:
+        found = await way.find(session, self._machine, self._org_id, connection_id=self._connection_id)
+        if found is not None:
+            self._breaker.connected(found.state_at)
+        return found

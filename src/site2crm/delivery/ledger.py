@@ -8,7 +8,20 @@ from datetime import datetime
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -57,7 +70,8 @@ async def claim(session: AsyncSession, connection_id: str, *, limit: int, lease_
         .where(_DELIVERY.c.id.in_([row.id for row in rows]))
         .values(state=State.SENDING, lease_until=lease_until, attempts=_DELIVERY.c.attempts + 1, updated_at=now)
     )
-    claims = [_claim(row) for row in rows]
+    known = await _known_ids(session, connection_id, [row.lead_id for row in rows])
+    claims = [_claim(row, known.get(row.lead_id)) for row in rows]
     intents = [
         {
             "id": claim.attempt_id,
@@ -85,7 +99,7 @@ async def settle(session: AsyncSession, outcomes: Sequence[tuple[Result, Verdict
         await _remember(session, done)
     if failed:
         await session.execute(_MARK_FAILED, [_failed(result, verdict) for result, verdict in failed])
-    unsent = [result for result, _ in failed if _was_not_sent(result)]
+    unsent = [result.claim for result, _ in failed if _was_not_sent(result)]
     if unsent:
         await _forget_intents(session, unsent)
     sent = [result for result, _ in outcomes if not _was_not_sent(result)]
@@ -147,7 +161,7 @@ async def _due(session: AsyncSession, connection_id: str, *, limit: int) -> list
     return sorted(found, key=lambda row: (row.due_at, row.id))[:limit]
 
 
-def _claim(row: Any) -> Claim:
+def _claim(row: Any, known_id: str | None) -> Claim:
     return Claim(
         id=row.id,
         attempt_id=ids.new("att"),
@@ -158,27 +172,59 @@ def _claim(row: Any) -> Claim:
         form_id=row.form_id,
         failures=row.failures,
         due_at=row.due_at,
+        known_id=known_id,
         overrides=row.overrides,
     )
 
 
+async def _known_ids(session: AsyncSession, connection_id: str, lead_ids: Sequence[str]) -> dict[str, str]:
+    """Lead id -> the CRM's own id of it, of those that were sent there before."""
+    rows = await session.execute(
+        select(RemoteRecord.lead_id, RemoteRecord.remote_id).where(
+            RemoteRecord.lead_id.in_(lead_ids), RemoteRecord.connection_id == connection_id, RemoteRecord.kind == PERSON
+        )
+    )
+    return {row.lead_id: row.remote_id for row in rows}
+
+
 async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
     """The CRM's id of each lead; a contact that was merged there has another one now."""
-    for result in done:
-        if result.written.id is None:
-            continue
-        theirs = {"remote_id": result.written.id, "url": result.written.url}
-        key = {"lead_id": result.claim.lead_id, "connection_id": result.claim.connection_id, "kind": PERSON}
-        row = {"id": ids.new("rmt"), "org_id": result.claim.org_id, **key, **theirs, "created_at": result.finished_at}
-        await session.execute(upsert(RemoteRecord, [row], on=list(key), set_=theirs))
+    rows = [
+        {
+            "id": ids.new("rmt"),
+            "org_id": result.claim.org_id,
+            "lead_id": result.claim.lead_id,
+            "connection_id": result.claim.connection_id,
+            "kind": PERSON,
+            "remote_id": result.written.id,
+            "url": result.written.url,
+            "created_at": result.finished_at,
+        }
+        for result in done
+        if result.written.id not in (None, result.claim.known_id)
+    ]
+    if rows:
+        theirs = {name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")}
+        await session.execute(upsert(RemoteRecord, rows, on=("lead_id", "connection_id", "kind"), set_=theirs))
 
 
-async def _forget_intents(session: AsyncSession, unsent: Sequence[Result]) -> None:
-    """No call was made (the limit was known to be reached): no try either."""
-    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([result.claim.attempt_id for result in unsent])))
+async def release(session: AsyncSession, claims: Sequence[Claim], *, state: State) -> None:
+    """Claimed, but not called: as if it had not been claimed."""
+    if claims:
+        await session.execute(
+            update(_DELIVERY)
+            .where(_DELIVERY.c.id.in_([claim.id for claim in claims]), _DELIVERY.c.state == State.SENDING)
+            .values(state=state, lease_until=None)
+        )
+        await _forget_intents(session, claims)
+
+
+async def _forget_intents(session: AsyncSession, unsent: Sequence[Claim]) -> None:
+    """No call was made, so there was no try."""
+    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([claim.attempt_id for claim in unsent])))
     await session.execute(
         update(_DELIVERY)
-        .where(_DELIVERY.c.id.in_([result.claim.id for result in unsent]))
+        .where(_DELIVERY.c.id.in_([claim.id for claim in unsent]))
         .values(attempts=_DELIVERY.c.attempts - 1)
     )
 

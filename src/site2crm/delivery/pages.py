@@ -51,7 +51,7 @@ async def list_deliveries(
         base=base,
         org_url=base.removesuffix(f"/{PLACE}"),
         deliveries=found.data,
-        query=query,
+        query={name: query.get(name, "") for name in filters.NAMES},
         crms=crms,
         form_names=form_names,
         leads=leads,

@@ -128,6 +128,8 @@ class Intake:
         status, reason = self._judged(form, address, lead)
         body_hash = hashlib.sha256(body).hexdigest()
         key = _repeat_key(scope, lead)
+        kept_address = self._kept_address(lead.ip or address)
+        lead.ip = None  # the whole address reaches no disk unless [privacy] ip keeps it
         return SubmissionFrame(
             version=1,
             id=ids.derived("sub", form.id, key) if key else ids.new("sub"),
@@ -139,7 +141,7 @@ class Intake:
             content_type=content_type[:200],
             body=body,
             body_hash=body_hash,
-            address=self._kept_address(lead.ip or address),
+            address=kept_address,
             user_agent=security.header(scope, b"user-agent")[:AGENT_CAP],
             origin=(security.header(scope, b"origin") or security.header(scope, b"referer"))[:AGENT_CAP],
             normalised=lead,

@@ -31,12 +31,16 @@ def search_text(*parts: str | None) -> str:
     for part in parts:
         if not part:
             continue
-        for word in _words(fold(part)):
-            found.update(dict.fromkeys(_grams(word, closing=True)))
+        words = _words(fold(part))
+        found.update(dict.fromkeys(words if part.isascii() else _all_grams(words)))
         digits = _phone_digits(part)
         if digits:
             found.update(dict.fromkeys((digits, digits[-10:])))
     return " ".join(found)
+
+
+def _all_grams(words: list[str]) -> list[str]:
+    return [gram for word in words for gram in _grams(word, closing=True)]
 
 
 def search_query(query: str) -> list[str]:

@@ -44,6 +44,8 @@ class Journal:
         self._waiters: dict[str, set[asyncio.Future[None]]] = {name: set() for name in streams}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
+        self.appended = {SUBMISSIONS: 0, EVENTS: 0}
+        """Records taken since the opening, by stream: by how much it grows, consumers see how busy we are."""
         self._thread = SyncThread(
             list(streams.values()), target=target, on_commit=self._on_commit, on_events=self._on_events
         )
@@ -91,12 +93,16 @@ class Journal:
         if self._is_closed:
             future.set_exception(JournalBroken("the journal is closed"))
         else:
+            self.appended[SUBMISSIONS] += 1
             self._thread.submit(Append(data, future))
         return future
 
     def append(self, data: bytes) -> bool:
         """Add to `events`, without waiting; False when it was dropped."""
-        return not self._is_closed and self._mapped.append(data)
+        if self._is_closed or not self._mapped.append(data):
+            return False
+        self.appended[EVENTS] += 1
+        return True
 
     def read(
         self, stream: str, start: Position | None, *, limit: int, max_bytes: int = 4 * 1024 * 1024

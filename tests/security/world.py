@@ -1,0 +1,134 @@
+"""Two orgs with one of everything in each, and a sample of every id that a route can name."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from site2crm.accounts.permissions import Role
+from site2crm.app import Instance
+from site2crm.core import crypto
+from site2crm.core.db import Base
+from tests.cast import Cast, Person
+
+CANARY = "canary7f3"
+"""Stands in everything that Acme has; no stranger may ever read it."""
+PASSING = {"last_used_at"}
+"""Columns that reading may change."""
+
+
+@dataclass
+class Holding:
+    """What an org has. `ids` by the name of a route's parameter."""
+
+    owner: Person
+    ids: dict[str, str]
+    form_key: str
+    quarantined: str
+    invite_token: str
+    plain_key: str
+
+
+@dataclass
+class World:
+    instance: Instance
+    acme: Holding
+    other: Holding
+    bob: Person
+    vera: Person
+
+    async def fingerprint(self) -> str:
+        """Of every row that Acme owns."""
+        digest = hashlib.sha256()
+        org_id = self.acme.owner.org.id
+        async with self.instance.machine.session() as session:
+            for table in Base.metadata.sorted_tables:
+                column = table.c.org_id if "org_id" in table.c else table.c.id if table.name == "org" else None
+                if column is None:
+                    continue
+                shown = [each for each in table.c if each.name not in PASSING]
+                rows = (await session.execute(select(*shown).where(column == org_id))).all()
+                assert rows or table.name in {"alarm", "attempt", "remote_record"}, f"nothing of Acme in {table.name}"
+                for row in sorted(map(repr, rows)):
+                    digest.update(f"{table.name}{row}".encode())
+        return digest.hexdigest()
+
+
+async def build(instance: Instance, people: Cast) -> World:
+    alice = await people.person("alice", Role.OWNER, "acme")
+    bob = await people.person("bob", Role.MEMBER, "acme")
+    vera = await people.person("vera", Role.VIEWER, "acme")
+    charlie = await people.person("charlie", Role.OWNER, "other")
+    dora = await people.person("dora", Role.VIEWER, "other")
+    acme = await _holding(instance, alice, vera, CANARY)
+    other = await _holding(instance, charlie, dora, "plain")
+    return World(instance, acme, other, bob, vera)
+
+
+async def settled(instance: Instance) -> None:
+    """Wait until the consumer has applied everything that was accepted."""
+    async with asyncio.timeout(10):
+        while instance.machine.journal.stats().submissions.lag_records:
+            await asyncio.sleep(0.01)
+
+
+async def work(instance: Instance) -> None:
+    """Everything that is due is done."""
+    assert instance.machine.jobs is not None
+    await instance.machine.jobs.run_due()
+
+
+async def post(person: Person, path: str, body: Any, status: int = 201) -> Any:
+    answer = await person.api.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def get(person: Person, path: str, **query: str) -> Any:
+    answer = await person.api.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def _holding(instance: Instance, owner: Person, second: Person, word: str) -> Holding:
+    form = await post(owner, "/api/v1/forms", {"name": f"Form {word}"})
+    crm = await post(owner, "/api/v1/connections", {"kind": "inbox", "name": f"CRM {word}"})
+    bodies: list[dict[str, str]] = [
+        {"email": f"ada@{word}.example", "name": f"Ada {word}", "message": word},
+        {"email": f"bot@{word}.example", "name": f"Bot {word}", "_gotcha": "x"},
+    ]
+    for body in bodies:
+        answer = await owner.api.post(f"/f/{form['key']}", json=body)
+        assert answer.status_code == 201, answer.text
+    await settled(instance)
+    await work(instance)
+    invite = await post(owner, "/api/v1/invites", {"email": f"new@{word}.example", "role": "member"})
+    key = await post(owner, "/api/v1/keys", {"name": f"Key {word}", "scopes": ["leads:read"]})
+    submissions = (await get(owner, "/api/v1/submissions"))["data"]
+    by_status = {row["status"]: row["id"] for row in submissions}
+    members = (await get(owner, "/api/v1/members"))["data"]
+    [lead] = (await get(owner, "/api/v1/leads"))["data"]
+    [delivery] = (await get(owner, "/api/v1/deliveries"))["data"]
+    [record] = (await get(owner, f"/api/v1/connections/{crm['id']}/records"))["data"]
+    ids = {
+        "org": owner.org.slug,
+        "form_id": form["id"],
+        "lead_id": lead["id"],
+        "submission_id": by_status["accepted"],
+        "connection_id": crm["id"],
+        "delivery_id": delivery["id"],
+        "record_id": record["id"],
+        "invite_id": invite["id"],
+        "key_id": key["id"],
+        "member_id": next(row["id"] for row in members if row["email"] == second.email),
+        "session_id": crypto.digest(owner.web.cookies["s2c"])[:16],
+    }
+    token = invite["url"].rpartition("/")[2]
+    return Holding(owner, ids, form["key"], by_status["quarantined"], token, key["key"])
+
+
+def parsed(text: str) -> Any:
+    return msgspec.json.decode(text)
