@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests import chaos
+from tests.browser import steps
+from tests.browser.steps import Office, Visitor
 from tests.server import Server
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -20,26 +22,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PASSWORD = "correct horse battery"
-
-
-@dataclass
-class Visitor:
-    """A browser window that remembers everything it complained about."""
-
-    context: BrowserContext
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(f"{self.page.url}: {message.text}")
+FAST = (  # tests fill a form at once, and do not wait for hours
+    "min_fill_seconds = 0\n[queue]\njitter = 0.0\nretry = [" + ", ".join(['"0s"', *['"1s"'] * 60]) + "]\n"
+)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
-        pytest.fail(f"{CHROMIUM} is missing; `make test` installs it")
+        pytest.fail(f"{CHROMIUM} is missing: the Makefile says how to install it")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield found
@@ -54,20 +45,29 @@ def crm() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server(crm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("server"), chaos.config(crm)).start()
+    running = Server(tmp_path_factory.mktemp("server"), chaos.config(crm) + FAST).start()
     yield running
     running.stop()
 
 
-def visit(browser: Browser, *, width: int = 1440, scheme: str = "light", state: object = None) -> Visitor:
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme=scheme,  # type: ignore[arg-type]
-        storage_state=state,  # type: ignore[arg-type]
-    )
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    visitor = Visitor(context, page)
-    page.on("console", visitor.hear)
-    page.on("pageerror", lambda error: visitor.complaints.append(f"{page.url}: {error}"))
-    return visitor
+@pytest.fixture(scope="module")
+def owner(browser: Browser, server: Server) -> Iterator[Visitor]:
+    """Olga, who opened the link of the first start and made her organisation."""
+    visitor = steps.visit(browser)
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    steps.set_up(visitor.page, server.setup_url)
+    yield visitor
+    visitor.context.close()
+    assert visitor.complaints == []
+
+
+@pytest.fixture(scope="module")
+def office(owner: Visitor, server: Server, crm: str) -> Iterator[Office]:
+    """Her organisation, with one form made in the editor, a Test inbox and HubSpot."""
+    key = server.cli("key", "create", "--org", "acme", "--scopes", "all")["key"]
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as api:
+        office = Office(server.url, crm, api)
+        office.form = steps.make_form(owner.page, office)
+        office.inbox = steps.connect(owner.page, office, "Test inbox")
+        office.hubspot = steps.connect(owner.page, office, "HubSpot", token=chaos.TOKEN)
+        yield office

@@ -1,23 +1,24 @@
 """The loop that carries a journal stream into a database, exactly once where the position is stored with the effect."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, TypeVar
 
+from site2crm.core import log
 from site2crm.core.journal.contract import Position, Record
 from site2crm.core.journal.journal import Journal
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = log.get("consumer")
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
 MOST_YIELDED = 1.5
 LEAST_YIELDED = 0.5
+LONGEST_YIELD_S = 0.2
 """Who posts is answered first: while records come in faster than half of what is applied, the consumer rests after each
 batch, up to one and a half times as long as it worked. What waits is safe, and applied once it is calmer."""
 
@@ -53,7 +54,7 @@ async def consume(
             position = records[-1].next
             busy = min(MOST_YIELDED, (journal.appended[stream] - before) / len(records))
             if busy >= LEAST_YIELDED:
-                await asyncio.sleep((time.monotonic() - begun) * busy)
+                await asyncio.sleep(min(LONGEST_YIELD_S, (time.monotonic() - begun) * busy))
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _Handlers:
         if error is None:
             return
         if len(records) == 1:
-            _log.error("consumer.poisoned", extra={"stream": self.stream, "error": repr(error)})
+            _log.error("consumer.poisoned", stream=self.stream, error=repr(error))
             await _persist(self.stream, lambda: self.poison(records[0], error))
             return
         middle = len(records) // 2
@@ -94,6 +95,6 @@ async def _persist(stream: str, step: Callable[[], Awaitable[T]]) -> T:
         try:
             return await step()
         except Exception as error:  # noqa: BLE001 - whatever it is, skipping a record would lose it
-            _log.warning("consumer.waiting", extra={"stream": stream, "error": repr(error), "pause_s": pause_s})
+            _log.warning("consumer.waiting", stream=stream, error=repr(error), pause_s=pause_s)
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -144,6 +144,8 @@ def _told(problem: Problem) -> dict[str, str]:
 def _as_app_error(error: Exception) -> AppError:
     if isinstance(error, AppError):
         return error
+    if isinstance(error, ExceptionGroup):  # the framework's, when a dependency fails while it is being closed
+        return _as_app_error(error.exceptions[0])
     if isinstance(error, DBAPIError) and db.is_passing(error):
         return errors.DatabaseBusy()
     if isinstance(error, LitestarInvalid):

@@ -34,6 +34,8 @@ TURNS_AT_MOST_S = 20.0
 LEASE_SLACK_S = 60.0
 BUSY_PAUSE_S = 0.5
 STARTING_PAUSE_S = 1.0
+LOOK_AGAIN_S = 60.0
+"""A long pause may be lifted by a person; the sweep finds out by then."""
 
 _NEEDS_THE_BOOKS = (ErrorClass.THROTTLE, ErrorClass.REAUTH, ErrorClass.REFRESH, ErrorClass.CONFIG)
 """After these nothing more is begun before the connection is looked at again."""
@@ -218,7 +220,7 @@ class Drain:
             return
         rests_until = self._rests_until(found)
         if rests_until is not None:
-            self._drains.resting[self._connection_id] = rests_until
+            self._drains.resting[self._connection_id] = min(rests_until, clock.after(LOOK_AGAIN_S))
         at = rests_until or await self._next_due(session)
         if at is not None:
             await outbox.wake(session, self._org_id, [self._connection_id], at=at)

@@ -204,7 +204,9 @@ async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
         if result.written.id not in (None, result.claim.known_id)
     ]
     if rows:
-        theirs = {name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")}
+        theirs: dict[str, ColumnElement[str]] = {
+            name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")
+        }
         await session.execute(upsert(RemoteRecord, rows, on=("lead_id", "connection_id", "kind"), set_=theirs))
 
 

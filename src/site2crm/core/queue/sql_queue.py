@@ -126,7 +126,7 @@ class SqlQueue(Queue):
             lost = await store.take_back(session, dialect.orphaned(), tries=self._tries())
             await self._crons.load(session)
         if lost:
-            log.warning("queue.taken_back", extra={"jobs": len(lost)})
+            log.warning("queue.taken_back", extra={"fields": {"jobs": len(lost)}})
         self._prepared = True
 
     async def flush(self, *, claims: int) -> list[SqlJob]:
@@ -159,7 +159,7 @@ class SqlQueue(Queue):
             lost = await store.take_back(session, store.not_heard_of(self._in_hand), tries=self._tries())
             await store.drop_old_failures(session)
             if lost:
-                log.warning("queue.taken_back", extra={"jobs": len(lost)})
+                log.warning("queue.taken_back", extra={"fields": {"jobs": len(lost)}})
         return beat, swept
 
     def _upkeep_is_due(self) -> bool:

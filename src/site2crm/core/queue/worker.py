@@ -93,21 +93,21 @@ class SqlWorker(Worker[Any]):
         task.cancel()
         _, deaf = await asyncio.wait({task}, timeout=CANCEL_S)
         if deaf:
-            log.error("job.does_not_stop", extra={"job": job.function, "job_id": job.key})
+            log.error("job.does_not_stop", extra={"fields": {"job": job.function, "job_id": job.key}})
 
     async def _settle(self, job: SqlJob, error: BaseException | None) -> None:
         about = {"job": job.function, "job_id": job.key, "attempt": job.attempts}
         if error is None:
             await self.queue.finish(job, Status.COMPLETE)
         elif db.is_passing(error):
-            log.info("job.waits_for_database", extra=about)
+            log.info("job.waits_for_database", extra={"fields": about})
             job.error = None
             self.queue.put_back(job, delay_s=BUSY_PAUSE_S)
         elif job.retryable:
-            log.info("job.retried", extra={**about, "error": repr(error)})
+            log.info("job.retried", extra={"fields": {**about, "error": repr(error)}})
             await self.queue.retry(job, _text(error))
         else:
-            log.error("job.failed", extra=about, exc_info=error)
+            log.error("job.failed", extra={"fields": about}, exc_info=error)
             await self.queue.finish(job, Status.FAILED, error=_text(error))
 
 

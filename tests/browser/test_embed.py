@@ -1,0 +1,76 @@
+"""The script on somebody else's page: nothing is lost without a network, nothing is kept without consent."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser import steps
+from tests.browser.steps import Office
+
+NO_LEADS = "() => !(localStorage.s2c_unsent ?? '')"
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A visitor whose network is ours to break: complaints of the browser are expected."""
+    visitor = steps.visit(browser)
+    yield visitor.page
+    visitor.context.close()
+
+
+def kept(page: Page) -> list[str]:
+    """The names of what is in the browser's storage."""
+    names: list[str] = page.evaluate("Object.keys(localStorage).sort()")
+    return names
+
+
+def send(page: Page, office: Office, email: str) -> None:
+    page.goto(f"{office.form_url}/sample?utm_source=ad")
+    steps.fill(page, email, First_name="Olaf")
+    page.get_by_role("button", name="Send").click()
+    page.wait_for_function("() => localStorage.s2c_unsent")
+
+
+def come_back(page: Page, office: Office) -> None:
+    page.unroute_all(behavior="ignoreErrors")
+    page.goto(f"{office.form_url}/sample")
+    page.wait_for_function(NO_LEADS)
+
+
+def test_what_was_sent_without_a_network_is_sent_on_the_next_visit_once(page: Page, office: Office) -> None:
+    page.route(office.form_url, lambda route: route.abort("internetdisconnected"))
+    send(page, office, "offline@example.com")
+    assert kept(page) == ["s2c_unsent"]
+    come_back(page, office)
+    expect(page.get_by_label("E-mail")).to_be_visible()
+    assert office.soon("offline@example.com")["submissions"] == 1
+    assert office.soon("offline@example.com")["attribution"]["last"]["utm_source"] == "ad"
+    assert kept(page) == []
+
+
+def test_when_only_the_answer_was_lost_the_second_sending_counts_once(page: Page, office: Office) -> None:
+    def swallow(route: Route) -> None:
+        route.fetch()
+        route.abort("connectionreset")
+
+    page.route(office.form_url, swallow, times=1)
+    send(page, office, "answer@example.com")
+    come_back(page, office)
+    assert office.soon("answer@example.com")["submissions"] == 1
+
+
+def test_nothing_is_kept_in_the_browser_before_consent(page: Page, office: Office) -> None:
+    page.goto(f"{office.form_url}/sample?utm_source=first")
+    expect(page.get_by_label("E-mail")).to_be_visible()
+    assert kept(page) == []
+    page.evaluate("window.site2crm.consent()")
+    assert kept(page) == ["s2c_touch"]
+    page.goto(f"{office.form_url}/sample?utm_source=second")
+    steps.fill(page, "consent@example.com")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    touches = office.soon("consent@example.com")["attribution"]
+    assert (touches["first"]["utm_source"], touches["last"]["utm_source"]) == ("first", "second")
+    assert kept(page) == ["s2c_touch"]
+    assert page.context.cookies() == []

@@ -1,0 +1,175 @@
+"""Every page, in three windows: accessible, obedient to its policy, silent, as wide as the screen, with a name."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser import steps
+from tests.browser.steps import Office, Visitor
+from tests.server import Server
+
+WINDOWS = {"wide, light": (1440, "light"), "wide, dark": (1440, "dark"), "phone": (390, "light")}
+MANY_LEADS = 300
+AXE = Axe()
+AXE_OPTIONS = {"resultTypes": ["violations"], "runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]}
+ID = re.compile(r"\b[a-z]{3}_[0-9A-Z]{26}\b")
+STATES = ("state=dead", "status=needs_review", "status=archived", "archived=true", "q=zzz")
+
+
+@dataclass
+class Found:
+    """What is wrong with pages, one line each."""
+
+    faults: list[str] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def look(self, visitor: Visitor, url: str, *, unique: bool = True) -> None:
+        page = visitor.page
+        page.goto(url, wait_until="load")
+        name = url.partition("/o/acme")[2] or url
+        width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if width > 0:
+            self.faults.append(f"{name}: {width} px too wide")
+        if page.locator("h1:visible").count() != 1:
+            self.faults.append(f"{name}: {page.locator('h1:visible').count()} h1")
+        title = page.title()
+        other = self.titles.setdefault(title, url)
+        if not title or (unique and other != url):
+            self.faults.append(f"{name}: titled {title!r}, as is {other}")
+        violations = AXE.run(page, options=AXE_OPTIONS).response["violations"]
+        self.faults += [f"{name}: {v['id']} {[node['html'][:120] for node in v['nodes'][:3]]}" for v in violations]
+
+
+def links(page: Page, base: str) -> set[str]:
+    """Where the page leads to inside the product, but for files and actions."""
+    found: list[str] = page.evaluate("[...document.querySelectorAll('main a[href], nav a[href]')].map(a => a.href)")
+    plain = {href.partition("#")[0] for href in found if href.startswith(base)}
+    return {href for href in plain if not re.search(r"\.(csv|json|js)\b|/live$|cursor=", href)}
+
+
+def pattern(url: str) -> str:
+    """One page for each of these is looked at."""
+    path, _, query = url.partition("?")
+    return ID.sub("{id}", path) + (f"?{query}" if query in STATES else "?" if query else "")
+
+
+def crawl(page: Page, starts: list[str], base: str) -> list[str]:
+    """One address of each kind that is reached by links."""
+    seen: dict[str, str] = {}
+    waiting = list(starts)
+    while waiting:
+        url = waiting.pop()
+        if pattern(url) in seen or (pattern(url).endswith("?") and pattern(url)[:-1] in seen):
+            continue
+        seen[pattern(url)] = url
+        page.goto(url, wait_until="domcontentloaded")
+        waiting += sorted(links(page, base))
+    return sorted(seen.values())
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Browser, owner: Visitor) -> Iterator[dict[str, Visitor]]:
+    state = owner.context.storage_state()
+    made = {
+        name: steps.visit(browser, width=width, scheme=scheme, state=state) for name, (width, scheme) in WINDOWS.items()
+    }
+    yield made
+    for visitor in made.values():
+        visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def strangers(browser: Browser) -> Iterator[dict[str, Visitor]]:
+    made = {name: steps.visit(browser, width=width, scheme=scheme) for name, (width, scheme) in WINDOWS.items()}
+    yield made
+    for visitor in made.values():
+        visitor.context.close()
+
+
+@pytest.fixture(scope="module")
+def full(office: Office) -> Office:
+    """The office after a busy day: hundreds of leads, some waiting, some refused, some held back."""
+    with httpx.Client(timeout=30) as visitor:
+        url = office.form_url
+        for number in range(MANY_LEADS):
+            visitor.post(url, data=_answers(number))
+        visitor.post(url, data={"email": "bot@example.com", "_gotcha": "x"})
+        visitor.post(url, content=b"what is this", headers={"Content-Type": "text/plain"})
+    office.soon(f"p{MANY_LEADS - 1}@example.com")
+    office.fail(kind="status", status=500, count=-1, path="contacts")
+    office.post(email="waiting@example.com")
+    office.soon("waiting@example.com")
+    return office
+
+
+def _answers(number: int) -> dict[str, str]:
+    return {
+        "email": f"p{number}@example.com",
+        "first_name": "Wolfeschlegelsteinhausenbergerdorff" if number % 50 == 0 else "Ada",
+        "last_name": f"Lovelace {number}",
+        "company": "Donaudampfschifffahrtsgesellschaft" * 3 if number % 50 == 1 else "Sample & Sons Ltd",
+        "phone": "+1 202 555 0143",
+        "message": "Please call me back. " * (number % 7),
+        "industry": "Farming" if number % 40 == 0 else "RETAIL",
+        "utm_source": "newsletter",
+    }
+
+
+def check(windows: dict[str, Visitor], urls: list[str], *, unique: bool = True) -> list[str]:
+    faults: list[str] = []
+    for name, visitor in windows.items():
+        visitor.complaints.clear()
+        found = Found()
+        for url in urls:
+            found.look(visitor, url, unique=unique)
+        faults += [f"{name}: {fault}" for fault in [*found.faults, *visitor.complaints]]
+    return faults
+
+
+@pytest.mark.timeout(180)
+def test_an_empty_organisation(windows: dict[str, Visitor], owner: Visitor, server: Server) -> None:
+    base = f"{server.url}/o/acme"
+    places = ("leads", "quarantine", "forms", "crms", "crms/new", "deliveries", "settings/keys")
+    assert check(windows, [f"{base}/{place}" for place in places]) == []
+
+
+@pytest.mark.timeout(180)
+def test_the_pages_for_strangers(strangers: dict[str, Visitor], owner: Visitor, server: Server) -> None:
+    page = owner.page
+    page.goto(f"{server.url}/o/acme/settings/team")
+    page.get_by_label("E-mail").fill("new@acme.example")
+    page.get_by_role("button", name="Invite").click()
+    invitation = page.get_by_label("Invitation link", exact=True).input_value()
+    help_pages = crawl(strangers["phone"].page, [f"{server.url}/help"], f"{server.url}/help")
+    urls = [*help_pages, invitation, *(f"{server.url}{path}" for path in ("/", "/login", "/reset", "/docs"))]
+    assert len(help_pages) > 10
+    assert check(strangers, urls) == []
+
+
+@pytest.mark.timeout(180)
+def test_pages_that_are_not_there(strangers: dict[str, Visitor], owner: Visitor, server: Server) -> None:
+    gone = [server.setup_url, f"{server.url}/invite/guess", f"{server.url}/reset/guess", f"{server.url}/nothing"]
+    faults = check(strangers, gone, unique=False)
+    assert [fault for fault in faults if "Failed to load resource" not in fault] == []
+
+
+@pytest.mark.timeout(180)
+def test_the_forms_own_pages(strangers: dict[str, Visitor], office: Office) -> None:
+    urls = [f"{office.form_url}{part}" for part in ("", "/frame", "/sample", "/thanks")]
+    faults = check(strangers, urls, unique=False)
+    assert [fault for fault in faults if "/frame: 0 h1" not in fault] == []  # its host page has the heading
+
+
+@pytest.mark.timeout(300)
+def test_every_page_of_a_busy_organisation(windows: dict[str, Visitor], full: Office) -> None:
+    starts = [f"{full.base}/leads", f"{full.base}/deliveries?state=dead", f"{full.url}/profile", f"{full.url}/orgs/new"]
+    dead = full.api.get("/api/v1/deliveries", params={"state": "dead"}).json()["data"][0]
+    starts += [f"{full.base}/deliveries/{dead['id']}/edit", f"{full.base}/leads/{dead['lead']}"]
+    urls = crawl(windows["wide, light"].page, starts, full.base)
+    assert len(urls) > 20
+    assert check(windows, urls) == []
