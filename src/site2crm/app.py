@@ -7,6 +7,7 @@ from pathlib import Path
 
 from litestar import Litestar, Router
 from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -19,6 +20,7 @@ from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
 from site2crm.core.dependencies import provide_machine, provide_session, provide_who
+from site2crm.core.errors import NotFound
 from site2crm.core.front import Front
 from site2crm.core.http import Outbound
 from site2crm.core.idempotency import Idempotent
@@ -158,7 +160,7 @@ def _openapi(machine: Machine) -> OpenAPIConfig:
         title="Site2CRM API",
         version=__version__,
         path="/api/v1",
-        openapi_router=Router(path="/api/v1", route_handlers=[], opt=access.public()),
+        openapi_router=Router(path="/api/v1", route_handlers=[], opt=access.public(), guards=[_described_only]),
         render_plugins=[JsonRenderPlugin()],
         use_handler_docstrings=True,
         components=Components(
@@ -166,3 +168,9 @@ def _openapi(machine: Machine) -> OpenAPIConfig:
         ),
         security=[{"key": []}],
     )
+
+
+def _described_only(connection: access.Connection, _handler: BaseRouteHandler) -> None:
+    """The framework would answer any other address below its own with a page; ours is a problem like every error."""
+    if "path" in connection.path_params:
+        raise NotFound

@@ -1,19 +1,22 @@
 // [data-refresh-url]: asks again every data-refresh-seconds while in sight, and at each event of data-refresh-events.
-// Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away.
+// Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away. An event that
+// comes meanwhile, or while the page is out of sight, is made up for afterwards.
 const BUSY = ":focus, :checked, :popover-open, dialog[open]";
-const EVENT_PAUSE_MS = 400;
-let lastRefresh = Date.now();
+const EVENT_PAUSE_MS = 100;
+const loaded = Date.now();
+const stale = new Set();
 
 async function refresh(element) {
   if (document.hidden || !element.isConnected || element.querySelector(BUSY)) return;
+  stale.delete(element.id);
   element.dataset.refreshed = String(Date.now());
   const target = `#${element.id}`;
   await window.htmx.ajax("GET", element.dataset.refreshUrl, { target, select: target, swap: "outerMorph" });
 }
 
 function due(element) {
-  const last = Number(element.dataset.refreshed ?? lastRefresh);
-  return Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;
+  const last = Number(element.dataset.refreshed ?? loaded);
+  return stale.has(element.id) || Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;
 }
 
 setInterval(() => {
@@ -22,9 +25,12 @@ setInterval(() => {
 
 for (const element of document.querySelectorAll("[data-refresh-events]")) {
   let waiting = 0;
-  const source = new EventSource(element.dataset.refreshEvents);
-  source.addEventListener("message", () => {
+  const soon = () => {
+    stale.add(element.id);
     clearTimeout(waiting);
     waiting = setTimeout(() => refresh(document.getElementById(element.id) ?? element), EVENT_PAUSE_MS);
-  });
+  };
+  const source = new EventSource(element.dataset.refreshEvents);
+  source.addEventListener("message", soon);
+  source.addEventListener("open", soon); // what changed before the stream stood, at first or again, sent no event to it
 }

@@ -46,6 +46,7 @@ def crm() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def server(crm: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("server"), chaos.config(crm) + FAST).start()
+    running.setup_url = steps.setup_link(running)
     yield running
     running.stop()
 

@@ -2,11 +2,15 @@
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from tests.server import SETUP, Server
 
 ORG = "Acme"
 PATIENCE_S = 10
@@ -76,11 +80,15 @@ class Office:
         found = httpx.get(f"{self.crm}/_fake/contacts", params={"email": email}, timeout=30).json()
         return [contact["properties"] for contact in found]
 
-    def fail(self, **fault: object) -> None:
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """The CRM answers 500 to everything meanwhile."""
+        fault = {"kind": "status", "status": 500, "count": -1}
         httpx.post(f"{self.crm}/_fake/faults", json=fault, timeout=30).raise_for_status()
-
-    def mend(self) -> None:
-        httpx.delete(f"{self.crm}/_fake/faults", timeout=30).raise_for_status()
+        try:
+            yield
+        finally:
+            httpx.delete(f"{self.crm}/_fake/faults", timeout=30).raise_for_status()
 
     def token(self, token: str, *, revoked: bool = False) -> None:
         httpx.post(f"{self.crm}/_fake/tokens", json={"token": token, "revoked": revoked}, timeout=30).raise_for_status()
@@ -101,6 +109,15 @@ def visit(
     page.on("console", visitor.hear)
     page.on("pageerror", lambda error: visitor.complaints.append(f"{page.url}: {error}"))
     return visitor
+
+
+def setup_link(server: Server) -> str:
+    """From the server's output, where it may stand a moment after the server is ready."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := SETUP.search(server.log())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert found, server.log()
+    return found[0]
 
 
 def set_up(page: Page, url: str) -> None:

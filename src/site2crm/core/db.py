@@ -29,7 +29,7 @@ from sqlalchemy import (
     event,
     select,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -57,7 +57,10 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC) if value else None
+        try:
+            return value.astimezone(UTC) if value else None
+        except OverflowError:  # somebody asks for the year 1, or 9999, in a zone where UTC is a year without a number
+            return (datetime.min if value and value.year == 1 else datetime.max).replace(tzinfo=UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
@@ -185,8 +188,8 @@ def is_passing(error: BaseException) -> bool:
     """Locked, busy, disk full, connection lost: the same work may succeed later. Not the data's fault."""
     if isinstance(error, DatabaseBusy | SQLAlchemyTimeout):
         return True
-    if not isinstance(error, DBAPIError):
-        return False
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
+        return False  # "NOT NULL constraint failed: connection.name" is about a table, not about a lost connection
     text = str(error.orig).lower()
     return error.connection_invalidated or any(sign in text for sign in _PASSING_SIGNS)
 

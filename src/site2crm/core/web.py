@@ -152,6 +152,8 @@ def _as_app_error(error: Exception) -> AppError:
         return _invalid(error)
     if isinstance(error, RecursionError):
         return errors.BadRequest("The JSON is nested too deeply.")
+    if isinstance(error, UnicodeDecodeError):
+        return errors.BadRequest("The body is not UTF-8.")
     if isinstance(error, HTTPException):
         return _http(error)
     return AppError("The error is in our log under the request id below; nothing was changed.")

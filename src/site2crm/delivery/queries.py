@@ -15,7 +15,6 @@ from site2crm.delivery.errors import DeliveryNotFound
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
 from site2crm.delivery.states import WAITING, State
 from site2crm.leads import queries as leads
-from site2crm.leads.errors import LeadNotFound
 
 Ts = TypeVarTuple("Ts")
 
@@ -223,13 +222,8 @@ async def remote_id(session: AsyncSession, org_id: str, lead_id: str, *, connect
 
 async def lead_names(session: AsyncSession, org_id: str, lead_ids: Sequence[str]) -> dict[str, str]:
     """Lead id -> what a person calls them."""
-    found = {}
-    for lead_id in dict.fromkeys(lead_ids):
-        try:
-            found[lead_id] = (await leads.lead(session, org_id, lead_id)).name
-        except LeadNotFound:
-            found[lead_id] = "a deleted lead"
-    return found
+    found = await leads.names(session, org_id, lead_ids)
+    return {lead_id: found.get(lead_id, "a deleted lead") for lead_id in lead_ids}
 
 
 async def _numbers(session: AsyncSession, org_id: str, wanted: Wanted) -> Numbers:

@@ -47,6 +47,12 @@ _COLUMNS = tuple(
 )  # fmt: skip
 
 
+def called(first: str | None, last: str | None, email: str | None, phone: str | None, company: str | None) -> str:
+    """What a person calls a lead."""
+    whole = " ".join(part for part in (first, last) if part)
+    return whole or email or phone or company or "Unknown"
+
+
 class LeadItem(Struct, frozen=True, kw_only=True):
     """A lead as the list, its page and the API show it."""
 
@@ -69,9 +75,7 @@ class LeadItem(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What a person calls this lead."""
-        whole = " ".join(part for part in (self.first_name, self.last_name) if part)
-        return whole or self.email or self.phone or self.company or "Unknown"
+        return called(self.first_name, self.last_name, self.email, self.phone, self.company)
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Reads of single leads, of submissions and of the figures that must add up. Lists of leads are in `finding`."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,15 @@ async def lead(session: AsyncSession, org_id: str, lead_id: str) -> LeadItem:
     if row is None:
         raise LeadNotFound
     return finding.item(row)
+
+
+async def names(session: AsyncSession, org_id: str, lead_ids: Collection[str]) -> dict[str, str]:
+    """Lead id -> what a person calls that lead, in one query; an erased one is missing."""
+    columns = (Lead.id, Lead.first_name, Lead.last_name, Lead.email, Lead.phone, Lead.company)
+    # coalesce: else the planner walks the whole org instead of looking the ids up
+    mine = func.coalesce(Lead.org_id, "") == org_id
+    rows = await session.execute(select(*columns).where(Lead.id.in_(set(lead_ids)), mine))
+    return {row.id: finding.called(*row[1:]) for row in rows}
 
 
 async def any_lead(session: AsyncSession, org_id: str) -> bool:

@@ -3,7 +3,8 @@
 `lead_search.words` is made in Python (`kit.text`), so that every database finds the same; the FTS5 index only splits at
 spaces. Every word begins with the org's tag: a look-up touches only this org's words, however many orgs there are.
 Beside what a person has typed there are marks, for filters, which begin with `_` as no question does: the forms and the
-utm_source.
+utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`: tokenizer `ascii` (the words
+are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the consumer a tenth).
 """
 
 from collections.abc import Iterable
@@ -20,26 +21,6 @@ CUSTOM_CHARS = 300
 MOST_CUSTOM = 30
 MOST_MARKS = 64
 TAG_CHARS = 6
-
-# `ascii` leaves everything but ASCII signs alone: the words are folded already. `detail=none` keeps row numbers only.
-# No prefix indexes: each costs the consumer a tenth, and `queries` answers broad prefixes without the index.
-CREATE_FTS: tuple[str, ...] = (
-    """CREATE VIRTUAL TABLE lead_fts USING fts5(
-        words, content='lead_search', content_rowid='id', tokenize="ascii tokenchars '_'",
-        detail=none, columnsize=0
-    )""",
-    """CREATE TRIGGER lead_search_insert AFTER INSERT ON lead_search BEGIN
-        INSERT INTO lead_fts(rowid, words) VALUES (new.id, new.words);
-    END""",
-    """CREATE TRIGGER lead_search_delete AFTER DELETE ON lead_search BEGIN
-        INSERT INTO lead_fts(lead_fts, rowid, words) VALUES ('delete', old.id, old.words);
-    END""",
-    """CREATE TRIGGER lead_search_update AFTER UPDATE OF words ON lead_search BEGIN
-        INSERT INTO lead_fts(lead_fts, rowid, words) VALUES ('delete', old.id, old.words);
-        INSERT INTO lead_fts(rowid, words) VALUES (new.id, new.words);
-    END""",
-)
-"""Statements for the migration, after the table `lead_search`."""
 
 
 def words(lead: LeadRow, form_ids: Iterable[str]) -> str:
