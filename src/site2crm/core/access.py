@@ -75,7 +75,7 @@ def needs(permission: str) -> dict[str, Any]:
 
 async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """The one guard, on the whole app. Another org's resource is 404, a missing role 403, nobody 401."""
-    if connection.scope["method"] == "OPTIONS":
+    if connection.scope.get("method") == "OPTIONS":
         return  # answered by the framework with the methods that there are
     refused: Exception | None = connection.scope["state"].get("refused")
     if refused is not None:

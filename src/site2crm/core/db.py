@@ -47,6 +47,8 @@ _WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=6
 _READER_PRAGMAS = ("query_only=ON",)
 _PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
 
+_EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
 _open_write: ContextVar["RoutedSession | None"] = ContextVar("open_write", default=None)
 
 
@@ -60,7 +62,7 @@ class UtcTime(TypeDecorator[datetime]):
         try:
             return value.astimezone(UTC) if value else None
         except OverflowError:  # somebody asks for the year 1, or 9999, in a zone where UTC is a year without a number
-            return (datetime.min if value and value.year == 1 else datetime.max).replace(tzinfo=UTC)
+            return _EARLIEST if value and value.year == 1 else _LATEST
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

@@ -54,6 +54,8 @@ class Front:
     def _refusal(self, scope: Scope) -> AppError | None:
         if not self._hosts.allows(scope):
             return errors.NotFound("This host is not served here. The administrator sets it as [server] public_url.")
+        if not scope["path"].startswith("/"):
+            return errors.BadRequest("An address begins with a slash.")  # `OPTIONS *`, `CONNECT host:443`
         if scope["method"] not in security.UNSAFE or scope["path"].startswith(security.OPEN_TO_OTHER_SITES):
             return None
         bearer = security.header(scope, b"authorization").lower().startswith("bearer ")
@@ -67,6 +69,7 @@ class Front:
 
         async def finish(message: Any) -> None:
             if message["type"] == "http.response.start":
+                scope["state"]["answering"] = True
                 headers = list(message["headers"])
                 named = {key.lower() for key, _ in headers}
                 headers += [pair for pair in security.BASE_HEADERS if pair[0] not in named]
@@ -102,7 +105,12 @@ class Front:
             complete = not message.get("more_body", False)
             return message
 
-        await self._app(scope, receive_in_time, send)
+        try:
+            await self._app(scope, receive_in_time, send)
+        except AppError as error:  # from between here and the router, which renders its own
+            if scope["state"].get("answering"):
+                raise
+            await problem(scope, send, error)
 
 
 async def problem(scope: Scope, send: Send, error: AppError) -> None:
