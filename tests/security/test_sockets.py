@@ -51,7 +51,9 @@ class Site:
 
     def submissions(self, **query: str) -> list[dict[str, str]]:
         time.sleep(0.3)
-        found: list[dict[str, str]] = self.api.get("/api/v1/submissions", params={"limit": "200", **query}).json()["data"]
+        found: list[dict[str, str]] = self.api.get("/api/v1/submissions", params={"limit": "200", **query}).json()[
+            "data"
+        ]
         return found
 
 
@@ -95,7 +97,9 @@ def test_another_host_is_not_served(site: Site, hosts: list[str]) -> None:
         assert b"evil.example" not in answer
 
 
-@pytest.mark.parametrize("target", ["http://evil.example/login", "http://127.0.0.1@evil.example/login", "//evil.example/login"])
+@pytest.mark.parametrize(
+    "target", ["http://evil.example/login", "http://127.0.0.1@evil.example/login", "//evil.example/login"]
+)
 def test_an_absolute_address_in_the_first_line_leads_nowhere_else(site: Site, target: str) -> None:
     answer = site.send(site.head(f"GET {target} HTTP/1.1", "Connection: close"))
     assert status(answer) in {0, 200, 400, 404, 421}
@@ -103,7 +107,9 @@ def test_an_absolute_address_in_the_first_line_leads_nowhere_else(site: Site, ta
 
 
 def test_links_are_made_from_the_configuration_not_from_the_host(site: Site) -> None:
-    answer = httpx.get(f"http://localhost:{site.server.port}{site.form}/embed.js", headers={"X-Forwarded-Host": "evil.example"})
+    answer = httpx.get(
+        f"http://localhost:{site.server.port}{site.form}/embed.js", headers={"X-Forwarded-Host": "evil.example"}
+    )
     assert "evil.example" not in answer.text
 
 
@@ -206,7 +212,11 @@ def test_50_mb_are_refused_early(site: Site, path: str, chunked: bool) -> None:
     block = b"10000\r\n" + b"x" * 65_536 + b"\r\n" if chunked else b"x" * 65_536
     started, answer, sent = time.monotonic(), b"", 0
     with site.connected() as sock:
-        sock.sendall(site.head(f"POST {target} HTTP/1.1", f"Authorization: {site.authorization}", f"Content-Type: {kind}", length))
+        sock.sendall(
+            site.head(
+                f"POST {target} HTTP/1.1", f"Authorization: {site.authorization}", f"Content-Type: {kind}", length
+            )
+        )
         with contextlib.suppress(OSError):
             for _ in range(800):
                 sock.sendall(block)
