@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -14,8 +13,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
-from site2crm.core import access, alarms, crypto, db, events, feature, folder, http, log, migrate, tasks, web
+from site2crm.core import access, crypto, db, events, feature, folder, http, migrate, tasks, web
 from site2crm.core.asgi import ASGIApp
+from site2crm.core.bell import Bell
 from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
@@ -32,8 +32,6 @@ from site2crm.features import FEATURES
 
 INSTANCE = "main"
 """The name of this node's journal."""
-
-_log = log.get("app")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,9 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     migrate.upgrade(data_dir)
     database = Database(data_dir / folder.DATABASE, readers=settings.database.readers)
     stack.push_async_callback(database.close)
-    journal, found = _journal(data_dir)
+    bell = Bell()
+    await stack.enter_async_context(tasks.running("bell", bell.answer(database)))
+    journal = Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=bell.ring)
     stack.push_async_callback(journal.close)
     outbound = Outbound(
         timeout_s=settings.outbound.timeout,
@@ -99,7 +99,7 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
         allow_private=settings.outbound.allow_private,
     )
     stack.push_async_callback(outbound.aclose)
-    machine = Machine(
+    return Machine(
         settings=settings,
         data_dir=data_dir,
         database=database,
@@ -108,10 +108,6 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
         mailer=Mailer(settings.mail),
         outbound=outbound,
     )
-    for code, text in found:
-        async with machine.session() as session:
-            await alarms.ring(session, alarms.INSTANCE, code=code, text=text)
-    return machine
 
 
 def _jobs(machine: Machine) -> Jobs:
@@ -122,17 +118,6 @@ def _jobs(machine: Machine) -> Jobs:
         context=machine,
         concurrency=machine.settings.queue.workers,
     )
-
-
-def _journal(data_dir: Path) -> tuple[Journal, list[tuple[str, str]]]:
-    """The journal, and what its recovery has to say; later alarms go to the log."""
-    found: list[tuple[str, str]] = []
-
-    def on_alarm(code: str, text: str) -> None:
-        _log.error("journal.alarm", code=code, text=text)
-        found.append((code, text))
-
-    return Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=on_alarm), found
 
 
 def _router(machine: Machine) -> Litestar:

@@ -70,6 +70,9 @@ def test_a_damaged_journal_costs_the_damaged_record_and_nothing_else(server: Ser
         assert sorted(found) == sorted(f"person{number}@example.com" for number in range(10) if number != 4)
         assert list((server.folder / "data" / "journal").rglob("*.corrupt"))
         assert "journal.damaged" in server.log()
+        told = sqlite.connect(f"file:{server.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=5)
+        assert told.execute("SELECT count(*) FROM alarm WHERE code = 'journal.damaged'").fetchone()[0] == 1
+        told.close()
 
 
 @pytest.mark.timeout(120)

@@ -76,16 +76,20 @@ def needs(permission: str) -> dict[str, Any]:
 async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """The one guard, on the whole app. Another org's resource is 404, a missing role 403, nobody 401."""
     if connection.scope.get("method") == "OPTIONS":
-        return  # answered by the framework with the methods that there are
-    refused: Exception | None = connection.scope["state"].get("refused")
-    if refused is not None:
-        raise refused
+        return  # the framework's own answer: which methods there are
+    state = connection.scope["state"]
     authenticate: Authenticator = connection.app.state.authenticate
     who = await authenticate(connection)
-    connection.scope["state"]["who"] = who
-    if handler.opt.get("public"):
-        return
-    permission = handler.opt.get("permission")
+    state["who"] = who
+    if not handler.opt.get("public"):
+        _hold(who, handler.opt.get("permission"))
+    state["allowed"] = True
+    refused: Exception | None = state.get("refused")
+    if refused is not None:
+        raise refused
+
+
+def _hold(who: Who | None, permission: str | None) -> None:
     if who is None or permission is None:
         raise Unauthorized
     if permission == SIGNED_IN:

@@ -15,6 +15,9 @@ from site2crm.core.errors import AppError
 from site2crm.core.machine import Machine
 from site2crm.kit import ids
 
+QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz"})
+"""Asked every few seconds by whoever watches us: not worth a line."""
+
 _log = log.get("http")
 
 
@@ -79,6 +82,7 @@ class Front:
                     headers.append(security.HSTS)
                 headers.append((b"x-request-id", request_id))
                 message["headers"] = headers
+                scope["state"]["status"] = message["status"]
             elif head:
                 message = {**message, "body": b""}
             await send(message)
@@ -105,12 +109,19 @@ class Front:
             complete = not message.get("more_body", False)
             return message
 
+        begun = loop.time()
         try:
             await self._app(scope, receive_in_time, send)
         except AppError as error:  # from between here and the router, which renders its own
             if scope["state"].get("answering"):
                 raise
             await problem(scope, send, error)
+        finally:
+            # The route's pattern, not the path: a path can hold a setup or reset token
+            path = scope.get("path_template") or "unknown"
+            ms = round((loop.time() - begun) * 1000, 1)
+            write = _log.debug if path in QUIET else _log.info
+            write("request", method=scope["method"], path=path, status=scope["state"].get("status"), ms=ms)
 
 
 async def problem(scope: Scope, send: Send, error: AppError) -> None:

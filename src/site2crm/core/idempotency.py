@@ -84,13 +84,28 @@ class Idempotent:
                 "This request was carried out before, but its answer is not kept. Read the resource instead."
             )
         elif stored is not None:
-            return await _replay(send, stored)
+            return await self._repeat(scope, replay, send, stored)
         else:
             scope["state"]["idempotency"] = wanted
         answer = _Recorder(send)
         await self._app(scope, replay, answer.send)
         if wanted.made:
             await self._keep(scope["path"], wanted, answer)
+        return None
+
+    async def _repeat(self, scope: Any, receive: Receive, send: Send, stored: IdempotentAnswer) -> None:
+        """The guard has its say first: a key that was revoked since then gets no old answer."""
+        scope["state"]["refused"] = Conflict("This request was carried out before.")
+        held: list[Any] = []
+
+        async def hold(message: Any) -> None:
+            held.append(message)
+
+        await self._app(scope, receive, hold)
+        if scope["state"].get("allowed"):
+            return await _replay(send, stored)
+        for message in held:
+            await send(message)
         return None
 
     async def _stored(self, key: str) -> IdempotentAnswer | None:
