@@ -1,8 +1,12 @@
 """The cast: Alice owns Acme, Bob is a member of it, Charlie owns another org; Vera may only look."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
@@ -11,7 +15,7 @@ from site2crm.accounts import keys, members, orgs, sessions, users
 from site2crm.accounts.permissions import ROLES, Role
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance, running
-from site2crm.core import config
+from site2crm.core import config, migrate
 
 BASE = "http://127.0.0.1:8080"
 PASSWORD = "correct horse battery"
@@ -32,11 +36,25 @@ class Person:
     key: str
 
 
+@lru_cache(maxsize=1)
+def migrated() -> Path:
+    """An empty database with today's schema: migrating one for every test would take a minute of the run."""
+    folder = Path(tempfile.mkdtemp(prefix="site2crm-schema-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate.upgrade(folder)
+    return folder / "site2crm.db"
+
+
 @asynccontextmanager
 async def an_instance(folder: Path, *, background: bool = False, **flags: str) -> AsyncIterator[Instance]:
     """The whole product on a folder, without a port. Flags are settings: `outbound__allow_private='[...]'`."""
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
-    async with running(config.load(None, env={}, flags=chosen), background=background) as instance:
+    settings = config.load(None, env={}, flags=chosen)
+    if not (database := folder / "data" / "site2crm.db").exists():
+        database.parent.mkdir(parents=True, exist_ok=True)
+        settings.keys()  # a database without its key is refused, and rightly so
+        shutil.copy(migrated(), database)
+    async with running(settings, background=background) as instance:
         yield instance
 
 

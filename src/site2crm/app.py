@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -68,7 +69,7 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
 def build(machine: Machine) -> ASGIApp:
     """The whole ASGI app over a machine."""
     raw = {segment: make(machine) for part in FEATURES for segment, make in part.raw.items()}
-    return Front(machine, Idempotent(machine, _router(machine)), raw)
+    return Front(machine, Idempotent(machine, router(machine.settings.server.max_body)), raw)
 
 
 def _wire() -> None:
@@ -120,7 +121,9 @@ def _jobs(machine: Machine) -> Jobs:
     )
 
 
-def _router(machine: Machine) -> Litestar:
+@lru_cache(maxsize=4)
+def router(max_body: int) -> Litestar:
+    """Every route. It knows no instance: `Front` puts the machine into the request, so one serves many (in tests)."""
     app = Litestar(
         route_handlers=[router for part in FEATURES for router in part.routers],
         dependencies={
@@ -131,16 +134,15 @@ def _router(machine: Machine) -> Litestar:
         guards=[access.guard],
         before_send=[add_rate_headers],
         exception_handlers={Exception: web.answer_error},
-        request_max_body_size=machine.settings.server.max_body,
-        openapi_config=_openapi(machine),
+        request_max_body_size=max_body,
+        openapi_config=_openapi(),
         logging_config=None,
     )
-    app.state.machine = machine
     app.state.authenticate = authenticate
     return app
 
 
-def _openapi(machine: Machine) -> OpenAPIConfig:
+def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Site2CRM API",
         version=__version__,

@@ -32,7 +32,7 @@ _log = log.get("accounts")
 
 async def authenticate(connection: Connection) -> Who | None:
     """A header decides alone: a request with a wrong key is nobody, whatever cookie it brings."""
-    machine: Machine = connection.app.state.machine
+    machine: Machine = connection.scope["state"]["machine"]
     header = connection.headers.get("authorization")
     if header is not None:
         return await _by_key(connection, machine, header)

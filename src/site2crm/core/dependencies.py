@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import cast
 
-from litestar.datastructures import State
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,8 +13,8 @@ from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest
 
 
-async def provide_machine(state: State) -> Machine:
-    return cast("Machine", state.machine)
+async def provide_machine(request: AnyRequest) -> Machine:
+    return cast("Machine", request.scope["state"]["machine"])
 
 
 async def provide_session(request: AnyRequest, machine: NamedDependency[Machine]) -> AsyncIterator[AsyncSession]:

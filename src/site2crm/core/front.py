@@ -26,6 +26,7 @@ class Front:
 
     def __init__(self, machine: Machine, app: ASGIApp, raw: Mapping[str, ASGIApp]) -> None:
         server = machine.settings.server
+        self._machine = machine
         self._app = app
         self._raw = raw
         self._hosts = security.Hosts(server.public_url)
@@ -51,6 +52,7 @@ class Front:
 
     def _begin(self, scope: Scope) -> None:
         state: dict[str, Any] = scope.setdefault("state", {})
+        state["machine"] = self._machine
         state["request_id"] = ids.request()
         state["address"] = security.client_address(scope, self._trusted)
 
@@ -78,8 +80,10 @@ class Front:
                 headers += [pair for pair in security.BASE_HEADERS if pair[0] not in named]
                 if b"content-security-policy" not in named:
                     headers.append(security.CLOSED_POLICY)
+                if scope["path"].startswith("/api/") and b"cache-control" not in named:
+                    headers.append((b"cache-control", b"no-store"))
                 if secure:
-                    headers.append(security.HSTS)
+                    headers = [security.HSTS, *map(security.secured, headers)]
                 headers.append((b"x-request-id", request_id))
                 message["headers"] = headers
                 scope["state"]["status"] = message["status"]

@@ -32,6 +32,14 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
+def secured(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """A cookie of an https site never travels over plain http."""
+    name, value = pair
+    if name.lower() == b"set-cookie" and b"; secure" not in value.lower():
+        return name, value + b"; Secure"
+    return pair
+
+
 class Hosts:
     """Which Host a request may name: the public one, and loopback's names for health checks and first steps."""
 
@@ -59,7 +67,8 @@ def same_origin(scope: Scope, own_origins: frozenset[str]) -> bool:
         return site in {"same-origin", "none"}
     origin = header(scope, b"origin")
     if origin:
-        return origin in own_origins or origin == f"http://{header(scope, b'host')}"
+        host = header(scope, b"host")
+        return origin in own_origins or (origin == f"http://{host}" and f"https://{host}" not in own_origins)
     return not header(scope, b"cookie")
 
 
