@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser import steps
 from tests.browser.steps import Office
 
-NO_LEADS = "() => !(localStorage.s2c_unsent ?? '')"
+NOTHING_UNSENT = "() => !(localStorage.s2c_unsent ?? '')"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def send(page: Page, office: Office, email: str) -> None:
 def come_back(page: Page, office: Office) -> None:
     page.unroute_all(behavior="ignoreErrors")
     page.goto(f"{office.form_url}/sample")
-    page.wait_for_function(NO_LEADS)
+    page.wait_for_function(NOTHING_UNSENT)
 
 
 def test_what_was_sent_without_a_network_is_sent_on_the_next_visit_once(page: Page, office: Office) -> None:
@@ -55,8 +55,9 @@ def test_when_only_the_answer_was_lost_the_second_sending_counts_once(page: Page
         route.abort("connectionreset")
 
     page.route(office.form_url, swallow, times=1)
-    send(page, office, "answer@example.com")
-    come_back(page, office)
+    with page.expect_event("requestfailed"):
+        send(page, office, "answer@example.com")
+    page.wait_for_function(NOTHING_UNSENT)
     assert office.soon("answer@example.com")["submissions"] == 1
 
 

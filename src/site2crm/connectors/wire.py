@@ -1,6 +1,7 @@
 """How a connector calls out: one function that reports each exchange, masks secrets and types network failures."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError, loads
@@ -21,6 +22,7 @@ from site2crm.kit import clock
 
 BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
+_WELL = frozenset({200, 201, 202, 204})
 
 
 class Call(NamedTuple):
@@ -58,7 +60,7 @@ async def send(
         context.on_exchange(masked(context, call, status=status, error=str(error)))
         raise
     context.on_exchange(masked(context, call, answer=answer))
-    return answer
+    return answer if answer.status in _WELL else _hushed(context, answer)
 
 
 def network_error(error: OutboundError) -> CrmError:
@@ -120,6 +122,12 @@ def embedded_json(text: str) -> object:
         return loads(text[start:]) if start >= 0 else None
     except (JSONDecodeError, RecursionError):
         return None
+
+
+def _hushed(context: Context, answer: Response) -> Response:
+    """A refusal's words are shown and stored: some CRMs repeat the token in them."""
+    words = answer.content.decode("utf-8", "surrogateescape")
+    return replace(answer, content=_mask(context, words).encode("utf-8", "surrogateescape"))
 
 
 def _until(date: str) -> timedelta:
