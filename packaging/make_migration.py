@@ -6,14 +6,14 @@ from pathlib import Path
 
 from alembic import command
 
-from site2crm.core import migrate, resources
+from site2crm.core import alembic_runner, migrate
 
 
 def main(message: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = migrate.open_engine(Path(folder) / "empty.db")
-        config = migrate.alembic_config(engine)
-        number = len(list((resources.migrations() / "versions").glob("*.py"))) + 1
+        config = alembic_runner.config(engine)
+        number = len(migrate.revisions()) + 1
         command.upgrade(config, "head")
         command.revision(config, message=message, autogenerate=True, rev_id=f"{number:04d}")
 

@@ -147,7 +147,13 @@ def _openapi() -> OpenAPIConfig:
         title="Site2CRM API",
         version=__version__,
         path="/api/v1",
-        openapi_router=Router(path="/api/v1", route_handlers=[], opt=access.public(), guards=[_described_only]),
+        openapi_router=Router(
+            path="/api/v1",
+            route_handlers=[],
+            opt=access.public(),
+            guards=[_described_only],
+            include_in_schema=False,
+        ),
         render_plugins=[JsonRenderPlugin()],
         use_handler_docstrings=True,
         components=Components(

@@ -54,8 +54,19 @@ def addresses(world: World) -> list[str]:
             if all(name in ids for name in route.parameters):
                 found.append(route.url(world.acme))
     key = world.acme.form_key
-    public = [f"/f/{key}", f"/f/{key}/frame", f"/f/{key}/thanks", f"/f/{key}/sample", f"/invite/{world.acme.invite_token}"]
-    ways = ["/o/acme/leads?status=archived", "/o/acme/leads?q=ada", "/o/acme/deliveries?state=delivered", "/help?q=form"]
+    public = [
+        f"/f/{key}",
+        f"/f/{key}/frame",
+        f"/f/{key}/thanks",
+        f"/f/{key}/sample",
+        f"/invite/{world.acme.invite_token}",
+    ]
+    ways = [
+        "/o/acme/leads?status=archived",
+        "/o/acme/leads?q=ada",
+        "/o/acme/deliveries?state=delivered",
+        "/help?q=form",
+    ]
     return [*found, *public, *ways]
 
 

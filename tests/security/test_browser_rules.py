@@ -57,7 +57,9 @@ async def test_a_forged_request_is_refused_everywhere(
     assert await world.fingerprint() == before
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": cast.BASE}])
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": cast.BASE}]
+)
 async def test_ones_own_pages_are_let_through(browser: httpx.AsyncClient, headers: dict[str, str]) -> None:
     assert (await browser.post("/theme", data={"theme": "dark"}, headers=headers)).status_code in {204, 303}
 
@@ -96,7 +98,9 @@ async def test_the_cookies_of_a_visit_are_closed(tmp_path: Path, public_url: str
         transport = httpx.ASGITransport(app=instance.app)
         async with httpx.AsyncClient(transport=transport, base_url=base, headers=same) as client:
             login = await client.post("/login", data={"email": alice.email, "password": PASSWORD})
-            saved = await client.post("/o/acme/settings/general", data={"name": "A", "slug": "acme", "time_zone": "UTC"})
+            saved = await client.post(
+                "/o/acme/settings/general", data={"name": "A", "slug": "acme", "time_zone": "UTC"}
+            )
             theme = await client.post("/theme", data={"theme": "dark"})
             out = await client.post("/logout")
     assert [answer.status_code for answer in (login, saved, out)] == [303] * 3

@@ -108,7 +108,9 @@ async def test_nothing_secret_is_told(scene: Scene, caplog: pytest.LogCaptureFix
     assert "is wrong" in "".join(told.values()), "the CRM's own words are shown"
     assert {where: scene.leaks(text) for where, text in told.items() if scene.leaks(text)} == {}
     assert not any("$argon2" in text for text in told.values())
-    ours = "\n".join(record.getMessage() + str(record.__dict__) for record in caplog.records if "httpx" not in record.name)
+    ours = "\n".join(
+        record.getMessage() + str(record.__dict__) for record in caplog.records if "httpx" not in record.name
+    )
     assert scene.leaks(ours) == []
 
 
@@ -120,7 +122,9 @@ async def test_nothing_secret_lies_on_the_disk(scene: Scene) -> None:
     scene.secrets["second key"] = made["key"].rpartition("_")[2]
     await scene.alice.api.post("/api/v1/keys", json={"name": "X", "scopes": ["all"]}, headers={"Idempotency-Key": "k"})
     await scene.alice.web.post("/reset", data={"email": scene.alice.email})
-    files = [path for path in scene.instance.machine.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"]
+    files = [
+        path for path in scene.instance.machine.data_dir.rglob("*") if path.is_file() and path.name != "secret.key"
+    ]
     assert len(files) >= 2
     found = {str(path.name): scene.leaks(path.read_bytes()) for path in files}
     assert {name: leaked for name, leaked in found.items() if leaked} == {}

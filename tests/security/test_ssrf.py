@@ -91,7 +91,10 @@ async def test_the_line_that_was_printed_allows_it(tmp_path: Path, sentinel: Sen
         alice = await Cast(closed, stack).person("alice", Role.OWNER, "acme")
         refused = await alice.api.post("/api/v1/connections", json=webhook(f"{receiver.url}/in"))
     entries = refused.json()["detail"].partition("allow_private = ")[2]
-    async with cast.an_instance(tmp_path / "open", outbound__allow_private=entries) as opened, AsyncExitStack() as stack:
+    async with (
+        cast.an_instance(tmp_path / "open", outbound__allow_private=entries) as opened,
+        AsyncExitStack() as stack,
+    ):
         alice = await Cast(opened, stack).person("alice", Role.OWNER, "acme")
         made = await alice.api.post("/api/v1/connections", json=webhook(f"{receiver.url}/in"))
     assert (made.status_code, made.json()["state"]) == (201, "active"), made.text
@@ -116,7 +119,10 @@ async def test_a_redirect_is_not_followed_inside(tmp_path: Path, sentinel: Senti
     redirecting = Redirecting()
     await redirecting.start()
     redirecting.to = f"http://{host}:{sentinel.port}/in"
-    async with cast.an_instance(tmp_path, outbound__allow_private='["127.0.0.1"]') as instance, AsyncExitStack() as stack:
+    async with (
+        cast.an_instance(tmp_path, outbound__allow_private='["127.0.0.1"]') as instance,
+        AsyncExitStack() as stack,
+    ):
         alice = await Cast(instance, stack).person("alice", Role.OWNER, "acme")
         made = await alice.api.post("/api/v1/connections", json=webhook(f"{redirecting.url}/in"))
     assert made.json()["state"] == "parked"
@@ -124,7 +130,9 @@ async def test_a_redirect_is_not_followed_inside(tmp_path: Path, sentinel: Senti
     await redirecting.stop()
 
 
-@pytest.mark.parametrize("scheme", ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://example.com/", "//127.0.0.1/", "javascript:1", "x"])
+@pytest.mark.parametrize(
+    "scheme", ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://example.com/", "//127.0.0.1/", "javascript:1", "x"]
+)
 async def test_only_the_web_can_be_called(alice: Person, scheme: str) -> None:
     answer = await alice.api.post("/api/v1/connections", json=webhook(scheme))
     assert answer.status_code == 422

@@ -3,19 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from site2crm.core import folder, log, resources, sqlite
+from site2crm.core import folder, heavy, log, resources, sqlite
 from site2crm.kit import clock
 
 _log = log.get("migrate")
 
-SQLITE_VERSION = sqlite.VERSION
+USE_WAL = "PRAGMA journal_mode=WAL"
 
 
 class SchemaTooNew(Exception):
@@ -28,22 +25,34 @@ def upgrade(data_dir: Path) -> str:
     engine = open_engine(path)
     try:
         _use_wal(engine)
-        script = ScriptDirectory.from_config(alembic_config(engine))
-        head = script.get_current_head()
-        assert head is not None
-        current = _current(engine)
+        known = revisions()
+        current, head = current_revision(engine), known[-1]
         if current == head:
             return head
-        if current is not None and current not in {revision.revision for revision in script.walk_revisions()}:
+        if current is not None and current not in known:
             raise SchemaTooNew(f"The database has schema {current}, unknown to this version: upgrade Site2CRM.")
         if current is not None:
             _copy_before(engine, data_dir, head)
-        command.upgrade(alembic_config(engine), "head")
+        heavy.alembic().upgrade(engine)
         path.chmod(0o600)
         _log.info("migrated", before=current or "empty", after=head)
         return head
     finally:
         engine.dispose()
+
+
+def revisions() -> list[str]:
+    """Every revision there is, oldest first: the numbers that the files of `migrations/versions` begin with."""
+    return sorted(path.name.partition("_")[0] for path in (resources.migrations() / "versions").glob("[0-9]*.py"))
+
+
+def current_revision(engine: Engine) -> str | None:
+    """The revision the database has; None if it has no tables."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return revision
 
 
 def open_engine(path: Path) -> Engine:
@@ -61,23 +70,13 @@ def open_engine(path: Path) -> Engine:
     return engine
 
 
-def alembic_config(engine: Engine) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(resources.migrations()))
-    config.attributes["engine"] = engine
-    return config
-
-
-def _current(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 def _use_wal(engine: Engine) -> None:
     """Kept in the file for ever. Set here, before any reader is there whom the switch would have to wait for."""
     raw = engine.raw_connection()
     try:
-        raw.cursor().execute("PRAGMA journal_mode=WAL")
+        raw.cursor().execute(USE_WAL)
+    except sqlite.DatabaseError as error:  # what SQLAlchemy would have made of it
+        raise DatabaseError(USE_WAL, None, error) from error
     finally:
         raw.close()
 
@@ -100,7 +99,6 @@ def status(data_dir: Path) -> tuple[str | None, str]:
     path = data_dir / folder.DATABASE
     engine = open_engine(path)
     try:
-        head = ScriptDirectory.from_config(alembic_config(engine)).get_current_head()
-        return (_current(engine) if path.exists() else None), head or ""
+        return (current_revision(engine) if path.exists() else None), revisions()[-1]
     finally:
         engine.dispose()

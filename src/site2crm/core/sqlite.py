@@ -16,6 +16,7 @@ sys.modules["sqlite3"] = pysqlite3
 sys.modules["sqlite3.dbapi2"] = dbapi2
 
 VERSION: str = dbapi2.sqlite_version
+DatabaseError: type[Exception] = dbapi2.DatabaseError
 OperationalError: type[Exception] = dbapi2.OperationalError
 
 if tuple(int(part) for part in VERSION.split(".")) < OLDEST_SAFE:
