@@ -9,7 +9,7 @@ const TOUCH = "s2c_touch";
 const UNSENT = "s2c_unsent";
 const LONGEST = 500;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
-const WAITS_MS = [1000, 4000, 15000];
+const WAITS_MS = [0, 1000, 4000, 15000];
 const opened = Date.now();
 
 function here() {
@@ -126,7 +126,8 @@ async function submit(form, note) {
     ["s2c_open_ms", String(Date.now() - opened)]]);
   const entry = { url: FORM.url, body: String(body), at: Date.now() };
   keep(UNSENT, [...stored(UNSENT, []), entry]);
-  const refusal = await send(entry);
+  const refusal = await attempt(entry);
+  if (refusal === "later") retry(entry);
   if (refusal === null || refusal === "later") return done(form);
   note.textContent = refusal;
   note.hidden = false;
@@ -134,20 +135,23 @@ async function submit(form, note) {
 }
 
 // null: it has arrived. "later": no answer yet, it is kept and sent again. Else why it was refused.
-async function send(entry) {
-  for (const wait of [0, ...WAITS_MS]) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    try {
-      const answer = await fetch(entry.url, { method: "POST", body: new URLSearchParams(entry.body), keepalive: true });
-      if (answer.ok || (answer.status >= 400 && answer.status < 500 && answer.status !== 429 && answer.status !== 408)) {
-        keep(UNSENT, without(entry));
-        return answer.ok ? null : ((await answer.json().catch(() => ({}))).detail ?? "This could not be sent.");
-      }
-    } catch {
-      continue; // offline, or the server is being restarted
-    }
+async function attempt(entry) {
+  try {
+    const answer = await fetch(entry.url, { method: "POST", body: new URLSearchParams(entry.body), keepalive: true });
+    if (!answer.ok && (answer.status >= 500 || answer.status === 429 || answer.status === 408)) return "later";
+    keep(UNSENT, without(entry));
+    return answer.ok ? null : ((await answer.json().catch(() => ({}))).detail ?? "This could not be sent.");
+  } catch {
+    return "later"; // offline, or the server is being restarted
   }
-  return "later";
+}
+
+// The visitor does not wait for this; what is still unsent when the page closes goes with the next visit.
+async function retry(entry) {
+  for (const wait of WAITS_MS) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    if ((await attempt(entry)) !== "later") return;
+  }
 }
 
 function without(entry) {
@@ -177,7 +181,7 @@ function begin() {
   if (own.length) own.forEach(enrich);
   else render();
   for (const entry of stored(UNSENT, [])) {
-    if (Date.now() - entry.at < KEEP_MS && entry.url === FORM.url) send(entry);
+    if (Date.now() - entry.at < KEEP_MS && entry.url === FORM.url) retry(entry);
     else if (Date.now() - entry.at >= KEEP_MS) keep(UNSENT, without(entry));
   }
 }

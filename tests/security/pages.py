@@ -33,7 +33,7 @@ class Markup(HTMLParser):
         if tag in {"style", "iframe", "object", "embed", "base"} and not (tag == "iframe" and given["src"][0] == "/"):
             self.wrong.append(f"<{tag} {given}>")
         for name, value in given.items():
-            if name.startswith("on") or name.startswith("hx-on") or name in {"style", "srcdoc"}:
+            if name.startswith(("on", "hx-on")) or name in {"style", "srcdoc"}:
                 self.wrong.append(f"{name}={value[:60]}")
             if name in ADDRESSES and value and not value.startswith(SAFE_ADDRESSES):
                 self.wrong.append(f"{name}={value[:60]}")
@@ -50,9 +50,9 @@ def addresses(world: World) -> list[str]:
     ids = {**world.acme.ids, **NOT_IDS}
     found = []
     for route in routes.every(world.instance):
-        if route.method == "GET" and not route.is_api and not route.path.endswith(("/live", ".csv")):
-            if all(name in ids for name in route.parameters):
-                found.append(route.url(world.acme))
+        is_page = route.method == "GET" and not route.is_api and not route.path.endswith(("/live", ".csv"))
+        if is_page and all(name in ids for name in route.parameters):
+            found.append(route.url(world.acme))
     key = world.acme.form_key
     public = [
         f"/f/{key}",

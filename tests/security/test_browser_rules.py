@@ -74,9 +74,11 @@ async def test_a_cookie_is_no_way_around_the_key(world: World, browser: httpx.As
 
 async def test_a_page_of_plain_http_is_not_the_https_site(tmp_path: Path) -> None:
     async with cast.an_instance(tmp_path, server__public_url=HTTPS) as instance:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=instance.app), base_url=HTTPS) as client:
-            theirs = await client.post("/login", headers={"Origin": HTTPS.replace("https", "http")})
-            ours = await client.post("/login", headers={"Origin": HTTPS})
+        transport = httpx.ASGITransport(app=instance.app)
+        client = httpx.AsyncClient(transport=transport, base_url=HTTPS)
+        theirs = await client.post("/login", headers={"Origin": HTTPS.replace("https", "http")})
+        ours = await client.post("/login", headers={"Origin": HTTPS})
+        await client.aclose()
     assert (theirs.status_code, ours.status_code) == (403, 401)
 
 

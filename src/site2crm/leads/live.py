@@ -7,8 +7,8 @@ from site2crm.leads.events import LeadsChanged
 
 PING_S = 20
 """Proxies cut streams that stay silent."""
-PAUSE_S = 0.5
-"""At most two looks a second, however many leads come."""
+PAUSE_S = 0.15
+"""At most a few looks a second, however many leads come."""
 LONGEST_S = 600
 """Then the browser connects again, which asks once more whether it still may."""
 
