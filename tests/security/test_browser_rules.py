@@ -43,18 +43,16 @@ async def browser(world: World) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize("headers", FORGED, ids=str)
-async def test_a_forged_request_is_refused_everywhere(
-    world: World, browser: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
-    before, wrong = await world.fingerprint(), []
-    for route in routes.every(world.instance):
-        if route.method in UNSAFE and all(name in world.acme.ids | routes.NOT_IDS for name in route.parameters):
-            answer = await route.call(browser, world.acme, **headers)
-            if answer.status_code != 403:
-                wrong.append(f"{route}: {answer.status_code}")
-    assert wrong == []
-    assert await world.fingerprint() == before
+async def test_a_forged_request_is_refused_everywhere(world: World, browser: httpx.AsyncClient) -> None:
+    for headers in FORGED:
+        before, wrong = await world.fingerprint(), []
+        for route in routes.every(world.instance):
+            if route.method in UNSAFE and all(name in world.acme.ids | routes.NOT_IDS for name in route.parameters):
+                answer = await route.call(browser, world.acme, **headers)
+                if answer.status_code != 403:
+                    wrong.append(f"{route}: {answer.status_code}")
+        assert wrong == []
+        assert await world.fingerprint() == before
 
 
 @pytest.mark.parametrize(
@@ -204,18 +202,18 @@ async def test_no_other_website_may_read_the_dashboard_or_the_api(world: World) 
             assert "access-control-allow-origin" not in answer.headers, path
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil.example", "/%2fevil.example", "http:evil.example",
-        "javascript:alert(1)", "/\t/evil.example", " //evil.example", "/o/acme\r\nSet-Cookie: a=b", "///evil.example", "/.//evil.example",
-        "https:/evil.example", "data:text/html,x", "/@evil.example", "?next=//evil.example",
-    ],
-)  # fmt: skip
-async def test_login_leads_to_no_other_website(world: World, target: str) -> None:
-    login = {"email": world.acme.owner.email, "password": PASSWORD, "next": target}
-    answer = await world.acme.owner.web.post("/login", data=login)
-    location = answer.headers["location"]
-    assert location.startswith("/")
-    assert not re.match(r"/[/\\]", re.sub(r"[\t\r\n]", "", location))
-    assert str(httpx.URL(cast.BASE).join(location)).startswith(cast.BASE)
+ELSEWHERE = [
+    "//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil.example", "/%2fevil.example", "http:evil.example",
+    "javascript:alert(1)", "/\t/evil.example", " //evil.example", "/o/acme\r\nSet-Cookie: a=b", "///evil.example", "/.//evil.example",
+    "https:/evil.example", "data:text/html,x", "/@evil.example", "?next=//evil.example",
+]  # fmt: skip
+
+
+async def test_login_leads_to_no_other_website(world: World) -> None:
+    for target in ELSEWHERE:
+        login = {"email": world.acme.owner.email, "password": PASSWORD, "next": target}
+        answer = await world.acme.owner.web.post("/login", data=login)
+        location = answer.headers["location"]
+        assert location.startswith("/")
+        assert not re.match(r"/[/\\]", re.sub(r"[\t\r\n]", "", location))
+        assert str(httpx.URL(cast.BASE).join(location)).startswith(cast.BASE)
