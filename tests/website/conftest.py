@@ -15,7 +15,7 @@ from site2crm.accounts import errors as accounts_errors
 from site2crm.core import access, config, web
 from site2crm.core.access import Connection, Who
 from site2crm.core.config import Settings
-from site2crm.core.dependencies import provide_machine, provide_who
+from site2crm.core.dependencies import provide_who
 from site2crm.core.machine import Machine
 from site2crm.forms import api as forms_api
 from site2crm.ops import api as ops_api
@@ -27,6 +27,10 @@ class StoppedMachine(Machine):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+
+async def stopped_machine() -> Machine:
+    return StoppedMachine(config.load(None, env={}, flags={}))
 
 
 async def no_session() -> None:
@@ -52,7 +56,7 @@ def app() -> Litestar:
     made = Litestar(
         route_handlers=[*FEATURE.routers, forms_api.router, ops_api.router],
         dependencies={
-            "machine": Provide(provide_machine),
+            "machine": Provide(stopped_machine),
             "session": Provide(no_session),
             "who": Provide(provide_who),
         },
@@ -67,7 +71,6 @@ def app() -> Litestar:
         ),
         logging_config=None,
     )
-    made.state.machine = StoppedMachine(config.load(None, env={}, flags={}))
     made.state.authenticate = by_cookie
     return made
 
