@@ -49,7 +49,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: lint browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
