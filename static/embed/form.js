@@ -9,7 +9,7 @@ const TOUCH = "s2c_touch";
 const UNSENT = "s2c_unsent";
 const LONGEST = 500;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
-const WAITS_MS = [0, 1000, 4000, 15000];
+const WAITS_MS = [1000, 4000, 15000];
 const opened = Date.now();
 
 function here() {
@@ -154,6 +154,10 @@ async function retry(entry) {
   }
 }
 
+async function resend(entry) {
+  if ((await attempt(entry)) === "later") retry(entry);
+}
+
 function without(entry) {
   const left = stored(UNSENT, []).filter((other) => other.body !== entry.body);
   return left.length ? left : null;
@@ -181,7 +185,7 @@ function begin() {
   if (own.length) own.forEach(enrich);
   else render();
   for (const entry of stored(UNSENT, [])) {
-    if (Date.now() - entry.at < KEEP_MS && entry.url === FORM.url) retry(entry);
+    if (Date.now() - entry.at < KEEP_MS && entry.url === FORM.url) resend(entry);
     else if (Date.now() - entry.at >= KEEP_MS) keep(UNSENT, without(entry));
   }
 }
