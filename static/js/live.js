@@ -1,7 +1,7 @@
 // [data-refresh-url]: asks again every data-refresh-seconds while in sight, and at each event of data-refresh-events.
 // Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away. An event that
 // comes meanwhile, or while the page is out of sight, is made up for afterwards.
-const BUSY = ":focus, :checked, :popover-open, dialog[open]";
+const BUSY = ":focus, :checked, :popover-open, dialog[open], details[open]";
 const EVENT_PAUSE_MS = 100;
 const loaded = Date.now();
 const stale = new Set();

@@ -29,7 +29,7 @@ class Scene:
     def __init__(self, instance: Instance, alice: Person, hubspot: HubSpotFake, receiver: WebhookFake) -> None:
         self.instance, self.alice, self.hubspot, self.receiver = instance, alice, hubspot, receiver
         self.secrets = {
-            "token": TOKEN, "signing secret": SIGNING, "api key": alice.key.rpartition("_")[2], "password": PASSWORD,
+            "token": TOKEN, "signing secret": SIGNING, "api key": alice.key.split("_", 3)[3], "password": PASSWORD,
             "cookie": alice.web.cookies["s2c"],
         }  # fmt: skip
 
@@ -119,7 +119,7 @@ async def test_nothing_secret_lies_on_the_disk(scene: Scene) -> None:
     invited = await post(scene.alice, "/api/v1/invites", {"email": "new@example.com"})
     scene.secrets["invitation"] = invited["url"].rpartition("/")[2]
     made = await post(scene.alice, "/api/v1/keys", {"name": "Zapier", "scopes": ["all"]})
-    scene.secrets["second key"] = made["key"].rpartition("_")[2]
+    scene.secrets["second key"] = made["key"].split("_", 3)[3]
     await scene.alice.api.post("/api/v1/keys", json={"name": "X", "scopes": ["all"]}, headers={"Idempotency-Key": "k"})
     await scene.alice.web.post("/reset", data={"email": scene.alice.email})
     files = [

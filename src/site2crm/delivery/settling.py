@@ -6,14 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.core import log
-from site2crm.core.events import emit
 from site2crm.delivery import ledger, outbox
 from site2crm.delivery.calling import Result
 from site2crm.delivery.judging import Schedule, Verdict, judge
 from site2crm.delivery.states import State
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
-from site2crm.leads.events import LeadsChanged
 
 MENDED_PAUSE_S = 5.0
 """A refusal that came too late for parking is tried again after this, so that a wrong clock makes no storm."""
@@ -32,8 +30,6 @@ async def settle(
         await connections.note_warning(session, connection_id, property=name, text=text)
     for result, verdict in outcomes:
         _tell(result, verdict)
-    for org_id in {result.claim.org_id for result in results}:
-        await emit(session, LeadsChanged(org_id=org_id))
 
 
 async def _verdict(session: AsyncSession, way: Way | None, result: Result, *, schedule: Schedule) -> Verdict | None:
