@@ -73,7 +73,9 @@ class Idempotent:
     async def _once(self, scope: Any, receive: Receive, send: Send, key: str) -> None:
         body, replay = await _read(receive, self._machine.settings.server.max_body)
         caller = security.header(scope, b"authorization")
-        wanted = Claim(_digest(caller.encode(), key.encode()), _digest(scope["path"].encode(), body))
+        wanted = Claim(
+            _digest(caller.encode(), key.encode()), _digest(scope["path"].encode(), scope["query_string"], body)
+        )
         stored = await self._stored(wanted.key)
         if stored is not None and stored.fingerprint != wanted.fingerprint:
             scope["state"]["refused"] = Invalid.field(
