@@ -16,11 +16,14 @@ _log = log.get("consumer")
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 
-MOST_YIELDED = 1.5
+MOST_YIELDED = 2.5
 LEAST_YIELDED = 0.5
-LONGEST_YIELD_S = 0.2
+LONGEST_YIELD_S = 0.25
 """Who posts is answered first: while records come in faster than half of what is applied, the consumer rests after each
-batch, up to one and a half times as long as it worked. What waits is safe, and applied once it is calmer."""
+batch, up to two and a half times as long as it worked. What waits is safe, and applied once it is calmer."""
+
+CALM_FACTOR = 4
+"""A backlog is applied in larger transactions while few records come in: half the time a record, and nobody is kept."""
 
 
 async def consume(
@@ -42,17 +45,19 @@ async def consume(
     """
     handlers = _Handlers(stream, apply, poison, is_data_error)
     position = await _persist(stream, load)
+    limit = batch
     while True:
         if position is not None:
             journal.release(stream, position)
         await journal.wait(stream, position)
-        read = partial(asyncio.to_thread, journal.read, stream, position, limit=batch)
+        read = partial(asyncio.to_thread, journal.read, stream, position, limit=limit)
         records = await _persist(stream, read)
         if records:
             begun, before = time.monotonic(), journal.appended[stream]
             await handlers.settle(records)
             position = records[-1].next
             busy = min(MOST_YIELDED, (journal.appended[stream] - before) / len(records))
+            limit = batch if busy >= LEAST_YIELDED else CALM_FACTOR * batch
             if busy >= LEAST_YIELDED:
                 await asyncio.sleep(min(LONGEST_YIELD_S, (time.monotonic() - begun) * busy))
 

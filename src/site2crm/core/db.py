@@ -43,7 +43,7 @@ AfterCommit = Callable[[], Awaitable[None]]
 Owned = TypeVar("Owned", bound="OrgOwned")
 
 _PRAGMAS = ("busy_timeout=5000", "foreign_keys=ON", "temp_store=MEMORY", "cache_size=-16000", "trusted_schema=OFF")
-_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864")
+_WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "wal_autocheckpoint=4000")
 _READER_PRAGMAS = ("query_only=ON",)
 _PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
 

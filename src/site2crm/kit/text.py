@@ -12,7 +12,8 @@ _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u0655\u0670]+")
 _WORD = re.compile(r"[^\W_]+")
 # Scripts written without spaces: Thai, Lao, kana, Han.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_PHONE_MARKS = frozenset(" +-()./\u00a0")
+_PHONE = re.compile(r"[0-9 +\-()./\u00a0]{7,30}")
+_NO_DIGIT = re.compile("[^0-9]+")
 _MAX_QUERY_TERMS = 16
 
 
@@ -85,9 +86,5 @@ def _pairs(run: str, *, closing: bool) -> list[str]:
 
 
 def _phone_digits(text: str) -> str:
-    if not 7 <= len(text) <= 30:
-        return ""
-    digits = "".join([c for c in text if "0" <= c <= "9"])
-    if not 7 <= len(digits) <= 15:
-        return ""
-    return digits if all(c in _PHONE_MARKS or "0" <= c <= "9" for c in text) else ""
+    digits = _NO_DIGIT.sub("", text) if _PHONE.fullmatch(text) else ""
+    return digits if 7 <= len(digits) <= 15 else ""

@@ -120,12 +120,13 @@ def is_data_error(error: Exception) -> bool:
 
 def incoming(frame: SubmissionFrame) -> Incoming:
     answers = frame.normalised
+    moment = _moment(frame)
     return Incoming(
         id=frame.id,
         org_id=frame.org_id,
         form_id=frame.form_id,
-        received_at=_moment(frame),
-        seen_at=_moment(frame),
+        received_at=moment,
+        seen_at=moment,
         body_hash=frame.body_hash,
         address=frame.address,
         answers=answers,
