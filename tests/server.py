@@ -28,8 +28,9 @@ def free_port() -> int:
         return port
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONUNBUFFERED": "1"}
+def environment(*first: Path) -> dict[str, str]:
+    path = ":".join(str(folder) for folder in (*first, ROOT / "src", ROOT))
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Server:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[str] | None = None
     setup_url: str = ""
+    path: Sequence[Path] = ()
+    """Folders that the server's Python looks into first."""
 
     @property
     def url(self) -> str:
@@ -57,7 +60,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),
             cwd=self.folder,
-            env=environment(),
+            env=environment(*self.path),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,

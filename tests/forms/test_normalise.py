@@ -122,12 +122,6 @@ def test_a_field_map_can_name_custom_fields_and_ignore_others() -> None:
     assert lead.custom == {"budget": "10k"}
 
 
-def test_the_forms_country_makes_phones_international() -> None:
-    lead = normalise(b"email=ada%40example.com&phone=(202)+555-0143", FORM, default_country="US")
-
-    assert (lead.phone, lead.phone_e164) == ("(202) 555-0143", "+12025550143")
-
-
 def test_both_touches_of_the_embed_are_told_apart() -> None:
     lead = normalise(b"email=a%40b.example&s2c_first_utm_source=x&s2c_last_gclid=y&s2c_click=c1&s2c_started=5", FORM)
 

@@ -229,3 +229,10 @@ async def test_a_refused_batch_leaves_neither_leads_nor_position(
     assert capture.is_data_error(refused.value)
     assert await rows(instance, Lead) == []
     assert await capture.load(machine) == before
+
+
+async def test_the_forms_country_makes_phones_international(instance: Instance, alice: Person, form_id: str) -> None:
+    await send(instance, frame(alice.org.id, form_id, phone="(202) 555-0143", country="US"))
+    (submission,) = await rows(instance, Submission)
+    assert submission.normalised["phone"] == "(202) 555-0143"
+    assert submission.normalised["phone_e164"] == "+12025550143"

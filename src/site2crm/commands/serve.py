@@ -76,6 +76,7 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    gc.disable()
     async with running(settings) as instance:
         server = _server(settings, instance)
         loop = asyncio.get_running_loop()
@@ -93,10 +94,11 @@ async def _serve(settings: Settings) -> None:
 
 
 def _settle_memory() -> None:
-    """What is loaded stays for ever: the collector need not walk it again and again while requests wait."""
+    """What is loaded stays for ever: the collector need not walk it while we start, nor later while requests wait."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+    gc.enable()
 
 
 def _server(settings: Settings, instance: Instance) -> Server:

@@ -108,13 +108,7 @@ class Outbound:
         self._backend = _GuardedBackend(
             policy, resolver=resolver or system_resolver, dialler=dialler or httpcore.AnyIOBackend()
         )
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls(),
-            max_connections=100,
-            max_keepalive_connections=20,
-            keepalive_expiry=KEEPALIVE_S,
-            network_backend=self._backend,
-        )
+        self._pool: httpcore.AsyncConnectionPool | None = None
 
     async def request(
         self,
@@ -153,8 +147,22 @@ class Outbound:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        if self._pool is not None:
+            await self._pool.aclose()
         self._backend.close()
+
+    async def _connections(self) -> httpcore.AsyncConnectionPool:
+        """Made at the first call: reading the trusted certificates takes a tenth of a second of no start."""
+        if self._pool is None:
+            context = await asyncio.to_thread(_tls)
+            self._pool = self._pool or httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=100,
+                max_keepalive_connections=20,
+                keepalive_expiry=KEEPALIVE_S,
+                network_backend=self._backend,
+            )
+        return self._pool
 
     async def _exchange(self, sent: httpx.Request, limit: int) -> tuple[int, httpx.Headers, bytes]:
         url = httpcore.URL(
@@ -163,7 +171,8 @@ class Outbound:
             port=sent.url.port,
             target=sent.url.raw_path,
         )
-        async with self._pool.stream(
+        pool = await self._connections()
+        async with pool.stream(
             sent.method,
             url,
             headers=sent.headers.raw,

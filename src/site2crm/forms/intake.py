@@ -117,7 +117,6 @@ class Intake:
                 body,
                 content_type,
                 field_map=form.field_map,
-                default_country=form.country,
                 form_fields=form.types,
             )
         except BodyRefused as refused:

@@ -8,7 +8,6 @@ from msgspec import Struct, field
 
 from site2crm.forms import bodies, guess, labels, providers, shapes, technical, values
 from site2crm.forms.bodies import BodyRefused, Tree
-from site2crm.kit import phone as phones
 
 __all__ = ["DEFAULT_HONEYPOTS", "BodyRefused", "Normalised", "normalise"]
 
@@ -28,7 +27,7 @@ class Normalised(Struct, omit_defaults=True):
     phone: str | None = None  # as posted
     company: str | None = None
     message: str | None = None
-    phone_e164: str | None = None
+    phone_e164: str | None = None  # read when the lead is made: the visitor need not wait for it
     custom: dict[str, str] = field(default_factory=dict)
     consent: dict[str, str] = field(default_factory=dict)
     attribution: dict[str, str] = field(default_factory=dict)
@@ -46,7 +45,6 @@ def normalise(
     *,
     field_map: Mapping[str, str] = _NOTHING,
     honeypots: frozenset[str] = DEFAULT_HONEYPOTS,
-    default_country: str = "",
     form_fields: Sequence[tuple[str, str]] = (),
 ) -> Normalised:
     """Raises `BodyRefused` for a body that cannot be read; one that can is never refused."""
@@ -55,7 +53,7 @@ def normalise(
     provider = providers.recognise(root)
     answers = shapes.answers(tree, technical.NOISE_OF.get(provider.name, frozenset()))
     found = guess.sort(answers, guess.Rules(field_map, _declared(form_fields), honeypots))
-    lead = _lead(found, default_country=default_country)
+    lead = _lead(found)
     lead.provider, lead.provider_id = provider.name, provider.id
     lead.kind, lead.reason = _kind(lead, found, is_empty=not answers, is_test=providers.is_test(root))
     return lead
@@ -66,13 +64,11 @@ def _declared(form_fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     return known | dict(form_fields)
 
 
-def _lead(found: guess.Sorted, *, default_country: str) -> Normalised:
+def _lead(found: guess.Sorted) -> Normalised:
     best = found.best
-    phone = best.get("phone")
     lead = Normalised(
         email=best.get("email"),
-        phone=phone,
-        phone_e164=phones.e164(phone, default_country) if phone else None,
+        phone=best.get("phone"),
         company=best.get("company"),
         message=_newlines(best.get("message")),
         custom=found.custom,

@@ -23,7 +23,7 @@ from site2crm.core.machine import Machine
 from site2crm.core.sql import insert_new, upsert
 from site2crm.core.tables import ConsumerPosition, PoisonRecord
 from site2crm.forms.events import FRAME_VERSION, SubmissionFrame
-from site2crm.kit import clock, ids
+from site2crm.kit import clock, ids, phone
 from site2crm.leads import folding, joining
 from site2crm.leads.folding import Incoming
 from site2crm.leads.joining import Joined
@@ -139,6 +139,9 @@ def _read(data: bytes) -> SubmissionFrame:
     frame = _decode(data)
     if frame.version > FRAME_VERSION:
         raise UnknownFrame(f"version {frame.version}")
+    answers = frame.normalised
+    if answers.phone and not answers.phone_e164:
+        answers.phone_e164 = phone.e164(answers.phone, frame.country)
     return frame
 
 
