@@ -128,7 +128,7 @@ def run(folder: Path, *, rounds: int, seed: int, longest_s: float = 1.5) -> Outc
                 asyncio.run(_round(server, path, for_s=for_s, acknowledged=outcome.acknowledged, prefix=f"r{number}"))
                 server.start()
             try:
-                _settle(api, outcome)
+                _settle(server, outcome)
                 _count(server, crm, outcome)
             finally:
                 server.stop()
@@ -143,18 +143,27 @@ async def _round(server: Server, path: str, *, for_s: float, acknowledged: set[s
     await loading
 
 
-def _settle(api: httpx.Client, outcome: Outcome) -> None:
-    until = time.monotonic() + SETTLE_S
+def _settle(server: Server, outcome: Outcome) -> None:
+    """Wait while deliveries come to an end; what has not moved for a minute is stuck."""
+    until, fewest = time.monotonic() + SETTLE_S, -1
     while time.monotonic() < until:
-        open_states = ("pending", "sending", "retrying", "parked")
-        waiting = [api.get("/api/v1/deliveries", params={"state": state, "limit": 1}).json() for state in open_states]
-        outcome.unsettled = sum(len(page["data"]) for page in waiting)
-        if not outcome.unsettled and api.get("/health").json()["checks"]["journal"] == "ok":
-            newest = api.get("/api/v1/leads", params={"limit": 1}).json()["data"]
-            if newest:
-                time.sleep(0.5)
-                return
-        time.sleep(0.2)
+        leads, outcome.unsettled = _progress(server)
+        if leads >= len(outcome.acknowledged) and not outcome.unsettled:
+            return
+        if outcome.unsettled < fewest or fewest < 0:
+            until, fewest = time.monotonic() + SETTLE_S, outcome.unsettled
+        time.sleep(0.5)
+
+
+def _progress(server: Server) -> tuple[int, int]:
+    """Leads, and deliveries that have not come to an end."""
+    records = sqlite.connect(f"file:{server.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=5)
+    try:
+        (leads,) = records.execute("SELECT count(*) FROM lead").fetchone()
+        waiting = "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'retrying', 'parked')"
+        return int(leads), int(records.execute(waiting).fetchone()[0])
+    finally:
+        records.close()
 
 
 def _count(server: Server, crm: str, outcome: Outcome) -> None:
