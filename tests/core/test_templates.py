@@ -168,7 +168,14 @@ def test_emails_escape_only_their_html_half(half: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(3, "just now"), (61, "1 minute ago"), (7300, "2 hours ago"), (-7300, "in 2 hours"), (86400 * 40, "12 Oct")],
+    [
+        (3, "just now"),
+        (-3, "in a moment"),
+        (61, "1 minute ago"),
+        (7300, "2 hours ago"),
+        (-7300, "in 2 hours"),
+        (86400 * 40, "12 Oct"),
+    ],
 )
 def test_ago_in_words(seconds: int, words: str) -> None:
     with clock.travel(NOW):

@@ -7,3 +7,5 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Fallback = Callable[[Scope, Send, str], Awaitable[bool]]
+"""(scope, send, the path's one segment): whether it has answered; if not, the request goes the usual way."""

@@ -61,11 +61,13 @@ class Settings(msgspec.Struct, frozen=True):
     server: config_schema.Server
     data: config_schema.Data
     database: config_schema.Database
+    events: config_schema.Events
     queue: config_schema.Queue
     secrets: config_schema.Secrets
     auth: config_schema.Auth
     mail: config_schema.Mail
     intake: config_schema.Intake
+    links: config_schema.Links
     outbound: config_schema.Outbound
     log: config_schema.Log
     privacy: config_schema.Privacy

@@ -108,6 +108,17 @@ class Database(Section, frozen=True):
     ]
 
 
+class Events(Section, frozen=True):
+    memory: Annotated[
+        int,
+        Setting(
+            "128MiB",
+            read.size("64MiB", "64GiB"),
+            "Memory for counting clicks (the store data/events.duckdb). More keeps more of it off the disk.",
+        ),
+    ]
+
+
 class Queue(Section, frozen=True):
     workers: Annotated[int, Setting(8, read.whole(1, 256), "Jobs that run at the same time.")]
     retry: Annotated[
@@ -196,6 +207,27 @@ class Intake(Section, frozen=True):
     ]
 
 
+class Links(Section, frozen=True):
+    country_url: Annotated[
+        str,
+        Setting(
+            "https://github.com/sapics/ip-location-db/releases/download/latest/geo-whois-asn-country.mmdb",
+            read.web_address,
+            "Where `site2crm geo refresh` gets a newer country database, in MaxMind's format. Nothing is fetched "
+            "without that command.",
+        ),
+    ]
+    city_database: Annotated[
+        Path | None,
+        Setting(
+            "",
+            read.file,
+            "A city database of your own in MaxMind's format, for the region and city of clicks. A relative path "
+            "starts at the data folder. Empty: countries only.",
+        ),
+    ]
+
+
 class Outbound(Section, frozen=True):
     timeout: Annotated[
         float, Setting("20s", read.duration("1s", "5m"), "Longest wait for the answer of a CRM or webhook.")
@@ -231,6 +263,23 @@ class Privacy(Section, frozen=True):
             "What is kept of a visitor's address: truncate (last part removed), hash, none, or keep.",
         ),
     ]
+    visitor_window: Annotated[
+        float,
+        Setting(
+            "1d",
+            read.duration("1h", "30d"),
+            "How long a visitor of links is known again, by a keyed hash of address and browser whose key is then "
+            "thrown away. Somebody who comes in two windows counts as two visitors.",
+        ),
+    ]
+    event_retention: Annotated[
+        float,
+        Setting(
+            "0s",
+            read.duration_or_never("1d", "36500d"),
+            'Clicks older than this are deleted, such as "760d" for 25 months. "0s" keeps them.',
+        ),
+    ]
 
 
 class Connector(Section, frozen=True):
@@ -244,11 +293,13 @@ SECTIONS: dict[str, type[Section]] = {
     "server": Server,
     "data": Data,
     "database": Database,
+    "events": Events,
     "queue": Queue,
     "secrets": Secrets,
     "auth": Auth,
     "mail": Mail,
     "intake": Intake,
+    "links": Links,
     "outbound": Outbound,
     "log": Log,
     "privacy": Privacy,

@@ -54,6 +54,13 @@ def folder(value: object) -> Path:
     return Path(text(value))
 
 
+def file(value: object) -> Path | None:
+    """Empty means none."""
+    if "\0" in text(value):
+        raise ValueError('write a file, such as "/var/lib/geo/city.mmdb"')
+    return Path(text(value)) if text(value).strip() else None
+
+
 def fraction(least: float, most: float) -> Callable[[object], float]:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
@@ -71,6 +78,21 @@ def duration(least: str, most: str) -> Callable[[object], float]:
         if not _seconds(least) <= seconds <= _seconds(most):
             raise ValueError(f"write a duration from {least} to {most}")
         return seconds
+
+    return read
+
+
+def duration_or_never(least: str, most: str) -> Callable[[object], float]:
+    """As `duration`, or `0s` for "never"."""
+    read_duration = duration(least, most)
+
+    def read(value: object) -> float:
+        if _seconds(value) == 0:
+            return 0.0
+        try:
+            return read_duration(value)
+        except ValueError:
+            raise ValueError(f'write a duration from {least} to {most}, or "0s" for never') from None
 
     return read
 

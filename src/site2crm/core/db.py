@@ -6,7 +6,7 @@ from the second until its first write, and from then on does everything on the f
 transaction: `Database.session()` commits when its block ends and rolls back when it raises.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     Connection,
     DateTime,
     Delete,
@@ -26,7 +27,10 @@ from sqlalchemy import (
     Select,
     TypeDecorator,
     Update,
+    and_,
     event,
+    func,
+    inspect,
     select,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -123,6 +127,15 @@ def refuse_while_writing() -> None:
 def in_org(model: type[Owned], org_id: str) -> Select[Owned]:
     """Rows of this org and no other."""
     return select(model).where(model.org_id == org_id)
+
+
+def these(model: type[OrgOwned], org_id: str, ids: Collection[str]) -> ColumnElement[bool]:
+    """Rows with these ids, as far as they are this org's.
+
+    With a plain `org_id = ?` beside several ids SQLite takes an index on the org and walks all that the org has.
+    """
+    [id] = inspect(model).primary_key
+    return and_(id.in_(ids), func.coalesce(model.org_id, "") == org_id)
 
 
 class Database:

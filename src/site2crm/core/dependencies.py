@@ -6,7 +6,7 @@ from typing import cast
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import idempotency
+from site2crm.core import idempotency, web
 from site2crm.core.access import Who
 from site2crm.core.errors import Unauthorized
 from site2crm.core.machine import Machine
@@ -20,6 +20,7 @@ async def provide_machine(request: AnyRequest) -> Machine:
 async def provide_session(request: AnyRequest, machine: NamedDependency[Machine]) -> AsyncIterator[AsyncSession]:
     """One request, one transaction: committed before the answer leaves, rolled back when the handler raises."""
     async with machine.session() as session:
+        web.remember_request(session, request)
         yield session
         await idempotency.claim(session, request)
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.access import OrgRef
-from site2crm.core.asgi import ASGIApp
+from site2crm.core.asgi import ASGIApp, Fallback
 from site2crm.core.events import Event, LateListener, Listener
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobSpec
@@ -66,6 +66,8 @@ class Feature:
     routers: Sequence[Router] = ()
     raw: Mapping[str, Callable[[Machine], ASGIApp]] = field(default_factory=dict)
     """First path segment -> an app that answers ahead of the router."""
+    fallback: Callable[[Machine], Fallback] | None = None
+    """Answers paths of one segment that are no page of the product, ahead of everything; one feature has it."""
     jobs: Sequence[JobSpec] = ()
     crons: Sequence[Cron] = ()
     listens: Sequence[tuple[type[Event], Listener]] = ()

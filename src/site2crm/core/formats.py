@@ -27,11 +27,11 @@ def day(at: datetime, zone: str = "UTC") -> str:
 
 
 def ago(at: datetime) -> str:
-    """How long ago, or in how long: `just now`, `3 minutes ago`, `in 2 hours`; a date when it is over a month."""
+    """How long ago, or in how long: `just now`, `3 minutes ago`, `in a moment`; a date when it is over a month."""
     seconds = (clock.now() - at).total_seconds()
     distance = abs(seconds)
     if distance < 10:
-        return "just now"
+        return "just now" if seconds >= 0 else "in a moment"
     for limit, size, name in _AGES:
         if distance < limit:
             count = int(distance // size)

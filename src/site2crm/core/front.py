@@ -1,6 +1,6 @@
 """The outermost layer, raw ASGI: what every request passes, and the paths that must not pay for a router.
 
-Forms (and later links) are answered here by their own small apps; everything else goes on to Litestar.
+Short links and forms are answered here by their own small apps; everything else goes on to Litestar.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from site2crm.core import assets, errors, log, security, web
-from site2crm.core.asgi import ASGIApp, Receive, Scope, Send
+from site2crm.core.asgi import ASGIApp, Fallback, Receive, Scope, Send
 from site2crm.core.errors import AppError
 from site2crm.core.machine import Machine
+from site2crm.core.reserved import SEGMENTS
 from site2crm.kit import ids
 
 QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz"})
@@ -20,15 +21,20 @@ QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz"})
 
 _log = log.get("http")
 
+_READING = frozenset({"GET", "HEAD"})
+
 
 class Front:
     """Checks host and origin, numbers the request, adds the headers every answer has, chooses who answers."""
 
-    def __init__(self, machine: Machine, app: ASGIApp, raw: Mapping[str, ASGIApp]) -> None:
+    def __init__(
+        self, machine: Machine, app: ASGIApp, raw: Mapping[str, ASGIApp], fallback: Fallback | None = None
+    ) -> None:
         server = machine.settings.server
         self._machine = machine
         self._app = app
         self._raw = raw
+        self._fallback = fallback
         self._hosts = security.Hosts(server.public_url)
         self._trusted = server.trusted_proxies
         self._origins = frozenset(url.rstrip("/") for url in (server.public_url,) if url)
@@ -38,6 +44,12 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
+        if (
+            self._fallback is not None
+            and (segment := _open_segment(scope))
+            and await self._fallback(scope, send, segment)
+        ):
+            return None
         self._begin(scope)
         send = self._finished(scope, send)
         refused = self._refusal(scope)
@@ -126,6 +138,15 @@ class Front:
             ms = round((loop.time() - begun) * 1000, 1)
             write = _log.debug if path in QUIET else _log.info
             write("request", method=scope["method"], path=path, status=scope["state"].get("status"), ms=ms)
+
+
+def _open_segment(scope: Scope) -> str:
+    """The path of a GET or HEAD if it has one part only, which is none of the product's own; else nothing."""
+    path: str = scope["path"]
+    segment = path[1:-1] if path[-1:] == "/" else path[1:]
+    if not segment or "/" in segment or segment in SEGMENTS or scope["method"] not in _READING:
+        return ""
+    return segment
 
 
 async def problem(scope: Scope, send: Send, error: AppError) -> None:

@@ -1,4 +1,4 @@
-"""The one place that imports large libraries at first use: most starts need none of them."""
+"""The one place that imports large libraries at first use: no start waits for what it may not need."""
 
 import importlib
 from types import ModuleType
@@ -7,3 +7,18 @@ from types import ModuleType
 def alembic() -> ModuleType:
     """`core/alembic_runner.py`: a fifth of a second that only a database with an old schema has to pay."""
     return importlib.import_module("site2crm.core.alembic_runner")
+
+
+def duckdb() -> ModuleType:
+    """The event store's engine: 30 MB of code that pages of other parts never need."""
+    return importlib.import_module("duckdb")
+
+
+def numpy() -> ModuleType:
+    """Columns for the event store."""
+    return importlib.import_module("numpy")
+
+
+def agent_patterns() -> ModuleType:
+    """`core/agent_patterns.py`: thousands of patterns that take up to a second to compile."""
+    return importlib.import_module("site2crm.core.agent_patterns")

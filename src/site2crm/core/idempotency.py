@@ -1,7 +1,8 @@
 """`Idempotency-Key` on any POST of the API: the same request again gets the same answer and changes nothing.
 
 The key is claimed in the transaction that carries the request out, so a crash can never do it twice: the answer is
-stored right after, and a repeat that finds a claim without an answer is told that it was carried out.
+stored right after, and only then sent, or a quick repeat would find a claim without an answer. One that does, after a
+crash between the two, is told that it was carried out.
 """
 
 import hashlib
@@ -90,9 +91,12 @@ class Idempotent:
         else:
             scope["state"]["idempotency"] = wanted
         answer = _Recorder(send)
-        await self._app(scope, replay, answer.send)
-        if wanted.made:
-            await self._keep(scope["path"], wanted, answer)
+        try:
+            await self._app(scope, replay, answer.send)
+            if wanted.made:
+                await self._keep(scope["path"], wanted, answer)
+        finally:
+            await answer.release()
         return None
 
     async def _repeat(self, scope: Any, receive: Receive, send: Send, stored: IdempotentAnswer) -> None:
@@ -127,19 +131,27 @@ class Idempotent:
 
 
 class _Recorder:
-    """Passes an answer on and remembers it."""
+    """Holds an answer until it is stored; one too large for that passes."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._held: list[Any] = []
         self.status = 0
         self.body = bytearray()
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        elif message["type"] == "http.response.body":
-            self.body += message["body"]
-        await self._send(message)
+        elif message["type"] == "http.response.body" and len(self.body) <= LARGEST_ANSWER:
+            self.body += message.get("body", b"")
+        self._held.append(message)
+        if len(self.body) > LARGEST_ANSWER:
+            await self.release()
+
+    async def release(self) -> None:
+        held, self._held = self._held, []
+        for message in held:
+            await self._send(message)
 
 
 async def _read(receive: Receive, cap: int) -> tuple[bytes, Receive]:

@@ -1,4 +1,4 @@
-"""Where templates, static files and migrations are: in a checkout, in an installed wheel, in a frozen binary."""
+"""Where templates, static files, migrations and shipped data are: in a checkout, a wheel, a frozen binary."""
 
 import sys
 from pathlib import Path
@@ -19,6 +19,11 @@ def static() -> Path:
 def migrations() -> Path:
     """The folder that Alembic reads."""
     return _root() / "migrations"
+
+
+def geo() -> Path:
+    """The folder of the country database that is shipped."""
+    return _root() / "packaging" / "geo"
 
 
 def _root() -> Path:

@@ -9,7 +9,7 @@ import binascii
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import msgspec
@@ -32,11 +32,14 @@ Html = Response[str]
 NAV_ORDER = ("", "Connect", "Settings")
 FLASH_COOKIE = "s2c_flash"
 PROBLEM_JSON = "application/problem+json"
+_REQUEST = "request"
+
+_HOME = "home"
 
 _log = log.get("web")
 
 
-class Problem(Struct, frozen=True, omit_defaults=True):
+class ProblemDetails(Struct, frozen=True, omit_defaults=True):
     """RFC 9457, with our `code`, the refused fields and the request's id."""
 
     type: str
@@ -60,6 +63,21 @@ async def page(
     return response
 
 
+def in_org_of(request: AnyRequest, who: Who) -> None:
+    """For a page whose address names no org: its shell is that of the org `who` is in."""
+    request.scope["state"][_HOME] = who
+
+
+def remember_request(session: AsyncSession, request: AnyRequest) -> None:
+    """So that a panel, which gets only a session, can read the address of the page that it stands on."""
+    session.info[_REQUEST] = request
+
+
+def request_of(session: AsyncSession) -> AnyRequest:
+    """The request that a handler's session belongs to."""
+    return cast("AnyRequest", session.info[_REQUEST])
+
+
 def fragment(request: AnyRequest, template: str, *, status: int = 200, **context: object) -> Html:
     """A part of a page, for htmx to swap in."""
     who = who_asks(request)
@@ -69,9 +87,10 @@ def fragment(request: AnyRequest, template: str, *, status: int = 200, **context
     return Response(body, media_type="text/html", status_code=status, headers=_html_headers(nonce))
 
 
-def redirect(url: str, *, flash: str = "", tone: str = "good") -> Response[None]:
+def redirect(url: str, *, flash: str = "", tone: str = "good") -> Html:
     """303 to another page of ours; `flash` is shown there once."""
-    response: Response[None] = Response(None, status_code=303, headers={"Location": url, "Cache-Control": "no-store"})
+    headers = {"Location": url, "Cache-Control": "no-store"}
+    response = Response("", media_type="text/plain", status_code=303, headers=headers)
     if flash:
         value = base64.urlsafe_b64encode(msgspec.json.encode({"text": flash, "tone": tone})).decode()
         response.set_cookie(Cookie(key=FLASH_COOKIE, value=value, path="/", httponly=True, samesite="lax", max_age=60))
@@ -109,8 +128,8 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     return response
 
 
-def as_problem(error: AppError, request_id: str) -> Problem:
-    return Problem(
+def as_problem(error: AppError, request_id: str) -> ProblemDetails:
+    return ProblemDetails(
         type=f"/help/problems#{error.code}",
         title=error.title,
         status=error.status,
@@ -121,13 +140,13 @@ def as_problem(error: AppError, request_id: str) -> Problem:
     )
 
 
-def _problem_json(body: Problem, error: AppError) -> Response[Any]:
+def _problem_json(body: ProblemDetails, error: AppError) -> Response[Any]:
     return Response(
         msgspec.json.encode(body), media_type=PROBLEM_JSON, status_code=body.status, headers=dict(error.headers)
     )
 
 
-def _error_page(request: AnyRequest, problem: Problem) -> Html:
+def _error_page(request: AnyRequest, problem: ProblemDetails) -> Html:
     who = who_asks(request)
     shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
     home = f"/o/{who.org.slug}/" if who and who.org else "/"
@@ -136,7 +155,7 @@ def _error_page(request: AnyRequest, problem: Problem) -> Html:
     return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
 
 
-def _told(problem: Problem) -> dict[str, str]:
+def _told(problem: ProblemDetails) -> dict[str, str]:
     remedy = " ".join(error.message for error in problem.errors if error.message != problem.detail)
     return {"title": problem.title, "detail": problem.detail, "remedy": remedy, "request_id": problem.request_id}
 
@@ -161,10 +180,15 @@ def _as_app_error(error: Exception) -> AppError:
 
 def _invalid(error: LitestarInvalid) -> AppError:
     extra = error.extra if isinstance(error.extra, list) else []
-    fields = [
-        FieldError(str(item.get("key", "")), str(item.get("message", ""))) for item in extra if isinstance(item, dict)
-    ]
+    fields = [_refused(item) for item in extra if isinstance(item, dict)]
     return errors.Invalid(fields[0].message if fields else error.detail, errors=fields)
+
+
+def _refused(item: dict[str, Any]) -> FieldError:
+    name, message = str(item.get("key", "")), str(item.get("message", ""))
+    if message == f"'{name}'":  # the framework found no body: a key that is missing, as Python says it
+        message = "Send a JSON body."
+    return FieldError(name, message)
 
 
 def _http(error: HTTPException) -> AppError:
@@ -192,7 +216,7 @@ _BY_STATUS: Sequence[type[AppError]] = (
 
 
 async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shell:
-    who = who_asks(request)
+    who = request.scope["state"].get(_HOME) or who_asks(request)
     shell = Shell(title=title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who), flash=_flash(request))
     if who is None or who.user_id is None:
         return shell
@@ -216,7 +240,7 @@ def _nav(who: Who, path: str) -> list[NavSection]:
     items = [item for part in feature.installed() for item in part.nav if who.can(item.permission)]
     for item in sorted(items, key=lambda item: item.order):
         url = base + item.path
-        current = path == url or (item.path != "" and path.startswith(url + "/"))
+        current = path.rstrip("/") == url.rstrip("/") or (item.path != "" and path.startswith(url + "/"))
         sections.setdefault(item.section, []).append(
             NavItem(label=item.label, url=url, icon=item.icon, current=current)
         )

@@ -1,0 +1,126 @@
+"""What callers of the event store see: rows, filters, answers. DuckDB and ClickHouse differ only in dialect."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from site2crm.core.journal.contract import Position
+
+
+class Bots(StrEnum):
+    """Which requests count: people, machines (bots, mail scanners, prefetch, HEAD), or both."""
+
+    EXCLUDE = "exclude"
+    ONLY = "only"
+    ALL = "all"
+
+
+class Interval(StrEnum):
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+DIMENSIONS = (
+    "link", "domain", "form", "campaign", "variant", "country", "region", "city", "device", "os", "browser", "language",
+    "referrer", "path", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "bot", "qr",
+)  # fmt: skip
+"""What can be filtered and grouped by. `bot` is why a request counts apart (""= a person); `referrer` is its host."""
+
+
+class Event(Struct, kw_only=True):
+    """One row. What is not known is the empty string, never null."""
+
+    id: str
+    ts: datetime
+    kind: str  # click, orphan; later view, submission, conversion
+    org: str
+    link: str = ""
+    domain: str = ""
+    form: str = ""
+    campaign: str = ""
+    variant: str = ""
+    visitor: str = ""
+    country: str = ""
+    region: str = ""
+    city: str = ""
+    device: str = ""
+    os: str = ""
+    browser: str = ""
+    language: str = ""
+    referrer: str = ""
+    path: str = ""
+    utm_source: str = ""
+    utm_medium: str = ""
+    utm_campaign: str = ""
+    utm_term: str = ""
+    utm_content: str = ""
+    value: int = 0
+    currency: str = ""
+    bot: str = ""
+    qr: str = ""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """Which events: of one org, a kind, a half-open span of time [start, end), and any dimensions."""
+
+    org: str
+    start: datetime
+    end: datetime
+    kind: str = "click"
+    bots: Bots = Bots.EXCLUDE
+    where: dict[str, tuple[str, ...]] = {}
+    """Dimension -> values, any of which fits."""
+    with_visitors: bool = True
+    """Counting different visitors is what costs most; without it every answer says 0 visitors."""
+
+
+class Totals(Struct, frozen=True):
+    value: int
+    """Events."""
+    visitors: int
+    """Different visitors; the salt changes daily, so somebody who comes on two days counts twice."""
+
+
+class Point(Struct, frozen=True):
+    at: datetime
+    """The beginning of the interval, in the zone that was asked for."""
+    value: int
+    visitors: int
+
+
+class Share(Struct, frozen=True):
+    key: str
+    value: int
+    visitors: int
+
+
+class EventStore(Protocol):
+    """Awaited from the event loop, which none blocks. Raises `Unavailable` while the store is opened or mended."""
+
+    async def load(self, consumer: str) -> tuple[str, Position] | None:
+        """(journal epoch, position) behind the last row that this consumer has appended."""
+
+    async def append(self, consumer: str, rows: Sequence[Event], *, epoch: str, position: Position) -> None:
+        """Store the rows and the position behind them, or nothing. A position that is stored already is passed over."""
+
+    async def totals(self, question: Question) -> Totals: ...
+
+    async def timeseries(self, question: Question, *, interval: Interval, zone: str) -> list[Point]:
+        """Every interval of the span, those without an event too, oldest first."""
+
+    async def breakdown(self, question: Question, *, dimension: str, limit: int) -> list[Share]:
+        """Largest first; events without a value have the key ""."""
+
+    async def counts(self, question: Question, *, dimension: str, keys: Sequence[str]) -> dict[str, Totals]:
+        """Totals of these keys only, for the rows of a list."""
+
+    async def recent(self, question: Question, *, limit: int) -> list[Event]:
+        """Newest first."""
+
+    async def erase(self, *, org: str, visitor: str = "", before: datetime | None = None) -> int:
+        """Remove an org's events (of one visitor; older than `before`); how many there were."""

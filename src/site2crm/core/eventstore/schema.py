@@ -1,0 +1,43 @@
+"""The one wide table, and how it is laid out for scans.
+
+What questions filter by most (org, kind, reason, link) is a number with its text in `name`: constant stretches cost
+nothing. The other texts stay texts: DuckDB keeps a dictionary of them per row group, and groups by its numbers; a
+dictionary of our own would grow with every junk parameter that a stranger sends. A visitor is its 64-bit number,
+`slot` the quarter of an hour since 1970: every zone's days begin with one.
+
+`sample` has the same rows of one visitor in sixteen, for counting different visitors of millions of events.
+"""
+
+from site2crm.core.eventstore.contract import DIMENSIONS
+
+SLOT_S = 900
+
+SAMPLE_SHARE = 16
+SAMPLED = f"visitor BETWEEN 1 AND {(1 << 64) // SAMPLE_SHARE - 1}"
+"""A visitor's number is a hash, so the lowest are a fair sample."""
+
+NUMBERED = {"org": "UINTEGER", "kind": "UTINYINT", "bot": "UTINYINT", "link": "UINTEGER"}
+TEXTS = (
+    "id", "domain", "form", "campaign", "variant", "country", "region", "city", "device", "os", "browser",
+    "language", "referrer", "path", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content",
+    "currency", "qr",
+)  # fmt: skip
+COLUMNS: dict[str, str] = {
+    "ts": "TIMESTAMP",
+    "slot": "UINTEGER",
+    **NUMBERED,
+    "visitor": "UBIGINT",
+    "value": "BIGINT",
+    **dict.fromkeys(TEXTS, "VARCHAR"),
+}
+
+_COLUMNS = ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS.items())
+STATEMENTS = (
+    f"CREATE TABLE IF NOT EXISTS event ({_COLUMNS})",
+    f"CREATE TABLE IF NOT EXISTS sample ({_COLUMNS})",
+    "CREATE TABLE IF NOT EXISTS name (col VARCHAR NOT NULL, code UINTEGER NOT NULL, txt VARCHAR NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS position "
+    '(consumer VARCHAR NOT NULL, epoch VARCHAR NOT NULL, segment BIGINT NOT NULL, "offset" BIGINT NOT NULL)',
+)
+
+assert set(DIMENSIONS) <= set(COLUMNS)
