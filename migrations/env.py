@@ -9,7 +9,7 @@ engine = context.config.attributes["engine"]
 
 
 def _only_ours(name, kind, _parent) -> bool:
-    return not (kind == "table" and name.startswith("lead_fts"))
+    return not (kind == "table" and name.startswith(("lead_fts", "link_fts")))
 
 
 def _plain(kind: str, item: object, _context: object) -> str | bool:

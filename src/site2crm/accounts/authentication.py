@@ -5,6 +5,7 @@ A super admin is nobody special here: another org's dashboard is 404 for them to
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from litestar import Response
 from litestar.datastructures import Cookie
 from litestar.types import Message, Scope
@@ -48,17 +49,28 @@ async def add_rate_headers(message: Message, scope: Scope) -> None:
         message["headers"] = [*message["headers"], *added]
 
 
+async def at_home(session: AsyncSession, who: Who) -> Who:
+    """The same person in the org where they were last, else their first: for pages that belong to no org."""
+    memberships = await queries.memberships(session, who.user_id or "")
+    last = await queries.last_org_id(session, who.user_id or "")
+    found = next((each for each in memberships if each[0].id == last), next(iter(memberships), None))
+    if found is None:
+        return who
+    org, role = found
+    return msgspec.structs.replace(who, org=_ref(org), role=role, permissions=frozenset(ROLES[Role(role)]))
+
+
 def cookie_name(settings: Settings) -> str:
     """With https the `__Host-` name: no subdomain and no plain page can plant or overwrite it."""
     return "__Host-s2c" if _is_https(settings) else "s2c"
 
 
-def set_session(response: Response[None], settings: Settings, token: str) -> None:
+def set_session(response: Response[str], settings: Settings, token: str) -> None:
     """Log the browser in."""
     response.set_cookie(_cookie(settings, token, max_age=int(settings.auth.session_max)))
 
 
-def clear_session(response: Response[None], settings: Settings) -> None:
+def clear_session(response: Response[str], settings: Settings) -> None:
     response.set_cookie(_cookie(settings, "", max_age=0))
 
 
@@ -97,7 +109,7 @@ async def _by_session(connection: Connection, machine: Machine, token: str) -> W
         login, user = found
         memberships = await queries.memberships(session, user.id)
     here = next(((org, role) for org, role in memberships if org.slug == _org_slug(connection)), None)
-    await _touch(machine, login, user, here[0] if here else None)
+    await _touch(connection, login, user, here[0] if here else None)
     return Who(
         user_id=user.id,
         email=user.email,
@@ -113,11 +125,13 @@ async def _by_session(connection: Connection, machine: Machine, token: str) -> W
     )
 
 
-async def _touch(machine: Machine, login: LoginSession, user: User, org: Org | None) -> None:
-    if login.seen_at < clock.since(sessions.TOUCH_S):
-        org_id = org.id if org else None
+async def _touch(connection: Connection, login: LoginSession, user: User, org: Org | None) -> None:
+    """Now and then, and at once when somebody opens another org: not for what two open tabs fetch by themselves."""
+    org_id = org.id if org else None
+    moved = org_id not in (None, user.last_org_id) and connection.headers.get("sec-fetch-dest") == "document"
+    if moved or login.seen_at < clock.since(sessions.TOUCH_S):
         await _in_passing(
-            machine,
+            connection.scope["state"]["machine"],
             lambda session: sessions.touch(session, login.token_hash, user_id=user.id, org_id=org_id),
         )
 

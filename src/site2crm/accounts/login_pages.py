@@ -17,7 +17,7 @@ from site2crm.core.access import SIGNED_IN, Who, needs, public, who_asks
 from site2crm.core.errors import AppError, Conflict, Invalid
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
-from site2crm.core.web import AnyRequest, page, redirect
+from site2crm.core.web import AnyRequest, Html, page, redirect
 
 
 class SetupForm(Struct):
@@ -159,7 +159,7 @@ async def show_home(
 
 async def signed_in(
     request: AnyRequest, session: AsyncSession, machine: Machine, *, user_id: str, target: str = HOME
-) -> Response[None]:
+) -> Html:
     """A fresh session for this browser; the one it had, whoever planted it, ends."""
     settings = machine.settings
     token = await sessions.start(

@@ -11,6 +11,8 @@ class Permission(StrEnum):
     MEMBERS_WRITE = "members:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    LINKS_READ = "links:read"
+    LINKS_WRITE = "links:write"
     FORMS_READ = "forms:read"
     FORMS_WRITE = "forms:write"
     LEADS_READ = "leads:read"
@@ -20,6 +22,7 @@ class Permission(StrEnum):
     CONNECTIONS_WRITE = "connections:write"
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
+    ANALYTICS_READ = "analytics:read"
 
 
 class Role(StrEnum):
@@ -37,10 +40,12 @@ EVERYTHING = frozenset(Permission)
 _VIEWER = frozenset(
     {
         Permission.ORG_READ,
+        Permission.LINKS_READ,
         Permission.FORMS_READ,
         Permission.LEADS_READ,
         Permission.CONNECTIONS_READ,
         Permission.DELIVERIES_READ,
+        Permission.ANALYTICS_READ,
     }
 )
 _MEMBER = _VIEWER | {
@@ -48,6 +53,7 @@ _MEMBER = _VIEWER | {
     Permission.LEADS_EXPORT,
     Permission.DELIVERIES_WRITE,
     Permission.FORMS_WRITE,
+    Permission.LINKS_WRITE,
 }
 _ADMIN = _MEMBER | {
     Permission.CONNECTIONS_WRITE,
@@ -67,7 +73,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
 ROLE_HINTS: dict[Role, str] = {
     Role.OWNER: "Everything, also the organisation itself and other owners.",
     Role.ADMIN: "CRMs, team and API keys.",
-    Role.MEMBER: "Works with forms, leads and deliveries.",
+    Role.MEMBER: "Works with links, forms, leads and deliveries.",
     Role.VIEWER: "Sees everything but team and keys, changes nothing.",
 }
 

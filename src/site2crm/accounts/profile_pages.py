@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.accounts import choices, login, orgs, passwords, queries, redirects, sessions, users
+from site2crm.accounts import authentication, choices, login, orgs, passwords, queries, redirects, sessions, users
 from site2crm.accounts.errors import WrongCredentials
 from site2crm.accounts.login_pages import address_of
 from site2crm.core import inputs
@@ -17,7 +17,7 @@ from site2crm.core.access import SIGNED_IN, Who, needs, public, who_asks
 from site2crm.core.errors import AppError, Conflict, FieldError, Forbidden, Invalid
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
-from site2crm.core.web import AnyRequest, page, redirect
+from site2crm.core.web import AnyRequest, in_org_of, page, redirect
 
 _YEAR_S = 365 * 86400
 
@@ -111,7 +111,7 @@ async def show_new_org(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Response[Any]:
     _refuse_strangers(who)
-    return await _new_org(request, session, fields=Fields(time_zone="UTC"))
+    return await _new_org(request, session, who, fields=Fields(time_zone="UTC"))
 
 
 @post("/orgs/new", opt=needs(SIGNED_IN))
@@ -132,7 +132,7 @@ async def create_org(
         )
     except (Invalid, Conflict) as refused:
         await session.rollback()
-        return await _new_org(request, session, fields=fields, refused=refused)
+        return await _new_org(request, session, who, fields=fields, refused=refused)
     return redirect(f"/o/{org.slug}/", flash=f"{org.name} is ready.")
 
 
@@ -152,6 +152,7 @@ async def _profile(
     refused: AppError | None = None,
 ) -> Response[Any]:
     status, errors = (refused.status, refused.errors) if refused else (200, ())
+    in_org_of(request, await authentication.at_home(session, who))
     answer = await page(
         request,
         session,
@@ -169,8 +170,9 @@ async def _profile(
 
 
 async def _new_org(
-    request: AnyRequest, session: AsyncSession, *, fields: Fields, refused: AppError | None = None
+    request: AnyRequest, session: AsyncSession, who: Who, *, fields: Fields, refused: AppError | None = None
 ) -> Response[Any]:
+    in_org_of(request, await authentication.at_home(session, who))
     return await page(
         request,
         session,

