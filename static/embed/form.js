@@ -17,10 +17,18 @@ function here() {
   const touch = {};
   for (const name of NAMES) if (query.get(name)) touch[name] = query.get(name).slice(0, LONGEST);
   if (document.referrer && new URL(document.referrer).origin !== location.origin) {
-    touch.referrer = document.referrer.slice(0, LONGEST);
+    touch.referrer = address(document.referrer);
   }
-  touch.landing_url = location.href.split("#")[0].slice(0, LONGEST);
+  touch.landing_url = address(location.href);
   return touch;
+}
+
+// Without the click's token, which is this visitor's own: who opens the address later is somebody else.
+function address(text) {
+  const url = new URL(text);
+  url.hash = "";
+  if (url.searchParams.has("s2c_click")) url.searchParams.delete("s2c_click");
+  return url.href.slice(0, LONGEST);
 }
 
 function stored(key, otherwise) {
@@ -51,7 +59,7 @@ function remember() {
 
 function attribution() {
   const last = touches?.last ?? arrival;
-  const pairs = Object.entries(last).concat([["page_url", location.href.split("#")[0].slice(0, LONGEST)]]);
+  const pairs = Object.entries(last).concat([["page_url", address(location.href)]]);
   for (const [name, value] of Object.entries(touches?.first ?? {})) pairs.push([`s2c_first_${name}`, value]);
   return pairs;
 }
@@ -175,7 +183,9 @@ function enrich(form) {
     for (const old of form.querySelectorAll("[data-s2c]")) old.remove();
     const pairs = [...attribution(), ["s2c_open_ms", String(Date.now() - opened)]];
     for (const [name, value] of pairs) {
-      if (!form.elements.namedItem(name)) form.append(element("input", { type: "hidden", name, value, "data-s2c": true }));
+      const own = form.elements.namedItem(name);
+      if (!own) form.append(element("input", { type: "hidden", name, value, "data-s2c": true }));
+      else if (own.type === "hidden" && !own.value) own.value = value;
     }
   });
 }

@@ -32,7 +32,7 @@ def kept(lead: Normalised) -> set[str]:
         *lead.custom.values(),
         *lead.consent.values(),
         *lead.attribution.values(),
-        *filter(None, (lead.ip, lead.redirect_to, lead.subject)),
+        *filter(None, (lead.ip, lead.redirect_to)),
     }
 
 
@@ -123,9 +123,9 @@ def test_a_field_map_can_name_custom_fields_and_ignore_others() -> None:
 
 
 def test_both_touches_of_the_embed_are_told_apart() -> None:
-    lead = normalise(b"email=a%40b.example&s2c_first_utm_source=x&s2c_last_gclid=y&s2c_click=c1&s2c_started=5", FORM)
+    lead = normalise(b"email=a%40b.example&s2c_first_utm_source=x&s2c_last_gclid=y&s2c_started=5", FORM)
 
-    assert lead.attribution == {"first.utm_source": "x", "last.gclid": "y", "s2c_click": "c1"}
+    assert lead.attribution == {"first.utm_source": "x", "last.gclid": "y"}
     assert lead.ours == {"started": "5"}
 
 
@@ -142,3 +142,11 @@ def test_an_answer_about_landing_pages_is_no_attribution() -> None:
     assert lead.custom == {"Landing page": "Yes, please", "Referrer": "Bob", "next": "soon"}
     assert lead.attribution == {}
     assert lead.redirect_to is None
+
+
+def test_a_subject_is_an_answer_of_the_lead() -> None:
+    assert normalise(b"email=a%40b.example&your-subject=Quote", FORM).custom == {"subject": "Quote"}
+
+
+def test_our_own_form_is_nobody_elses() -> None:
+    assert normalise(b"email=a%40b.example&_gotcha=&s2c_key=1", FORM).provider == ""

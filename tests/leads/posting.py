@@ -13,7 +13,7 @@ from site2crm.forms import service as forms
 from site2crm.forms.events import FRAME_VERSION, Normalised, SubmissionFrame
 from site2crm.forms.service import FormIn
 from site2crm.kit import clock, ids
-from site2crm.leads import capture
+from site2crm.leads import capture, clicks
 
 WINDOW_S = 600.0
 
@@ -51,7 +51,7 @@ async def store(instance: Instance, *frames: SubmissionFrame) -> None:
     """As one batch of the consumer."""
     async with instance.machine.session() as session:
         await db.lock(session)
-        await capture.store(session, frames, window_s=WINDOW_S)
+        await capture.store(session, frames, window_s=WINDOW_S, seal=clicks.seal_of(instance.machine))
 
 
 async def send(instance: Instance, *bodies: bytes | SubmissionFrame) -> None:

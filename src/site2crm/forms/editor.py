@@ -1,6 +1,7 @@
 """The form editor's posted rows into fields, and a form into what the editor shows."""
 
-from itertools import zip_longest
+from collections.abc import Sequence
+from itertools import chain, count, zip_longest
 
 import msgspec
 from msgspec import Struct
@@ -10,8 +11,22 @@ from site2crm.core.inputs import Fields
 from site2crm.forms.fields import Field, FieldType
 from site2crm.forms.models import Form
 from site2crm.forms.service import FormPatch
+from site2crm.kit.text import fold
 
 COLUMNS = ("field_name", "field_type", "field_label", "field_required", "field_more")
+
+_PERSON = frozenset(
+    [
+        FieldType.EMAIL,
+        FieldType.NAME,
+        FieldType.FIRST_NAME,
+        FieldType.LAST_NAME,
+        FieldType.PHONE,
+        FieldType.COMPANY,
+        FieldType.MESSAGE,
+    ]
+)
+"""Types whose own name is what browsers, CRMs and people who write the HTML by hand call such a field."""
 
 TYPE_LABELS = [
     (FieldType.EMAIL, "E-mail"),
@@ -84,7 +99,7 @@ def to_patch(edited: Edited) -> FormPatch:
     rows = [row for row in edited.rows if row.name.strip() or row.label.strip()]
     values = {
         "name": edited.name.strip(),
-        "fields": [_field(row) for row in rows],
+        "fields": [_field(row, name) for row, name in zip(rows, _names(rows), strict=True)],
         "allowed_origins": [line.strip() for line in edited.origins.splitlines() if line.strip()],
         "redirect_url": edited.redirect_url,
         "thanks_text": edited.thanks_text,
@@ -104,8 +119,7 @@ def _row(field: Field) -> Row:
     return Row(field.name, field.type.value, field.label, "1" if field.required else "", more)
 
 
-def _field(row: Row) -> dict[str, object]:
-    name = row.name.strip() or _name_of(row.label)
+def _field(row: Row, name: str) -> dict[str, object]:
     made: dict[str, object] = {
         "name": name,
         "type": row.type,
@@ -122,9 +136,25 @@ def _field(row: Row) -> dict[str, object]:
     return made
 
 
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Who leaves a name empty gets one: the first e-mail is `email`, whatever its label; no two are alike."""
+    names = [row.name.strip() for row in rows]
+    for number, row in enumerate(rows):
+        if not names[number] and row.type in _PERSON and row.type not in names:
+            names[number] = row.type
+    for number, row in enumerate(rows):
+        names[number] = names[number] or _free(_name_of(row.label), names)
+    return names
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    numbered = (f"{name[:46]}_{number}" for number in count(2))
+    return next(each for each in chain([name], numbered) if each not in taken)
+
+
 def _name_of(label: str) -> str:
-    """`Your budget?` -> `your_budget`: who leaves the name empty gets one."""
-    words = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in label.lower()).split()
+    """`Your budget?` -> `your_budget`."""
+    words = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in fold(label)).split()
     name = "_".join(words)[:50] or "field"
     return name if name[0].isalpha() else f"f_{name}"[:50]
 

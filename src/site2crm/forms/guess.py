@@ -180,7 +180,7 @@ def _placed(role: str, answer: Answer, result: Sorted) -> bool:
             return False
         result.attribution.setdefault(target, answer.text)
     elif role == "ours":
-        result.ours[labels.meaning(answer.key).target] = answer.text
+        result.ours[labels.meaning(answer.key).target or labels.meaning(answer.label).target] = answer.text
     elif role == "custom" or role.startswith("custom:"):
         name = role.partition(":")[2] or answer.label
         if name != "ignore":

@@ -7,6 +7,7 @@ form may post to.
 import hashlib
 import secrets
 from functools import lru_cache
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -14,12 +15,20 @@ from site2crm.core import assets, errors, front, security, templates
 from site2crm.core.asgi import Scope, Send
 from site2crm.core.machine import Machine
 from site2crm.core.templates import Shell
+from site2crm.forms import clicks
 from site2crm.forms.fields import FieldType
 from site2crm.forms.registry import FormSpec
 from site2crm.kit import clock, ids, urls
+from site2crm.links import token
 
 EMBED_FILE = "embed/form.js"
 EMBED_CACHE = b"public, max-age=300"
+PASSED = (
+    "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "gclid", "gbraid", "wbraid", "fbclid",
+    "msclkid", "ttclid", "li_fat_id",
+)  # fmt: skip
+"""What the page's address says of where the visitor came from is posted with the form, as the script does."""
+PASSED_CHARS = 500
 
 
 async def hosted_answer(machine: Machine, form: FormSpec, scope: Scope, send: Send, *, part: str) -> None:
@@ -29,15 +38,15 @@ async def hosted_answer(machine: Machine, form: FormSpec, scope: Scope, send: Se
     if part == "embed.js":
         return await _embed(machine, form, scope, send)
     if part == "thanks":
-        return await _page(form, send, "forms/thanks.html", framed=True)
+        return await _page(form, scope, send, "forms/thanks.html", framed=True)
     if part == "sample":
-        return await _page(form, send, "forms/sample.html", framed=False, script=True)
+        return await _page(form, scope, send, "forms/sample.html", framed=False, script=True)
     if part in {"", "frame"}:
-        return await _page(form, send, "forms/hosted.html", framed=part == "frame")
+        return await _page(form, scope, send, "forms/hosted.html", framed=part == "frame")
     return await front.problem(scope, send, errors.NotFound())
 
 
-async def _page(form: FormSpec, send: Send, template: str, *, framed: bool, script: bool = False) -> None:
+async def _page(form: FormSpec, scope: Scope, send: Send, template: str, *, framed: bool, script: bool = False) -> None:
     nonce = secrets.token_urlsafe(16)
     body = templates.render(
         template,
@@ -47,6 +56,7 @@ async def _page(form: FormSpec, send: Send, template: str, *, framed: bool, scri
         action=f"/f/{form.key}",
         submission_key=ids.new("key"),
         opened_at=int(clock.unix()),
+        passed=_passed(form, scope["query_string"]),
         framed=framed,
         embed_url=f"/f/{form.key}/embed.js",
     )
@@ -57,6 +67,19 @@ async def _page(form: FormSpec, send: Send, template: str, *, framed: bool, scri
         (b"cross-origin-opener-policy", b"unsafe-none"),
     ]
     await front.respond(send, 200, headers, body.encode())
+
+
+def _passed(form: FormSpec, query: bytes) -> list[tuple[str, str]]:
+    """Hidden fields, name and text; a field of the form's own goes first."""
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), max_num_fields=100)
+    except ValueError:
+        return []
+    own = {field.name for field in form.fields}
+    said = {name: text[:PASSED_CHARS] for name, text in reversed(pairs) if name in PASSED and name not in own}
+    if click := clicks.of_pairs(pairs):
+        said[token.PARAMETER] = click
+    return list(said.items())
 
 
 def policy(form: FormSpec, *, script: bool = False) -> str:

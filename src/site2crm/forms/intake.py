@@ -27,6 +27,7 @@ from site2crm.forms.normalise import Normalised, normalise
 from site2crm.forms.recent import Recent
 from site2crm.forms.registry import FormRegistry, FormSpec
 from site2crm.kit import clock, ids, urls
+from site2crm.links import token
 
 FLOOD_WINDOW_S = 60
 RETRY_S = "5"
@@ -142,7 +143,7 @@ class Intake:
             body_hash=body_hash,
             address=kept_address,
             user_agent=security.header(scope, b"user-agent")[:AGENT_CAP],
-            origin=(security.header(scope, b"origin") or security.header(scope, b"referer"))[:AGENT_CAP],
+            origin=_sent_from(scope)[:AGENT_CAP],
             normalised=lead,
             country=form.country,
         )
@@ -195,6 +196,11 @@ class Intake:
                 "The submission could not be written to the disk. Send it again.", headers={"Retry-After": RETRY_S}
             ) from error
         return False
+
+
+def _sent_from(scope: Scope) -> str:
+    """The website, or where the browser names none the page, without the token of the click that led there."""
+    return token.stripped(security.header(scope, b"origin") or security.header(scope, b"referer"))
 
 
 def _repeat_key(scope: Scope, lead: Normalised) -> str | None:

@@ -13,6 +13,9 @@ from site2crm.kit.text import fold
 
 EXACT, STRIPPED, NEAR, NOTHING = 5, 4, 2, 0
 _LONGEST = 160
+_CLICK = "s2cclick"
+_VERIFIED = frozenset(["link", "click", "short_url"])
+"""Of a touch only a click token that was verified says these."""
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
@@ -77,6 +80,8 @@ def _words(label: str) -> tuple[str, ...]:
 def _technical(label: str, whole: str) -> Meaning | None:
     if label.startswith("s2c_"):
         return _ours(label[4:])
+    if whole == _CLICK:
+        return Meaning("ours", EXACT, "click")
     if "fluent_checkme" in label or _MAILCHIMP_TRAP.fullmatch(label):
         return Meaning("honeypot", EXACT)
     if whole in technical.ATTRIBUTION:
@@ -88,15 +93,15 @@ def _technical(label: str, whole: str) -> Meaning | None:
 
 
 def _ours(name: str) -> Meaning:
-    """The hidden fields of our own embed: `s2c_first_utm_source`, `s2c_click`, `s2c_hp`."""
+    """The hidden fields of our own embed: `s2c_first_utm_source`, `s2c_click`, `s2c_first_s2c_click`, `s2c_hp`."""
     if "s2c" + compact(name) in technical.HONEYPOTS:
         return Meaning("honeypot", EXACT)
     touch, _, key = name.partition("_")
     prefix = f"{touch}." if touch in ("first", "last") and key else ""
+    if prefix and compact(key) == _CLICK:
+        return Meaning("ours", EXACT, "first_click" if touch == "first" else "click")
     target = technical.ATTRIBUTION.get(compact(key if prefix else name))
-    if name == "click":
-        return Meaning("attribution", EXACT, "s2c_click")
-    if target or prefix:
+    if target or (prefix and key not in _VERIFIED):
         return Meaning("attribution", EXACT, prefix + (target or key))
     return Meaning("ours", EXACT, name)
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct, field
 
-from site2crm.forms import bodies, guess, labels, providers, shapes, technical, values
+from site2crm.forms import bodies, clicks, guess, labels, providers, shapes, technical, values
 from site2crm.forms.bodies import BodyRefused, Tree
 
 __all__ = ["DEFAULT_HONEYPOTS", "BodyRefused", "Normalised", "normalise"]
@@ -36,7 +36,6 @@ class Normalised(Struct, omit_defaults=True):
     provider: str = ""
     provider_id: str | None = None
     redirect_to: str | None = None
-    subject: str | None = None
 
 
 def normalise(
@@ -77,10 +76,14 @@ def _lead(found: guess.Sorted) -> Normalised:
         ours=found.ours,
         ip=best.get("ip"),
         redirect_to=best.get("redirect"),
-        subject=best.get("subject"),
     )
+    if subject := best.get("subject"):
+        lead.custom.setdefault("subject", subject)
     _name(lead, best)
     _utm_of_page(lead.attribution)
+    clicks.keep(lead.ours, lead.attribution)
+    clicks.strip(lead.attribution)
+    clicks.strip(lead.custom)
     return lead
 
 

@@ -25,7 +25,7 @@ class _Sign(Struct, frozen=True):
 
 
 def recognise(root: Root) -> Provider:
-    """The first that fits; plain forms have no provider."""
+    """The first that fits; plain forms have no provider, and our own have Formspree's honeypot."""
     if root.keys() & _SIGN_KEYS:
         for sign in _SIGNS:
             if sign.key in root and (sign.holds is None or sign.holds(root)):
@@ -119,7 +119,6 @@ _SIGNS = (
     _Sign("heyform", "formId", _paths("id", "submissionId"), _with("answers")),
     _Sign("unbounce", "data.json"),
     _Sign("formspree", "_replyto"),
-    _Sign("formspree", "_gotcha"),
     _Sign("web3forms", "access_key"),
     _Sign("shopify", "form_type", (), _says("form_type", "contact")),
 )

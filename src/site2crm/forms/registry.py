@@ -1,7 +1,8 @@
 """Every form in memory, by its public key: a submission is taken without a look at the database."""
 
 import re
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -9,9 +10,11 @@ from msgspec import Struct
 from sqlalchemy import select
 
 from site2crm.accounts import queries as accounts
+from site2crm.core import sites
 from site2crm.core.machine import Machine
 from site2crm.forms.fields import Field
 from site2crm.forms.models import Form
+from site2crm.kit import urls
 
 CACHE = "forms"
 
@@ -63,15 +66,26 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
     """The registry, filled now and again whenever a form changes, here or in another process."""
     registry = FormRegistry()
     machine.put(registry)
+    own = urls.origin(machine.settings.base_url)
 
     async def reload() -> None:
         async with machine.session() as session:
             countries = await accounts.countries(session)
             rows = (await session.scalars(select(Form).where(Form.archived_at.is_(None)))).all()
-        registry.replace([spec_of(form, countries.get(form.org_id, "")) for form in rows])
+        specs = [spec_of(form, countries.get(form.org_id, "")) for form in rows]
+        registry.replace(specs)
+        sites.of_machine(machine).replace(websites(specs, own=own))
 
     await machine.revisions.watch(CACHE, reload)
     yield
+
+
+def websites(specs: Iterable[FormSpec], *, own: str | None) -> dict[str, frozenset[str]]:
+    """Org -> where its forms are: the websites that they allow, and this instance, which has a page for each."""
+    found: dict[str, set[str]] = defaultdict(lambda: {own} if own else set())
+    for spec in specs:
+        found[spec.org_id] |= spec.origins
+    return {org_id: frozenset(origins) for org_id, origins in found.items()}
 
 
 def spec_of(form: Form, org_country: str) -> FormSpec:

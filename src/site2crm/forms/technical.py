@@ -55,7 +55,6 @@ ATTRIBUTION = {
         "ad_name": "adname",
         "adset_name": "adsetname",
         "lead_source": "leadsource",
-        "s2c_click": "s2cclick",
     }.items()
     for name in names.split()
 }

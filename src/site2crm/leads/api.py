@@ -12,7 +12,7 @@ from site2crm.core import feature
 from site2crm.core.access import Who, needs
 from site2crm.core.machine import Machine
 from site2crm.core.paging import Page
-from site2crm.leads import filters, finding, queries, service
+from site2crm.leads import clicks, filters, finding, queries, service
 from site2crm.leads.finding import LeadItem
 from site2crm.leads.queries import SubmissionDetail, SubmissionItem
 from site2crm.leads.service import LeadPatch
@@ -33,6 +33,7 @@ async def list_leads(
     q: FromQuery[str] = "",
     email: FromQuery[str] = "",
     form: FromQuery[str] = "",
+    link: FromQuery[str] = "",
     utm_source: FromQuery[str] = "",
     status: FromQuery[str] = "",
     since: Annotated[str, QueryParameter(name="from")] = "",
@@ -43,11 +44,12 @@ async def list_leads(
 ) -> Page[LeadItem]:
     """Leads of the org, newest first. Without `status` those that are not archived; `all` for every one.
 
-    `from` and `to` are days (UTC) or moments; `sort` is `created` or `activity` (not with `q`, `form`, `utm_source`).
+    `link`: the id of a short link, for the leads that a click on it has brought. `from` and `to` are days (UTC) or
+    moments; `sort` is `created` or `activity` (not with `q`, `form`, `link`, `utm_source`).
     """
     asked = {
-        "q": q, "email": email, "form": form, "utm_source": utm_source, "status": status, "from": since, "to": until,
-        "sort": sort,
+        "q": q, "email": email, "form": form, "link": link, "utm_source": utm_source, "status": status, "from": since,
+        "to": until, "sort": sort,
     }  # fmt: skip
     return await finding.page(session, who.org_id, filters.of_query(asked), limit=limit, cursor=cursor)
 
@@ -119,7 +121,7 @@ async def release_submission(
 ) -> SubmissionDetail:
     """Not spam: it makes or joins its lead and is delivered."""
     window_s = machine.settings.intake.dedupe_window
-    await service.release(session, who.org_id, [submission_id], window_s=window_s)
+    await service.release(session, who.org_id, [submission_id], window_s=window_s, seal=clicks.seal_of(machine))
     return await queries.submission(session, who.org_id, submission_id)
 
 

@@ -24,7 +24,8 @@ from site2crm.core.sql import insert_new, upsert
 from site2crm.core.tables import ConsumerPosition, PoisonRecord
 from site2crm.forms.events import FRAME_VERSION, SubmissionFrame
 from site2crm.kit import clock, ids, phone
-from site2crm.leads import folding, joining
+from site2crm.leads import clicks, folding, joining
+from site2crm.leads.clicks import Seal
 from site2crm.leads.folding import Incoming
 from site2crm.leads.joining import Joined
 from site2crm.leads.models import Submission
@@ -78,18 +79,21 @@ async def apply(machine: Machine, records: Sequence[Record]) -> None:
     frames = [_read(record.data) for record in records]
     async with machine.session() as session:
         await db.lock(session)
-        await store(session, frames, window_s=machine.settings.intake.dedupe_window)
+        window_s = machine.settings.intake.dedupe_window
+        await store(session, frames, window_s=window_s, seal=clicks.seal_of(machine))
         await _advance(session, machine, records[-1].next)
 
 
-async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, window_s: float) -> None:
+async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, window_s: float, seal: Seal) -> None:
     """Those that are new: each a submission, the accepted ones joined into leads."""
     new = await _unknown(session, frames)
-    arrivals = [incoming(frame) for frame in new if frame.status == SubmissionStatus.ACCEPTED]
+    accepted = [incoming(frame) for frame in new if frame.status == SubmissionStatus.ACCEPTED]
+    arrivals = await clicks.recognised(session, accepted, seal)
     joined = await joining.join(session, arrivals, now=clock.now(), window_s=window_s)
     fates = {item.incoming.id: item for item in joined}
     if new:
         await session.execute(insert(_SUBMISSION), [_row(frame, fates.get(frame.id)) for frame in new])
+        await clicks.write(session, joined)
         await joining.tell(session, joined, also={frame.org_id for frame in new})
 
 
@@ -156,7 +160,7 @@ async def _unknown(session: AsyncSession, frames: Sequence[SubmissionFrame]) -> 
 
 
 def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:
-    normalised = msgspec.to_builtins(frame.normalised)
+    normalised = msgspec.to_builtins(joined.incoming.answers if joined else frame.normalised)
     normalised.pop("ip", None)  # `address` is what the privacy setting lets us keep of it
     return {
         "id": frame.id,

@@ -42,7 +42,7 @@ async def chosen_lines(session: AsyncSession, org_id: str, lead_ids: Sequence[st
 
 
 def _header(custom: Sequence[str]) -> str:
-    return csv.BOM + csv.row([*COLUMNS, *TOUCH, "consent", *custom])
+    return csv.BOM + csv.row([*COLUMNS, *TOUCH, "link", "consent", *custom])
 
 
 def _line(lead: LeadItem, form_names: dict[str, str], custom: Sequence[str]) -> str:
@@ -62,6 +62,7 @@ def _line(lead: LeadItem, form_names: dict[str, str], custom: Sequence[str]) -> 
             form_names.get(lead.form, ""),
             str(lead.submissions),
             *(touch.get(name) for name in TOUCH),
+            touch.get("short_url"),
             "; ".join(f"{name}: {answer}" for name, answer in lead.consent.items()),
             *(lead.custom.get(name) for name in custom),
         ]

@@ -19,7 +19,7 @@ FEATURE = Feature(
     routers=(*api.routers, pages.router, quarantine_pages.router),
     late=((LeadsChanged, live.changed),),
     lifespans=(capturing,),
-    timeline=timeline.submissions,
+    timeline=timeline.entries,
     panels={"form": _numbers_of_form},
     nav=(NavItem("Leads", "leads", "users", "leads:read", order=20),),
 )

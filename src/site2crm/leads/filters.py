@@ -8,8 +8,8 @@ from site2crm.core import formats
 from site2crm.core.errors import Invalid
 from site2crm.leads.finding import Wanted
 
-NAMES = ("q", "email", "form", "utm_source", "status", "from", "to", "sort")
-CHIPS = {"email": "E-mail", "form": "Form", "utm_source": "Source", "from": "From", "to": "To"}
+NAMES = ("q", "email", "form", "link", "utm_source", "status", "from", "to", "sort")
+CHIPS = {"email": "E-mail", "form": "Form", "link": "Link", "utm_source": "Source", "from": "From", "to": "To"}
 
 
 def of_query(query: Mapping[str, str], *, zone: str = "UTC", sort: str = "created") -> Wanted:
@@ -18,6 +18,7 @@ def of_query(query: Mapping[str, str], *, zone: str = "UTC", sort: str = "create
         q=query.get("q", "").strip(),
         email=query.get("email", "").strip(),
         form=query.get("form", "").strip(),
+        link=query.get("link", "").strip(),
         source=query.get("utm_source", "").strip(),
         status=query.get("status", "").strip(),
         since=moment("from", query.get("from", ""), zone=zone),
@@ -45,11 +46,11 @@ def address(base: str, query: Mapping[str, str], **changed: str | None) -> str:
     return formats.query(base, **{**kept, **changed})
 
 
-def chips(base: str, query: Mapping[str, str], form_names: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """(label, value, address without it) of every filter that is set."""
+def chips(base: str, query: Mapping[str, str], names: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(label, value, address without it) of every filter that is set. `names`: of the forms and links, by id."""
     found = []
     for name, label in CHIPS.items():
         if value := query.get(name, ""):
-            shown = form_names.get(value, value) if name == "form" else value
+            shown = names.get(value, value) if name in {"form", "link"} else value
             found.append((label, shown, address(base, query, **{name: None})))
     return found

@@ -53,6 +53,11 @@ def called(first: str | None, last: str | None, email: str | None, phone: str | 
     return whole or email or phone or company or "Unknown"
 
 
+def shown(url: str) -> str:
+    """An address as people read it."""
+    return url.partition("://")[2] or url
+
+
 class LeadItem(Struct, frozen=True, kw_only=True):
     """A lead as the list, its page and the API show it."""
 
@@ -77,6 +82,12 @@ class LeadItem(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         return called(self.first_name, self.last_name, self.email, self.phone, self.company)
 
+    @property
+    def source(self) -> str:
+        """Of the last touch: the campaign's source, else the short link that was clicked."""
+        last = self.attribution.get("last", {})
+        return last.get("utm_source") or shown(last.get("short_url", ""))
+
 
 class Wanted(Struct, frozen=True, kw_only=True):
     """What a list is asked for. `since` and `until` are about what it is sorted by; a search is sorted by `created`."""
@@ -84,6 +95,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     q: str = ""
     email: str = ""
     form: str = ""
+    link: str = ""
     source: str = ""
     status: str = ""
     since: datetime | None = None
@@ -103,7 +115,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     @property
     def by_words(self) -> bool:
-        return bool(text.search_query(self.q)) or bool(self.form) or bool(self.source)
+        return bool(text.search_query(self.q) or self.form or self.link or self.source)
 
 
 async def page(
@@ -123,6 +135,11 @@ async def page_of_any_size(
     if wanted.by_words:
         return await _by_words(session, org_id, wanted, limit=limit, cursor=cursor)
     return await _in_order(session, org_id, wanted, limit=limit, cursor=cursor)
+
+
+async def latest(session: AsyncSession, org_id: str, count: int) -> list[LeadItem]:
+    """The newest open leads."""
+    return (await _in_order(session, org_id, Wanted(), limit=count, cursor=None)).data
 
 
 def item(row: Any) -> LeadItem:
@@ -206,7 +223,7 @@ class _Rows(Struct, frozen=True):
 
 
 def _question(org_id: str, wanted: Wanted) -> Question:
-    return search.question(org_id, q=wanted.q, form_id=wanted.form, source=wanted.source)
+    return search.question(org_id, q=wanted.q, form_id=wanted.form, link_id=wanted.link, source=wanted.source)
 
 
 async def _are_few(session: AsyncSession, org_id: str, wanted: Wanted) -> bool:

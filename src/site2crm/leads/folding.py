@@ -19,6 +19,15 @@ LEAST_PHONE_DIGITS = 7
 _FIRST, _LAST = "first.", "last."
 
 
+class Carried(Struct, frozen=True):
+    """A click that a genuine token told of, and its link as it is now."""
+
+    click_id: str
+    link_id: str
+    at: datetime
+    snapshot: dict[str, object]
+
+
 class Incoming(Struct, frozen=True, kw_only=True):
     """A submission on its way into a lead."""
 
@@ -33,6 +42,7 @@ class Incoming(Struct, frozen=True, kw_only=True):
     answers: Normalised
     email_key: str | None
     phone_key: str | None
+    clicks: tuple[Carried, ...] = ()
 
 
 class LeadRow(Struct, kw_only=True):

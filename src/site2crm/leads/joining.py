@@ -67,8 +67,8 @@ async def tell(session: AsyncSession, joined: Iterable[Joined], also: Iterable[s
         await emit(session, LeadsChanged(org_id=org_id))
 
 
-async def write_leads(session: AsyncSession, leads: Sequence[LeadRow], *, forms: dict[str, set[str]]) -> None:
-    """Store changed leads and their words. `forms`: lead -> forms that it has come by now, beside the known ones."""
+async def write_leads(session: AsyncSession, leads: Sequence[LeadRow], *, ways: dict[str, set[str]]) -> None:
+    """Store changed leads and their words. `ways`: lead -> forms and links it has come by now, beside the known."""
     if not leads:
         return
     await session.execute(_UPDATE_LEAD, [{**_columns(lead), "lead_id": lead.id} for lead in leads])
@@ -79,7 +79,7 @@ async def write_leads(session: AsyncSession, leads: Sequence[LeadRow], *, forms:
     changed = []
     for lead in leads:
         old = before.get(lead.id, "")
-        words = search.words(lead, [*search.forms_in(old), *forms.get(lead.id, ())])
+        words = search.words(lead, [*search.ways_in(old), *ways.get(lead.id, ())])
         if words != old:
             changed.append({"of_lead": lead.id, "new_words": words})
     if changed:
@@ -114,7 +114,7 @@ class _People:
     by_phone: dict[tuple[str, str], list[LeadRow]] = field(default_factory=dict)
     fresh: dict[str, LeadRow] = field(default_factory=dict)
     changed: dict[str, LeadRow] = field(default_factory=dict)
-    forms: dict[str, set[str]] = field(default_factory=dict)
+    ways: dict[str, set[str]] = field(default_factory=dict)
 
     def find(self, incoming: Incoming) -> LeadRow | None:
         """By e-mail; else by phone, unless that lead is a person with another e-mail."""
@@ -140,11 +140,11 @@ class _People:
         if new:
             await session.execute(insert(LEAD), [_columns(lead) for lead in new])
             words = [
-                {"org_id": lead.org_id, "lead_id": lead.id, "words": search.words(lead, self.forms[lead.id])}
+                {"org_id": lead.org_id, "lead_id": lead.id, "words": search.words(lead, self.ways[lead.id])}
                 for lead in new
             ]
             await session.execute(insert(LEAD_SEARCH), words)
-        await write_leads(session, list(self.changed.values()), forms=self.forms)
+        await write_leads(session, list(self.changed.values()), ways=self.ways)
 
 
 def _joined(incoming: Incoming, people: _People, repeats: _Repeats, now: datetime) -> Joined:
@@ -158,7 +158,8 @@ def _joined(incoming: Incoming, people: _People, repeats: _Repeats, now: datetim
         if lead.id not in people.fresh:
             people.changed[lead.id] = lead
     people.add(lead)
-    people.forms.setdefault(lead.id, set()).add(incoming.form_id)
+    links = (carried.link_id for carried in incoming.clicks)
+    people.ways.setdefault(lead.id, set()).update((incoming.form_id, *links))
     if known:
         return Joined(incoming, lead.id, SubmissionStatus.DUPLICATE)
     repeats.add(_body(incoming), incoming.received_at, lead.id)

@@ -19,6 +19,16 @@ class Lead(OrgOwned, Base):
         Index("ix_lead_recent", "org_id", "status", "last_at", "id"),
         Index("ix_lead_created", "org_id", "status", "created_at", "id"),
         Index("ix_lead_form", "form_id", "status"),
+        # Everything that `counting` groups and filters by, so that a figure reads no lead.
+        Index(
+            "ix_lead_figures",
+            "org_id",
+            "created_at",
+            "form_id",
+            text("json_extract(attribution, '$.last.utm_source')"),
+            text("json_extract(attribution, '$.last.referrer')"),
+            "id",
+        ),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -39,7 +49,8 @@ class Lead(OrgOwned, Base):
     custom: Mapped[dict[str, str]]
     consent: Mapped[dict[str, str]]
     attribution: Mapped[dict[str, Any]]
-    """{"first": {...}, "last": {...}}: utm_*, click ids, page, referrer of the first and the last touch."""
+    """{"first": {...}, "last": {...}}: utm_*, ad networks' click ids, page, referrer of the first and the last touch;
+    `link`, `click` and `short_url` of the click on one of our links that it was."""
     submissions: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     last_at: Mapped[datetime]
@@ -75,6 +86,27 @@ class Submission(OrgOwned, Base):
     """The visitor's address, shortened as [privacy] ip says."""
     user_agent: Mapped[str] = mapped_column(default="")
     origin: Mapped[str] = mapped_column(default="")
+
+
+class LeadClick(OrgOwned, Base):
+    """A click on one of our links that brought the lead, as its token said."""
+
+    __tablename__ = "lead_click"
+    __table_args__ = (
+        Index("ix_lead_click_link", "org_id", "link_id", "lead_id"),
+        Index("ix_lead_click_submission", "submission_id"),
+    )
+
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
+    click_id: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
+    submission_id: Mapped[str] = mapped_column(ForeignKey("submission.id", ondelete="CASCADE"))
+    """The first submission that carried it."""
+    link_id: Mapped[str]
+    at: Mapped[datetime]
+    """When the link was clicked, to the second."""
+    snapshot: Mapped[dict[str, Any]]
+    """slug, short_url, title, url, campaign and utm of the link when the lead came."""
 
 
 class LeadSearch(OrgOwned, Base):

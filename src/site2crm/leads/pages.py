@@ -22,6 +22,7 @@ from site2crm.leads.errors import EmailTaken
 from site2crm.leads.finding import LeadItem, Wanted
 from site2crm.leads.service import LeadPatch, Line, Text
 from site2crm.leads.states import LeadStatus
+from site2crm.links import queries as links
 
 READ, WRITE, EXPORT = needs("leads:read"), needs("leads:write"), needs("leads:export")
 CUSTOM = "custom."
@@ -43,18 +44,13 @@ class Edited(Struct):
     message: Text = ""
 
 
-@get("/", opt=READ)
-async def home(who: NamedDependency[Who]) -> Answer:
-    """An org's address leads to its leads: that is what one comes for."""
-    return web.redirect(_base(who))
-
-
 @get("/leads", opt=READ)
 async def list_leads(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
     query, base = _query(request), _base(who)
     wanted = _wanted(query, who)
     found = await finding.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     names = await forms.names(session, who.org_id)
+    link_names = await _link_names(session, who, query["link"])
     is_filtered = any(query.get(name) for name in filters.NAMES if name != "sort")
     cursor = found.page.next_cursor
     return await web.page(
@@ -68,7 +64,7 @@ async def list_leads(request: AnyRequest, session: NamedDependency[AsyncSession]
         sort="created" if wanted.by_words else wanted.sort,
         sortable=not wanted.by_words,
         form_names=names,
-        chips=filters.chips(base, query, names),
+        chips=filters.chips(base, query, names | link_names),
         tabs=await _tabs(session, who, wanted.status),
         here=filters.address(base, query, cursor=query.get("cursor") or None),
         address=lambda **changed: filters.address(base, query, **changed),
@@ -105,7 +101,7 @@ async def export_leads(
         await finding.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
         content = export.lines(machine, who.org_id, wanted)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(content, media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(content, media_type="text/csv", headers=headers)
 
 
 @post("/leads/archive", opt=WRITE)
@@ -197,6 +193,12 @@ async def delete_lead(
     return web.redirect(_base(who), flash="The lead is deleted.")
 
 
+async def _link_names(session: AsyncSession, who: Who, link_id: str) -> dict[str, str]:
+    """Of the link that the list is filtered by."""
+    found = await links.by_ids(session, who.org_id, [link_id]) if link_id else {}
+    return {link.id: link.name for link in found.values()}
+
+
 async def _tabs(session: AsyncSession, who: Who, status: str) -> list[tuple[str, str, bool, int | None]]:
     base = _base(who)
     review = await queries.count_to_review(session, who.org_id)
@@ -255,7 +257,7 @@ def _base(who: Who) -> str:
 router = Router(
     path="/o/{org:str}",
     route_handlers=[
-        home, list_leads, live_leads, export_leads, archive_leads, restore_leads, show_lead, save_lead, archive_lead,
+        list_leads, live_leads, export_leads, archive_leads, restore_leads, show_lead, save_lead, archive_lead,
         restore_lead, delete_lead,
     ],
     include_in_schema=False,

@@ -12,7 +12,7 @@ from site2crm.core.access import Who, needs
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
-from site2crm.leads import queries, service
+from site2crm.leads import clicks, queries, service
 from site2crm.leads.states import LeadStatus, SubmissionStatus
 
 READ, WRITE = needs("leads:read"), needs("leads:write")
@@ -64,8 +64,8 @@ async def release(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Answer:
-    window_s = machine.settings.intake.dedupe_window
-    released = await service.release(session, who.org_id, await _chosen(request), window_s=window_s)
+    window_s, seal = machine.settings.intake.dedupe_window, clicks.seal_of(machine)
+    released = await service.release(session, who.org_id, await _chosen(request), window_s=window_s, seal=seal)
     if len(released) == 1:
         lead = _base(who).removesuffix("quarantine") + f"leads/{released[0].lead_id}"
         return web.redirect(lead, flash="Released: this is the lead, and it is on its way.")

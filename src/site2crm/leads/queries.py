@@ -14,8 +14,14 @@ from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
 from site2crm.forms.errors import FormNotFound
 from site2crm.leads import finding
+from site2crm.leads.counting import COUNTED_BY as COUNTED_BY
+from site2crm.leads.counting import Among as Among
+from site2crm.leads.counting import created as created
+from site2crm.leads.counting import created_by as created_by
+from site2crm.leads.counting import sources as sources
 from site2crm.leads.errors import LeadNotFound, SubmissionNotFound
 from site2crm.leads.finding import LeadItem as LeadItem
+from site2crm.leads.finding import latest as latest
 from site2crm.leads.models import Lead, Submission
 from site2crm.leads.states import LeadStatus, SubmissionStatus
 

@@ -2,9 +2,10 @@
 
 `lead_search.words` is made in Python (`kit.text`), so that every database finds the same; the FTS5 index only splits at
 spaces. Every word begins with the org's tag: a look-up touches only this org's words, however many orgs there are.
-Beside what a person has typed there are marks, for filters, which begin with `_` as no question does: the forms and the
-utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`: tokenizer `ascii` (the words
-are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the consumer a tenth).
+Beside what a person has typed there are marks, for filters, which begin with `_` as no question does: the forms, the
+links and the utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`: tokenizer
+`ascii` (the words are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the consumer a
+tenth).
 """
 
 from collections.abc import Iterable
@@ -23,8 +24,8 @@ MOST_MARKS = 64
 TAG_CHARS = 6
 
 
-def words(lead: LeadRow, form_ids: Iterable[str]) -> str:
-    """Everything a lead is found by, with a space before and after each. `form_ids`: all forms it has come by."""
+def words(lead: LeadRow, ways: Iterable[str]) -> str:
+    """Everything a lead is found by, with a space before and after each. `ways`: all forms and links it has come by."""
     custom = [value[:CUSTOM_CHARS] for value in list(lead.custom.values())[:MOST_CUSTOM]]
     typed = text.search_text(
         lead.email,
@@ -37,15 +38,15 @@ def words(lead: LeadRow, form_ids: Iterable[str]) -> str:
         *custom,
     )
     sources = {touch.get("utm_source", "") for touch in lead.attribution.values()}
-    marks = {_form(form_id) for form_id in form_ids} | {_source(source) for source in sources if source}
+    marks = {_way(way) for way in ways} | {_source(source) for source in sources if source}
     before = " " + _tag(lead.org_id)
     return before + before.join([*sorted(marks), *typed.split()]) + " "
 
 
-def forms_in(words: str) -> list[str]:
-    """The marks of the forms in what `words` has made, to be given to it again."""
+def ways_in(words: str) -> list[str]:
+    """The marks of the forms and links in what `words` has made, to be given to it again."""
     marks = (word[TAG_CHARS:] for word in words.split(None, MOST_MARKS)[:MOST_MARKS])
-    return [mark[1:] for mark in marks if mark.startswith("_frm_")]
+    return [mark[1:] for mark in marks if mark.startswith(("_frm_", "_lnk_"))]
 
 
 class Question(Struct, frozen=True):
@@ -60,8 +61,8 @@ class Question(Struct, frozen=True):
         return tuple(f" {mark} " for mark in self.marks) + tuple(f" {word}" for word in self.beginnings)
 
 
-def question(org_id: str, *, q: str = "", form_id: str = "", source: str = "") -> Question:
-    marks = [_form(_bare(form_id))] if form_id else []
+def question(org_id: str, *, q: str = "", form_id: str = "", link_id: str = "", source: str = "") -> Question:
+    marks = [_way(_bare(way)) for way in (form_id, link_id) if way]
     marks += [_source(source)] if source else []
     tag = _tag(org_id)
     return Question(tuple(tag + mark for mark in marks), tuple(tag + _bare(word) for word in text.search_query(q)))
@@ -77,8 +78,8 @@ def _tag(org_id: str) -> str:
     return org_id[-TAG_CHARS:].lower()
 
 
-def _form(form_id: str) -> str:
-    return f"_{form_id.lower()}"
+def _way(way_id: str) -> str:
+    return f"_{way_id.lower()}"
 
 
 @lru_cache(maxsize=1024)

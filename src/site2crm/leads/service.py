@@ -10,12 +10,12 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db
-from site2crm.core.db import in_org
 from site2crm.core.errors import Invalid
 from site2crm.core.events import emit
 from site2crm.forms.events import Normalised
 from site2crm.kit import clock
-from site2crm.leads import folding, joining
+from site2crm.leads import clicks, folding, joining
+from site2crm.leads.clicks import Seal
 from site2crm.leads.errors import EmailTaken, LeadNotFound, NotInQuarantine, SubmissionNotFound
 from site2crm.leads.events import LeadsChanged
 from site2crm.leads.folding import Incoming, LeadRow
@@ -47,7 +47,7 @@ class LeadPatch(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 async def release(
-    session: AsyncSession, org_id: str, submission_ids: Sequence[str], *, window_s: float
+    session: AsyncSession, org_id: str, submission_ids: Sequence[str], *, window_s: float, seal: Seal
 ) -> list[Joined]:
     """Not spam: they make or join their leads and are delivered. What was released before is passed over.
 
@@ -55,18 +55,21 @@ async def release(
     """
     _check_count(submission_ids)
     await db.lock(session)
-    wanted = in_org(Submission, org_id).where(Submission.id.in_(submission_ids)).order_by(Submission.received_at)
+    wanted = select(Submission).where(db.these(Submission, org_id, submission_ids)).order_by(Submission.received_at)
     found = {row.id: row for row in await session.scalars(wanted)}
     if len(found) < len(set(submission_ids)):
         raise SubmissionNotFound
     held = [row for row in found.values() if _is_held(row)]
     now = clock.now()
-    joined = await joining.join(session, [_incoming(row, now) for row in held], now=now, window_s=window_s)
+    arrivals = await clicks.recognised(session, [_incoming(row, now) for row in held], seal)
+    joined = await joining.join(session, arrivals, now=now, window_s=window_s)
     for item in joined:
         row = found[item.incoming.id]
         row.lead_id, row.status, row.released_at = item.lead_id, item.status, now
         row.reason = f"{RELEASED} It was held for: {row.reason}" if row.reason else RELEASED
+        row.normalised = {**row.normalised, "attribution": item.incoming.answers.attribution}
     await session.flush()
+    await clicks.write(session, joined)
     if joined:
         await joining.tell(session, joined)
     return joined
@@ -92,7 +95,7 @@ async def change(session: AsyncSession, org_id: str, lead_id: str, *, patch: Lea
     elif lead.status == LeadStatus.NEEDS_REVIEW and (lead.email or lead.phone):
         lead.status = LeadStatus.NEW
     lead.updated_at = clock.now()
-    await joining.write_leads(session, [lead], forms={})
+    await joining.write_leads(session, [lead], ways={})
     await emit(session, LeadsChanged(org_id=org_id))
 
 
@@ -110,21 +113,21 @@ async def erase(session: AsyncSession, org_id: str, lead_ids: Sequence[str]) -> 
     _check_count(lead_ids)
     await db.lock(session)
     await _rows(session, org_id, lead_ids)
-    await session.execute(delete(Lead).where(Lead.org_id == org_id, Lead.id.in_(lead_ids)))
+    await session.execute(delete(Lead).where(db.these(Lead, org_id, lead_ids)))
     await emit(session, LeadsChanged(org_id=org_id))
 
 
 async def discard(session: AsyncSession, org_id: str, submission_ids: Sequence[str]) -> None:
     """Delete submissions that are in quarantine, for good."""
     _check_count(submission_ids)
-    held = (Submission.org_id == org_id, Submission.id.in_(submission_ids))
+    held = db.these(Submission, org_id, submission_ids)
     await db.lock(session)
-    rows = (await session.execute(select(Submission.id, Submission.status).where(*held))).all()
+    rows = (await session.execute(select(Submission.id, Submission.status).where(held))).all()
     if len(rows) < len(set(submission_ids)):
         raise SubmissionNotFound
     if any(row.status != SubmissionStatus.QUARANTINED for row in rows):
         raise NotInQuarantine
-    await session.execute(delete(Submission).where(*held))
+    await session.execute(delete(Submission).where(held))
     await emit(session, LeadsChanged(org_id=org_id))
 
 
@@ -135,7 +138,7 @@ async def _set_status(session: AsyncSession, org_id: str, lead_ids: Sequence[str
     now = clock.now()
     for lead in leads:
         lead.status, lead.updated_at = status, now
-    await joining.write_leads(session, leads, forms={})
+    await joining.write_leads(session, leads, ways={})
     await emit(session, LeadsChanged(org_id=org_id))
 
 

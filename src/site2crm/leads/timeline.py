@@ -1,4 +1,4 @@
-"""The part of a lead's timeline that came in by a form."""
+"""The part of a lead's timeline that leads are made of: what came in by a form, and the clicks before it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,28 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.feature import TimelineEntry
 from site2crm.forms import queries as forms
-from site2crm.leads import queries
-from site2crm.leads.models import Submission
+from site2crm.leads import finding, queries
+from site2crm.leads.models import LeadClick, Submission
 from site2crm.leads.states import SubmissionStatus
 
 MOST_SHOWN = 200
 RAW_BYTES = 20_000
+
+
+async def entries(session: AsyncSession, org_id: str, lead_id: str) -> Sequence[TimelineEntry]:
+    """Submissions and clicks; together they are put in order of time, a click before the submission it led to."""
+    return [*await submissions(session, org_id, lead_id), *await clicks(session, org_id, lead_id)]
+
+
+async def clicks(session: AsyncSession, org_id: str, lead_id: str) -> Sequence[TimelineEntry]:
+    """Each click that brought the lead, the newest 200."""
+    rows = await session.scalars(
+        select(LeadClick)
+        .where(LeadClick.org_id == org_id, LeadClick.lead_id == lead_id)
+        .order_by(LeadClick.at.desc(), LeadClick.click_id.desc())
+        .limit(MOST_SHOWN)
+    )
+    return [_click(row) for row in rows]
 
 
 async def submissions(session: AsyncSession, org_id: str, lead_id: str) -> Sequence[TimelineEntry]:
@@ -66,6 +82,16 @@ def _entry(row: Any, names: dict[str, str]) -> TimelineEntry:
             "raw": _raw(row.raw),
             "bytes": row.bytes,
         },
+    )
+
+
+def _click(row: LeadClick) -> TimelineEntry:
+    return TimelineEntry(
+        type="click",
+        at=row.at,
+        title=f"Clicked {row.snapshot['title'] or finding.shown(row.snapshot['short_url'])}",
+        template="leads/_click.html",
+        data={"click": row.click_id, "link": row.link_id, "submission": row.submission_id, **row.snapshot},
     )
 
 

@@ -1,0 +1,138 @@
+"""How many leads, when and from where: figures for charts and top lists.
+
+A lead counts at the moment it came to be, whatever became of it later: archiving one changes no figure of last month.
+Where it came from is its last touch. With a click: a submission of it carried the token of a click on one of our links.
+Everything that is asked of the leads themselves is answered by `ix_lead_figures` alone, without reading a lead.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Integer, Select, String, Table, column, distinct, func, or_, select, values
+from sqlalchemy import literal_column as literal
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core.db import UtcTime
+from site2crm.leads.models import Lead, LeadClick
+
+Chosen: TypeAlias = Select[*tuple[Any, ...]]
+
+UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+COUNTED_BY = ("form", "link", "campaign", *UTM)
+"""What leads can be filtered and grouped by."""
+BY_CLICK = ("link", "campaign")
+"""Known of the click that brought the lead, not of the lead."""
+MOST_SOURCES = 5_000
+
+_Carried = cast("Table", LeadClick.__table__).alias("carried")
+
+
+class Among(Struct, frozen=True, kw_only=True):
+    """Which leads: of each of `COUNTED_BY` that is named one of the values; `clicked`: only those with a click."""
+
+    where: Mapping[str, Sequence[str]] = {}
+    clicked: bool = False
+
+
+ALL = Among()
+
+
+async def created(
+    session: AsyncSession, org_id: str, spans: Sequence[tuple[datetime, datetime]], *, among: Among = ALL
+) -> list[int]:
+    """How many came to be in each [start, end): a range of an index each, in one statement."""
+    if not spans:
+        return []
+    rows = values(column("number", Integer), column("since", UtcTime), column("until", UtcTime), name="spans")
+    span = rows.data([(number, *each) for number, each in enumerate(spans)]).cte("span")
+    count = _those(select(func.count()), org_id, span.c.since, span.c.until, among)
+    found = await session.execute(select(span.c.number, count.scalar_subquery()).order_by(span.c.number))
+    return [row[1] for row in found]
+
+
+async def created_by(
+    session: AsyncSession,
+    org_id: str,
+    span: tuple[datetime, datetime],
+    *,
+    dimension: str,
+    limit: int,
+    among: Among = ALL,
+) -> list[tuple[str, int]]:
+    """Largest first. By link and campaign: leads with a click, once for each that brought them."""
+    if dimension not in BY_CLICK:
+        key = Lead.form_id.expression if dimension == "form" else func.coalesce(_touch(dimension), "")
+        return await _largest(session, _those(select(key.label("key")), org_id, *span, among), limit)
+    key = _of_click(dimension, LeadClick.__tablename__)
+    count = func.count(distinct(Lead.id))
+    statement = _those(select(key, count), org_id, *span, among).join(LeadClick, LeadClick.lead_id == Lead.id)
+    rows = await session.execute(statement.group_by(key).order_by(count.desc(), key).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+async def sources(
+    session: AsyncSession, org_id: str, span: tuple[datetime, datetime], *, limit: int, among: Among = ALL
+) -> list[tuple[str, int]]:
+    """By utm_source, where there is none by the referrer's host, largest first; "" came from nowhere known."""
+    key: ColumnElement[str] = func.coalesce(_touch("utm_source"), _touch("referrer"), "")
+    found: Counter[str] = Counter()
+    for text, count in await _largest(session, _those(select(key.label("key")), org_id, *span, among), MOST_SOURCES):
+        found[_host(text) if "://" in text else text] += count
+    return found.most_common(limit)
+
+
+async def _largest(session: AsyncSession, keys: Chosen, limit: int) -> list[tuple[str, int]]:
+    # Apart from the grouping: together with it SQLite reads every lead, instead of the index that has the key.
+    each = keys.cte("each").prefix_with("MATERIALIZED")
+    counted = select(each.c.key, func.count()).group_by(each.c.key).order_by(func.count().desc(), each.c.key)
+    return [(row[0], row[1]) for row in await session.execute(counted.limit(limit))]
+
+
+def _those(statement: Chosen, org_id: str, since: Any, until: Any, among: Among) -> Chosen:
+    statement = statement.select_from(Lead).where(
+        Lead.org_id == org_id,
+        Lead.created_at >= since,
+        Lead.created_at < until,
+        *(_fits(org_id, name, tuple(wanted)) for name, wanted in among.where.items()),
+    )
+    return statement.where(_clicked()) if among.clicked else statement
+
+
+def _fits(org_id: str, name: str, wanted: tuple[str, ...]) -> ColumnElement[bool]:
+    if name == "form":
+        return Lead.form_id.in_(wanted)
+    if name == "link" and "" not in wanted:  # few beside all leads: looked up once, not for each lead
+        of_links = select(_Carried.c.lead_id).where(_Carried.c.org_id == org_id, _Carried.c.link_id.in_(wanted))
+        return Lead.id.in_(of_links)
+    if name not in BY_CLICK:
+        return func.coalesce(_touch(name), "").in_(wanted)
+    key = _of_click(name, _Carried.name)
+    by_click = _clicked(key.in_([value for value in wanted if value]))
+    return or_(by_click, ~_clicked(key != "")) if "" in wanted else by_click
+
+
+def _clicked(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(1).select_from(_Carried).where(_Carried.c.lead_id == Lead.id, *conditions).correlate(Lead).exists()
+
+
+def _of_click(dimension: str, clicks: str) -> ColumnElement[str]:
+    """`clicks`: what the table is called in the statement."""
+    if dimension == "link":
+        return literal(f"{clicks}.link_id", String)
+    return literal(f"coalesce(json_extract({clicks}.snapshot, '$.campaign'), '')", String)
+
+
+def _touch(name: str) -> ColumnElement[str]:
+    """Of the last touch. Written out as in the index, which is only used for the very same text."""
+    return literal(f"json_extract(lead.attribution, '$.last.{name}')", String)
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
