@@ -1,6 +1,6 @@
 """What the connector tests share: contexts on loopback, people, and an inbox that remembers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,10 +14,15 @@ class MemoryInbox:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, str]] = {}
 
-    async def upsert(self, connection_id: str, key: str, properties: Mapping[str, str]) -> tuple[str, bool]:
-        created = (connection_id, key) not in self.rows
-        self.rows.setdefault((connection_id, key), {}).update(properties)
-        return f"rec_{list(self.rows).index((connection_id, key)) + 1}", created
+    async def upsert(
+        self, connection_id: str, records: Sequence[tuple[str, Mapping[str, str]]]
+    ) -> list[tuple[str, bool]]:
+        return [self._upsert((connection_id, key), properties) for key, properties in records]
+
+    def _upsert(self, place: tuple[str, str], properties: Mapping[str, str]) -> tuple[str, bool]:
+        created = place not in self.rows
+        self.rows.setdefault(place, {}).update(properties)
+        return f"rec_{list(self.rows).index(place) + 1}", created
 
 
 @asynccontextmanager

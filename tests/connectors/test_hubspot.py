@@ -10,7 +10,6 @@ import pytest
 
 from site2crm.connectors.contract import (
     Account,
-    Budget,
     CrmError,
     ErrorClass,
     Exchange,
@@ -19,6 +18,7 @@ from site2crm.connectors.contract import (
     Written,
 )
 from site2crm.connectors.hubspot.connector import HubSpot
+from site2crm.connectors.pacing import Budget
 from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
 from tests.fakes import openapi

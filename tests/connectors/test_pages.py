@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from site2crm.app import Instance
-from site2crm.connectors import service
+from site2crm.connectors import service, views
 from site2crm.connectors.mapping import LeadValues
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
@@ -187,3 +187,18 @@ async def test_a_viewer_sees_no_buttons_and_a_stranger_nothing(alice: Person, ve
         assert other.endswith("/crms") or (await charlie.web.get(other)).status_code == 404
     assert (await posted(vera, f"{path}/pause")).status_code == 403
     assert (await posted(charlie, f"{path.replace('acme', 'other')}/pause")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "cure"),
+    [
+        ("hubspot", "The token lacks the right crm.objects.contacts.write.", "Give the token this right"),
+        ("hubspot", "Authentication credentials not found or expired.", "make a new one"),
+        ("hubspot", "The stored access cannot be read: the key that sealed it is gone.", "Enter the token again"),
+        ("webhook", "The receiver answered 401: bad signature", "enter the secret"),
+        ("webhook", "The receiver answered 410.", "enter the new one"),
+        ("webhook", "The receiver answered 301: a redirect to /x; enter the final address", "final address"),
+    ],
+)
+def test_what_to_do_depends_on_the_reason(kind: str, reason: str, cure: str) -> None:
+    assert cure in views.cure(kind, reason)

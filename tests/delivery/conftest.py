@@ -18,7 +18,7 @@ from site2crm.forms import service as forms
 from site2crm.forms.events import Normalised, SubmissionFrame
 from site2crm.forms.service import FormIn
 from site2crm.kit import clock, ids
-from site2crm.leads import capture
+from site2crm.leads import capture, clicks
 from tests import cast
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
@@ -55,7 +55,7 @@ class Office:
             normalised=Normalised(email=email, **{"first_name": "Ada", **answers}),
         )
         async with self.machine.session() as session:
-            await capture.store(session, [frame], window_s=0)
+            await capture.store(session, [frame], window_s=0, seal=clicks.seal_of(self.machine))
         return frame.id
 
     async def work(self) -> None:

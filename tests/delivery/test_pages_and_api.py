@@ -194,3 +194,12 @@ async def test_lists_and_bulk_actions_stay_inside_the_org(charlie: Person, dead:
     assert (listed.json()["data"], counted.json()["count"]) == ([], 0)
     assert dead.id not in csv.text
     assert (await office.only()).state == "dead"
+
+
+async def test_what_has_arrived_is_not_pressed_on_anybody_to_send_again(office: Office, alice: Person) -> None:
+    await office.submit()
+    await office.work()
+    shown = (await alice.web.get(f"/o/{office.org.slug}/deliveries/{(await office.only()).id}")).text
+    head = shown[shown.index("<h1") : shown.index('class="split"')]
+    assert "Edit and resend" in head
+    assert 'data-tone="primary"' not in head

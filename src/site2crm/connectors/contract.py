@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from site2crm.connectors.pacing import Budget, Limit
 from site2crm.core.http import Outbound
 
 
@@ -60,7 +61,7 @@ class Caps:
 
     oauth: bool = False
     static_key: bool = False
-    batch: int = 1
+    batch: int = 1  # people that one call may take
     hooks: Literal["api", "manual", "none"] = "none"
     hook_max_age: timedelta | None = None
     activities: frozenset[Act] = frozenset()
@@ -185,20 +186,17 @@ class Exchange:
     elapsed_ms: int = 0
     error: str | None = None  # why there is no answer
     note: str = ""
-
-
-@dataclass
-class Budget:
-    """What the vendor last said about our limit; one per connection, shared by all who use it."""
-
-    remaining: int | None = None
-    resets_at: datetime | None = None
+    ref: str = ""  # of the person it was about; empty: of everybody in the call
 
 
 class InboxStore(Protocol):
     """Where the Test inbox keeps what it was sent."""
 
-    async def upsert(self, connection_id: str, key: str, properties: Mapping[str, str]) -> tuple[str, bool]: ...
+    async def upsert(
+        self, connection_id: str, records: Sequence[tuple[str, Mapping[str, str]]]
+    ) -> Sequence[tuple[str, bool]]:
+        """(key, properties) of each; returns its id and whether it is new, in the same order."""
+        ...
 
 
 def forget_exchange(exchange: Exchange) -> None:
@@ -265,3 +263,8 @@ class ConnectorKind:
     rights: tuple[str, ...] = ()  # what the token must be allowed
     help_slug: str = ""
     hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set
+    limit: Limit | None = None  # of the smallest plan; the vendor's answers may tell a larger one
+    cures: Sequence[tuple[str, str]] = ()  # (words in the reason why it stopped, what to do); "" fits every reason
+    about: str = ""  # one line for the page that offers it
+    icon: str = "plug"
+    short: str = ""  # where the label is too long; empty: the label

@@ -9,7 +9,6 @@ from msgspec import Struct
 from site2crm.connectors import registry
 from site2crm.connectors.contract import (
     Account,
-    Budget,
     Connector,
     Context,
     CrmError,
@@ -19,6 +18,7 @@ from site2crm.connectors.contract import (
     forget_exchange,
 )
 from site2crm.connectors.models import Connection
+from site2crm.connectors.pacing import Budget, Limit
 from site2crm.connectors.store import Records
 from site2crm.core.crypto import Unreadable, Vault
 from site2crm.core.machine import Machine
@@ -71,8 +71,12 @@ class Budgets:
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}
 
-    def of(self, connection_id: str) -> Budget:
-        return self._budgets.setdefault(connection_id, Budget())
+    def of(self, connection_id: str, limit: Limit | None) -> Budget:
+        """`limit`: what is known before the vendor has said anything."""
+        known = self._budgets.get(connection_id)
+        if known is None:
+            known = self._budgets[connection_id] = Budget(limit)
+        return known
 
     def forget(self, connection_id: str) -> None:
         """A new token has a limit of its own."""
@@ -119,7 +123,7 @@ def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_
         base_url=_base_url(machine, access),
         account=_account(access.account),
         store=Records(machine.database, access.org_id),
-        budget=machine.get(Budgets).of(access.connection_id),
+        budget=machine.get(Budgets).of(access.connection_id, registry.KINDS[access.kind].limit),
         on_exchange=on_exchange,
     )
     return registry.connect(access.kind, context)

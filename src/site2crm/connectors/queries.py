@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.connectors import registry
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.states import State
@@ -112,6 +113,12 @@ async def kinds(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> kind, removed ones too."""
     rows = await session.execute(select(Connection.id, Connection.kind).where(Connection.org_id == org_id))
     return {row.id: row.kind for row in rows}
+
+
+def label(kind: str) -> str:
+    """What such a CRM is called in a sentence."""
+    found = registry.get(kind)
+    return found.short or found.label if found else kind
 
 
 async def any_exists(session: AsyncSession, org_id: str) -> bool:

@@ -33,6 +33,7 @@ from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
+from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sending import Prepared as Prepared
 from site2crm.connectors.sending import prepare as prepare
 from site2crm.connectors.sending import preview as preview
@@ -175,6 +176,11 @@ async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None
     connection.settings, connection.mapping, connection.fields = {}, [], []
     await session.execute(delete(InboxRecord).where(InboxRecord.connection_id == connection_id))
     await emit(session, ConnectionRemoved(org_id=org_id, connection_id=connection_id))
+
+
+def batch_of(kind: str) -> int:
+    """How many leads one call to such a CRM takes."""
+    return KINDS[kind].caps.batch if kind in KINDS else 1
 
 
 async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[ConnectorKind, Entered, Access]:

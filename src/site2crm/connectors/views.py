@@ -19,14 +19,6 @@ from site2crm.core.formats import json_pretty, plural
 from site2crm.core.templates import Banner
 
 LONGEST_FLASH = 600
-_ABOUT = {
-    "inbox": (
-        "inbox",
-        "Keeps what a CRM would have received, readable here. No account needed.",
-    ),
-    "hubspot": ("plug", "Contacts in HubSpot, created or updated by their e-mail, with your custom properties."),
-    "webhook": ("webhook", "Any other CRM: each lead as one signed POST with JSON, as Standard Webhooks."),
-}
 
 
 class Offer(NamedTuple):
@@ -73,7 +65,7 @@ CHANGES = [
 
 
 def offers() -> list[Offer]:
-    return [Offer(kind.name, kind.label, *_ABOUT.get(kind.name, ("plug", ""))) for kind in KINDS.values()]
+    return [Offer(kind.name, kind.label, kind.icon, kind.about) for kind in KINDS.values()]
 
 
 def label(kind: str) -> str:
@@ -81,7 +73,7 @@ def label(kind: str) -> str:
 
 
 def icon(kind: str) -> str:
-    return _ABOUT.get(kind, ("plug", ""))[0]
+    return KINDS[kind].icon if kind in KINDS else "plug"
 
 
 def account_line(kind: str, account: Mapping[str, str]) -> str:
@@ -107,17 +99,13 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     if checked.account is not None:
         found = plural(len(checked.fields), "property", "properties")
         return f"Connected to {checked.account.name}: {found} found.", "good"
-    return f"{label(kind)} said no: {_sentence(checked.error)} {cure(kind)}"[:LONGEST_FLASH], "bad"
+    return f"{label(kind)} said no: {_sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
 
 
-def cure(kind: str) -> str:
-    """What to do about a connection that has stopped."""
-    settings = KINDS[kind].settings if kind in KINDS else ()
-    if any(field.kind == "url" for field in settings):
-        return "Mend the receiver or correct the address or secret, then test again."
-    if any(field.kind == "secret" for field in settings):
-        return "Give the token the missing right there, or make a new one and enter it; then the waiting leads go out."
-    return "Test again."
+def cure(kind: str, reason: str) -> str:
+    """What to do about a connection that has stopped for this reason."""
+    cures = KINDS[kind].cures if kind in KINDS else ()
+    return next((text for words, text in cures if words in reason), "Test again.")
 
 
 def settings_of(kind: ConnectorKind, values: dict[str, str], *, is_new: bool) -> list[Setting]:

@@ -1,6 +1,6 @@
 """How a connector calls out: one function that reports each exchange, masks secrets and types network failures."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
+from site2crm.connectors.pacing import Budget, Ticket
 from site2crm.core.http import (
     AddressRefused,
     OutboundError,
@@ -42,24 +43,33 @@ async def send(
     hosts: Collection[str] = (),
     timeout_s: float | None = None,
     max_bytes: int | None = None,
+    answered: Callable[[Response, Ticket], None] | None = None,
 ) -> Response:
-    """Send one call and report the exchange, whatever becomes of it."""
+    """Send one call when the budget allows it, and report the exchange, whatever becomes of it.
+
+    Raises CrmError(THROTTLE) without an exchange while the vendor's limit is used up for longer than a moment.
+    """
     if hosts and context.base_url is None and urlsplit(call.url).hostname not in hosts:
         raise CrmError(ErrorClass.CONFIG, f"{call.url} is not a host of this CRM.")
-    try:
-        answer = await context.http.request(
-            call.method,
-            call.url,
-            headers=call.headers,
-            content=call.body or None,
-            timeout_s=timeout_s,
-            max_bytes=max_bytes,
-        )
-    except OutboundError as error:
-        status = error.status if isinstance(error, ResponseTooLarge) else None
-        context.on_exchange(masked(context, call, status=status, error=str(error)))
-        raise
-    context.on_exchange(masked(context, call, answer=answer))
+    _stay_in(context.budget)
+    async with context.budget.call() as ticket:
+        _stay_in(context.budget)  # the limit may have been reached while this call waited
+        try:
+            answer = await context.http.request(
+                call.method,
+                call.url,
+                headers=call.headers,
+                content=call.body or None,
+                timeout_s=timeout_s,
+                max_bytes=max_bytes,
+            )
+        except OutboundError as error:
+            status = error.status if isinstance(error, ResponseTooLarge) else None
+            context.on_exchange(masked(context, call, status=status, error=str(error)))
+            raise
+        context.on_exchange(masked(context, call, answer=answer))
+        if answered is not None:
+            answered(answer, ticket)
     return answer if answer.status in _WELL else _hushed(context, answer)
 
 
@@ -122,6 +132,12 @@ def embedded_json(text: str) -> object:
         return loads(text[start:]) if start >= 0 else None
     except (JSONDecodeError, RecursionError):
         return None
+
+
+def _stay_in(budget: Budget) -> None:
+    if wait := budget.closed_for:
+        text = "The limit for this access is used up for the moment."
+        raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
 
 
 def _hushed(context: Context, answer: Response) -> Response:

@@ -1,4 +1,4 @@
-"""`/api/v1/deliveries`."""
+"""`/api/v1/deliveries`, and `/api/v1/connections/{id}/backfill`."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.access import Who, needs
 from site2crm.core.paging import Page
-from site2crm.delivery import queries, service
+from site2crm.delivery import backfill, queries, service
 from site2crm.delivery.queries import AttemptItem, DeliveryItem, Wanted
 from site2crm.delivery.service import Replayed
 
@@ -46,6 +46,16 @@ class ReplayFilter(Struct, forbid_unknown_fields=True, kw_only=True):
 class ReplayIn(Struct, forbid_unknown_fields=True, kw_only=True):
     filter: ReplayFilter
     dry_run: bool = False
+
+
+class BackfillOut(Struct, frozen=True):
+    """`left`: submissions that came before and were not sent there. While a run is under way, `total` of it and how
+    many are `done`, that is: have a delivery."""
+
+    left: int
+    running: bool
+    total: int
+    done: int
 
 
 @get(opt=READ)
@@ -121,6 +131,26 @@ async def replay_deliveries(
     return await service.replay_many(session, who.org_id, Wanted(**asked), ids=ids, dry_run=data.dry_run)
 
 
+@get("/{connection_id:str}/backfill", opt=READ)
+async def show_backfill(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> BackfillOut:
+    """How many leads came before this connection, and how far sending them is."""
+    return _backfill(await backfill.progress(session, who.org_id, connection_id))
+
+
+@post("/{connection_id:str}/backfill", opt=WRITE, status_code=202)
+async def start_backfill(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> BackfillOut:
+    """Send the leads that came before this connection, oldest first. Each submission at most once, however often."""
+    return _backfill(await backfill.start(session, who.org_id, connection_id))
+
+
+def _backfill(found: backfill.Progress) -> BackfillOut:
+    return BackfillOut(found.left, found.is_running, found.total, found.done)
+
+
 async def _detail(session: AsyncSession, org_id: str, delivery_id: str) -> DeliveryDetail:
     item = await queries.get(session, org_id, delivery_id)
     attempts = await queries.attempts(session, org_id, [delivery_id])
@@ -138,4 +168,7 @@ router = Router(
         skip_delivery,
     ],
     tags=["Deliveries"],
+)
+connection_router = Router(
+    path="/api/v1/connections", route_handlers=[show_backfill, start_backfill], tags=["Connections"]
 )

@@ -1,6 +1,10 @@
-"""One try: read the lead, map it, call the CRM, and bring back what happened. No transaction is open meanwhile."""
+"""One try: read the leads, map them, call the CRM, and bring back what happened. No transaction is open meanwhile.
+
+As many leads at once as the CRM takes in one call; mostly that is one.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -8,7 +12,7 @@ from msgspec import Struct
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Written
 from site2crm.core import log
 from site2crm.core.machine import Machine
-from site2crm.delivery.values import lead_values
+from site2crm.delivery.values import Reading
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
@@ -48,37 +52,49 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.written.error
 
 
-async def call(machine: Machine, way: Way, claim: Claim) -> Result:
+async def call(machine: Machine, way: Way, claims: Sequence[Claim]) -> list[Result]:
     """Never raises: whatever goes wrong is an outcome, so that no lead is lost to a bug."""
     started_at, exchanges = clock.now(), list[Exchange]()
     try:
         async with asyncio.timeout(longest_s(machine)):
-            written = await _send(machine, way, claim, exchanges)
+            written = await _send(machine, way, claims, exchanges)
     except CrmError as error:
-        written = Written(claim.id, error=error)
+        written = [Written(claim.id, error=error) for claim in claims]
     except TimeoutError:
         text = f"No end after {longest_s(machine):g} seconds."
-        written = Written(claim.id, error=CrmError(ErrorClass.RETRY, text, code="timeout"))
+        late = CrmError(ErrorClass.RETRY, text, code="timeout")
+        written = [Written(claim.id, error=late) for claim in claims]
     except Exception as error:  # noqa: BLE001 - a bug in a connector is a passing fault: logged, and tried again
-        _log.exception("delivery.unexpected", delivery=claim.id, connection=claim.connection_id)
+        if len(claims) > 1:  # one of them may be the reason: each alone, which is harmless where some arrived already
+            return [result for claim in claims for result in await call(machine, way, [claim])]
+        _log.exception("delivery.unexpected", delivery=claims[0].id, connection=claims[0].connection_id)
         text = f"An error on our side: {type(error).__name__}. It is in the log."
-        written = Written(claim.id, error=CrmError(ErrorClass.RETRY, text, code=type(error).__name__))
-    return Result(claim=claim, started_at=started_at, finished_at=clock.now(), written=written, exchanges=exchanges)
+        written = [Written(claims[0].id, error=CrmError(ErrorClass.RETRY, text, code=type(error).__name__))]
+    finished_at = clock.now()
+    return [
+        Result(
+            claim=claim,
+            started_at=started_at,
+            finished_at=finished_at,
+            written=one,
+            exchanges=[exchange for exchange in exchanges if exchange.ref in ("", claim.id)],
+        )
+        for claim, one in zip(claims, written, strict=True)
+    ]
 
 
 def longest_s(machine: Machine) -> float:
     return CALLS_AT_MOST * machine.settings.outbound.timeout
 
 
-async def _send(machine: Machine, way: Way, claim: Claim, exchanges: list[Exchange]) -> Written:
+async def _send(machine: Machine, way: Way, claims: Sequence[Claim], exchanges: list[Exchange]) -> Sequence[Written]:
     async with machine.session() as session:
-        lead = await lead_values(session, claim.org_id, claim.lead_id, submission_id=claim.submission_id)
-    prepared = way.prepare(
-        lead,
-        ref=claim.id,
-        known_id=claim.known_id,
-        submission=claim.submission_id,
-        overrides=claim.overrides,
-    )
-    [written] = await way.connect(on_exchange=exchanges.append).upsert_people([prepared.person])
-    return written
+        reading = Reading(session, claims[0].org_id)
+        leads = [await reading.lead_values(claim.lead_id, submission_id=claim.submission_id) for claim in claims]
+    people = [
+        way.prepare(
+            lead, ref=claim.id, known_id=claim.known_id, submission=claim.submission_id, overrides=claim.overrides
+        ).person
+        for claim, lead in zip(claims, leads, strict=True)
+    ]
+    return await way.connect(on_exchange=exchanges.append).upsert_people(people)

@@ -1,4 +1,4 @@
-"""Sending what is due at one connection: a few leads side by side, one after the other for the same lead.
+"""Sending what is due at one connection: a few calls side by side, one after the other for the same lead.
 
 Each turn is one transaction: the outcomes of finished calls and the intents of the next ones together, so that the
 disk is asked once for many. An intent is on disk before its call begins. One drain for a connection at a time, in
@@ -15,24 +15,34 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors.contract import ErrorClass
 from site2crm.core import db, log
 from site2crm.core.errors import DatabaseBusy
+from site2crm.core.events import emit
 from site2crm.core.machine import Machine
 from site2crm.delivery import calling, ledger, outbox, settling, way
 from site2crm.delivery.breaker import Breaker
 from site2crm.delivery.calling import Claim, Result
+from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.judging import Schedule
+from site2crm.delivery.shares import Shares
 from site2crm.delivery.states import State
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
 SIDE_BY_SIDE = 6
+BATCHES_SIDE_BY_SIDE = 2
+"""Where a call takes many leads: one is under way while the next one is read."""
+CALLS_IN_ALL = 60
+"""In this process, shared by the connections: fewer than the pool of outgoing connections has."""
 AHEAD = 24
 """Claimed in one turn: a transaction for each call would be slower than the call."""
-UNWRITTEN_AT_MOST_S = 0.1
+MOST_IN_A_CALL = 50
+UNWRITTEN_AT_MOST_S = 0.25
 """How long an outcome may wait for others to be written with it."""
 TURNS_AT_MOST_S = 20.0
 """After this long another connection gets the job slot."""
 LEASE_SLACK_S = 60.0
 BUSY_PAUSE_S = 0.5
+TELL_EVERY_S = 1.0
+"""Open pages look again at the end of a drain, and this often while it goes on."""
 STARTING_PAUSE_S = 1.0
 LOOK_AGAIN_S = 60.0
 """A long pause may be lifted by a person; the sweep finds out by then."""
@@ -50,6 +60,7 @@ class Drains:
     breakers: dict[str, Breaker] = field(default_factory=dict)
     resting: dict[str, datetime] = field(default_factory=dict)
     """Until when there is nothing to do at a connection, though something is due."""
+    shares: Shares = field(default_factory=lambda: Shares(1))
 
     def in_hand(self) -> set[str]:
         """Deliveries whose call is under way here: the lock that outlives their lease."""
@@ -62,8 +73,9 @@ class Drains:
 
 
 def drains(machine: Machine) -> Drains:
-    made: Drains = machine.parts.setdefault(Drains, Drains())
-    return made
+    if Drains not in machine.parts:
+        machine.put(Drains(shares=Shares(max(1, machine.settings.queue.workers // 2))))
+    return machine.get(Drains)
 
 
 async def drain(machine: Machine, org_id: str, connection_id: str) -> None:
@@ -93,17 +105,21 @@ class Drain:
         self._breaker = self._drains.breakers.setdefault(connection_id, Breaker())
         self._schedule = Schedule(machine.settings.queue.retry, machine.settings.queue.jitter)
         self._ahead: deque[Claim] = deque()
-        self._calls: dict[asyncio.Task[Result], Claim] = {}
+        self._calls: dict[asyncio.Task[list[Result]], list[Claim]] = {}
         self._finished: list[Result] = []
         self._again = asyncio.Event()
         self._now = asyncio.get_running_loop().time
         self._ends_at = self._now() + TURNS_AT_MOST_S
         self._write_at = 0.0
+        self._told_at = 0.0
+        self._is_untold = False
+        self._batch = 1
 
     @property
     def in_hand(self) -> set[str]:
         finished = (result.claim for result in self._finished)
-        return {claim.id for claim in (*self._ahead, *self._calls.values(), *finished)}
+        called = (claim for claims in self._calls.values() for claim in claims)
+        return {claim.id for claim in (*self._ahead, *called, *finished)}
 
     def look_again(self) -> None:
         self._again.set()
@@ -127,10 +143,10 @@ class Drain:
     async def _call_ahead(self, found: Way) -> None:
         """Make calls until there is something to write that should not wait."""
         while True:
-            while self._ahead and len(self._calls) < self._breaker.room(SIDE_BY_SIDE):
-                claim = self._ahead.popleft()
-                call = calling.call(self._machine, found, claim)
-                self._calls[asyncio.create_task(call, name=f"deliver {claim.id}")] = claim
+            while self._ahead and len(self._calls) < self._breaker.room(self._side_by_side()):
+                claims = [self._ahead.popleft() for _ in range(min(self._in_a_call(), len(self._ahead)))]
+                call = calling.call(self._machine, found, claims)
+                self._calls[asyncio.create_task(call, name=f"deliver {claims[0].id}")] = claims
             if not self._calls or self._again.is_set():
                 return
             await self._wait()
@@ -146,7 +162,16 @@ class Drain:
             woken.cancel()
         for call in [call for call in self._calls if call.done()]:
             del self._calls[call]
-            self._take_in(call.result())
+            for result in call.result():
+                self._take_in(result)
+
+    def _side_by_side(self) -> int:
+        """A fair share: connections that answer slowly must not use up all ways out."""
+        mine = SIDE_BY_SIDE if self._batch == 1 else BATCHES_SIDE_BY_SIDE
+        return max(1, min(mine, CALLS_IN_ALL // max(1, len(self._drains.running))))
+
+    def _in_a_call(self) -> int:
+        return 1 if self._breaker.is_open else self._batch
 
     def _take_in(self, result: Result) -> None:
         if not self._finished:
@@ -188,12 +213,15 @@ class Drain:
             found = await self._way(session)
             if settled:
                 await settling.settle(session, self._connection_id, found, results=settled, schedule=self._schedule)
-                found = await self._way(session)
+                if any(result.error is not None for result in settled):
+                    found = await self._way(session)  # it may be parked or paused now
             claims = await self._claim(session, found)
             if claims is None:
                 await ledger.release(session, ahead, state=State.PENDING)
-            if not claims and not self._calls and (claims is None or not ahead):
+            is_last = not claims and not self._calls and (claims is None or not ahead)
+            if is_last:
                 await self._come_back(session, found)
+            await self._tell(session, is_due=is_last, has_news=bool(settled))
         del self._finished[: len(settled)]
         if claims is None:
             self._ahead.clear()
@@ -205,13 +233,15 @@ class Drain:
         """More to send; None: nothing may be sent now, also not what was claimed before."""
         if found is None or not found.is_active or self._rests_until(found) is not None or self._is_over():
             return None
-        most = 1 if self._breaker.is_open else AHEAD
-        if self._breaker.is_open and len(self._ahead) + len(self._calls) > most:
+        called = sum(len(claims) for claims in self._calls.values())
+        most = 1 if self._breaker.is_open else max(AHEAD, BATCHES_SIDE_BY_SIDE * self._batch)
+        if self._breaker.is_open and len(self._ahead) + called > most:
             return None
-        room = most - len(self._ahead) - len(self._calls)
-        if room <= 0 or len(self._ahead) > SIDE_BY_SIDE:
+        room = most - len(self._ahead) - called
+        if room <= 0 or len(self._ahead) > SIDE_BY_SIDE * self._batch:
             return []
-        lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / SIDE_BY_SIDE + LEASE_SLACK_S)
+        # One after the other is the worst: each may take the longest time.
+        lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / self._side_by_side() + LEASE_SLACK_S)
         return await ledger.claim(session, self._connection_id, limit=room, lease_until=lease_until)
 
     async def _come_back(self, session: AsyncSession, found: Way | None) -> None:
@@ -244,4 +274,12 @@ class Drain:
         found = await way.find(session, self._machine, self._org_id, connection_id=self._connection_id)
         if found is not None:
             self._breaker.connected(found.state_at)
+            self._batch = min(found.batch, MOST_IN_A_CALL)
         return found
+
+    async def _tell(self, session: AsyncSession, *, is_due: bool, has_news: bool) -> None:
+        """Open pages, once this is on disk; not at every turn of a long drain."""
+        self._is_untold = self._is_untold or has_news
+        if self._is_untold and (is_due or self._now() >= self._told_at + TELL_EVERY_S):
+            self._told_at, self._is_untold = self._now(), False
+            await emit(session, DeliveriesSettled(org_id=self._org_id, connection_id=self._connection_id))

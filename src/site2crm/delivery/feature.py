@@ -3,11 +3,12 @@
 from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
 from site2crm.core.feature import Feature, NavItem
 from site2crm.delivery import api, jobs, outbox, pages, timeline
+from site2crm.delivery.events import DeliveriesSettled
 from site2crm.leads.events import SubmissionsAccepted
 
 FEATURE = Feature(
     name="delivery",
-    routers=(api.router, pages.router),
+    routers=(api.router, api.connection_router, pages.router),
     jobs=jobs.JOBS,
     crons=jobs.CRONS,
     listens=(
@@ -16,10 +17,16 @@ FEATURE = Feature(
         (ConnectionPaused, outbox.stopped),
         (ConnectionResumed, outbox.resumed),
         (ConnectionRemoved, outbox.removed),
+        (DeliveriesSettled, outbox.settled),
     ),
     lifespans=(jobs.recovered,),
     timeline=timeline.entries,
     banners=timeline.banners,
-    panels={"form": timeline.form_panel, "connection": timeline.connection_panel, "lead": timeline.lead_panel},
+    panels={
+        "form": timeline.form_panel,
+        "connection": timeline.connection_panel,
+        "connection_page": timeline.connection_page_panel,
+        "lead": timeline.lead_panel,
+    },
     nav=(NavItem("Deliveries", "deliveries", "send", "deliveries:read", section="Connect"),),
 )

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core import db, log
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, job
-from site2crm.delivery import ledger, outbox, sweeping
+from site2crm.delivery import backfill, ledger, outbox, sweeping
 from site2crm.delivery.drain import drain, drains
 from site2crm.kit import clock
 
@@ -23,7 +23,14 @@ _log = log.get("delivery")
 @job(outbox.DRAIN, timeout_s=600, retries=3)
 async def drain_connection(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
     """Send what is due at this connection."""
-    await drain(ctx.machine, org_id, connection_id)
+    machine: Machine = ctx.machine
+    await drains(machine).shares.run(f"drain {connection_id}", drain(machine, org_id, connection_id))
+
+
+@job(backfill.BACKFILL, timeout_s=1800, retries=5)
+async def give_what_came_before(ctx: JobContext, *, org_id: str, connection_id: str, total: int) -> None:
+    """`total` stays in the queue's row, for the page that shows how far it is."""
+    await backfill.run(ctx.machine, org_id, connection_id)
 
 
 async def sweep(ctx: JobContext) -> None:
@@ -43,7 +50,10 @@ async def sweep(ctx: JobContext) -> None:
 
 @asynccontextmanager
 async def recovered(machine: Machine) -> AsyncIterator[None]:
-    """This process holds `data/lock`: whatever stands as being sent was cut off with the process before."""
+    """This process holds `data/lock`: whatever stands as being sent was cut off with the process before.
+
+    At the end, drains that go on beside the queue get the time that jobs get.
+    """
     async with machine.session() as session:
         await db.lock(session)
         taken = await ledger.take_back(session, spared=())
@@ -51,6 +61,7 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
     if taken:
         _log.warning("delivery.interrupted", count=len(taken))
     yield
+    await drains(machine).shares.close(machine.settings.server.shutdown_grace)
 
 
 async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None:
@@ -58,5 +69,5 @@ async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None
         await outbox.wake(session, org_id, [connection_id])
 
 
-JOBS = (drain_connection,)
+JOBS = (drain_connection, give_what_came_before)
 CRONS = (Cron("delivery.sweep", function=sweep, every_s=SWEEP_S, timeout_s=60),)

@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
-from site2crm.connectors.service import ConnectionRef
+from site2crm.core.events import emit
 from site2crm.core.queue import enqueue_many
+from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import STARTABLE, State
 from site2crm.kit import clock, ids
-from site2crm.leads.events import AcceptedSubmission, SubmissionsAccepted
+from site2crm.leads.events import AcceptedSubmission, LeadsChanged, SubmissionsAccepted
 
 DRAIN = "delivery.drain"
 ACTIVE = "active"
@@ -36,13 +37,13 @@ async def accepted(session: AsyncSession, event: SubmissionsAccepted) -> None:
     wanted = [(item, target) for item in event.items for target in targets[item.form_id]]
     if not wanted:
         return
-    there = await _there(session, [item.submission_id for item, _ in wanted])
+    known = await there(session, [item.submission_id for item, _ in wanted])
     now = clock.now()
     rows = [
         # A microsecond apart, so that the order in which they came is the order in which they are sent.
-        _row(event.org_id, item, target, at=now + timedelta(microseconds=place))
+        row(event.org_id, item, target.id, is_active=target.state == ACTIVE, at=now + timedelta(microseconds=place))
         for place, (item, target) in enumerate(wanted)
-        if (item.submission_id, target.id) not in there
+        if (item.submission_id, target.id) not in known
     ]
     if rows:
         await session.execute(insert(_DELIVERY), rows)
@@ -65,6 +66,11 @@ async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     await hold(session, event.connection_id, is_removed=True)
 
 
+async def settled(session: AsyncSession, event: DeliveriesSettled) -> None:
+    """The pages of leads show where each lead has got to."""
+    await emit(session, LeadsChanged(org_id=event.org_id))
+
+
 async def hold(session: AsyncSession, connection_id: str, *, is_removed: bool) -> None:
     """Nothing more is sent there now; what a removed one had not got it never will, and that stays to be seen."""
     if is_removed:
@@ -82,8 +88,8 @@ async def wake(
     await enqueue_many(session, DRAIN, payloads)
 
 
-async def _there(session: AsyncSession, submission_ids: Sequence[str]) -> set[tuple[str, str]]:
-    """An event that is told twice makes no second delivery."""
+async def there(session: AsyncSession, submission_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """(submission, connection) of the deliveries that exist: what is told twice makes no second one."""
     found: set[tuple[str, str]] = set()
     for start in range(0, len(submission_ids), _AT_ONCE):
         some = submission_ids[start : start + _AT_ONCE]
@@ -103,14 +109,14 @@ async def _move(session: AsyncSession, connection_id: str, states: Sequence[Stat
     )
 
 
-def _row(org_id: str, item: AcceptedSubmission, target: ConnectionRef, *, at: datetime) -> dict[str, Any]:
-    is_active = target.state == ACTIVE
+def row(org_id: str, item: AcceptedSubmission, connection_id: str, *, is_active: bool, at: datetime) -> dict[str, Any]:
+    """A delivery that is due, or waits for its connection."""
     return {
         "id": ids.new("dlv"),
         "org_id": org_id,
         "submission_id": item.submission_id,
         "lead_id": item.lead_id,
-        "connection_id": target.id,
+        "connection_id": connection_id,
         "form_id": item.form_id,
         "state": State.PENDING if is_active else State.PARKED,
         "due_at": at if is_active else None,

@@ -14,7 +14,7 @@ from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.delivery import export, filters, queries, service, timeline, words
+from site2crm.delivery import backfill, export, filters, queries, service, timeline, words
 from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import Wanted
 from site2crm.delivery.states import State
@@ -176,6 +176,16 @@ async def resend_delivery(
     return web.redirect(f"{_base(who)}/{delivery_id}", flash="On the way again, with your changes.")
 
 
+@post("/crms/{connection_id:str}/backfill", opt=WRITE)
+async def send_what_came_before(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    found = await backfill.start(session, who.org_id, connection_id)
+    leads = formats.plural(found.total, "lead")
+    text = f"{leads} on the way, oldest first." if found.is_running else "There is nothing to send."
+    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
+
+
 async def _editor(
     request: AnyRequest,
     session: AsyncSession,
@@ -236,7 +246,7 @@ router = Router(
     path="/o/{org:str}",
     route_handlers=[
         list_deliveries, export_deliveries, replay_deliveries, skip_deliveries, show_delivery, replay_delivery,
-        skip_delivery, edit_delivery, resend_delivery,
+        skip_delivery, edit_delivery, resend_delivery, send_what_came_before,
     ],
     include_in_schema=False,
 )  # fmt: skip

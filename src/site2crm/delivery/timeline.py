@@ -1,6 +1,7 @@
 """What other features' pages show of deliveries: the timeline of a lead, panels, and banners on every page."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,12 +11,11 @@ from site2crm.core.access import OrgRef
 from site2crm.core.feature import Panel, TimelineEntry
 from site2crm.core.formats import plural
 from site2crm.core.templates import Banner, Tone
-from site2crm.delivery import queries
+from site2crm.delivery import backfill, queries
 from site2crm.delivery.queries import AttemptItem, DeliveryItem, Numbers, Wanted
 from site2crm.delivery.states import WAITING, State
 
 MOST_SHOWN = 100
-KIND_LABELS = {"hubspot": "HubSpot", "webhook": "Webhook", "inbox": "Test inbox"}
 TONES: dict[str, Tone] = {
     State.DELIVERED: "good",
     State.DEAD: "bad",
@@ -58,8 +58,16 @@ async def form_panel(session: AsyncSession, org: OrgRef, form_id: str) -> Panel 
 
 
 async def connection_panel(session: AsyncSession, org: OrgRef, connection_id: str) -> Panel | None:
-    numbers = await queries.connection_numbers(session, org.id, connection_id)
-    return _numbers_panel(numbers, f"/o/{org.slug}/deliveries?connection={connection_id}")
+    """In the list of connections, where it stands in the connection's own card."""
+    data = await _connection_numbers(session, org, connection_id)
+    return Panel("delivery/_tiles.html", data) if data["numbers"].created else None
+
+
+async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_id: str) -> Panel:
+    """On its own page: the figures, and the leads that came before it."""
+    data = await _connection_numbers(session, org, connection_id)
+    found = await backfill.progress(session, org.id, connection_id)
+    return Panel("delivery/_connection.html", {**data, "before": found, "page": f"/o/{org.slug}/crms/{connection_id}"})
 
 
 async def lead_panel(session: AsyncSession, org: OrgRef, lead_id: str) -> Panel | None:
@@ -81,7 +89,12 @@ async def crm_names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> `HubSpot “Main”`, removed ones too."""
     kinds = await connections.kinds(session, org_id)
     names = await connections.names(session, org_id)
-    return {id: crm_name(KIND_LABELS.get(kinds[id], kinds[id]), name) for id, name in names.items()}
+    return {id: crm_name(connections.label(kinds[id]), name) for id, name in names.items()}
+
+
+async def _connection_numbers(session: AsyncSession, org: OrgRef, connection_id: str) -> dict[str, Any]:
+    numbers = await queries.connection_numbers(session, org.id, connection_id)
+    return {"numbers": numbers, "url": f"/o/{org.slug}/deliveries?connection={connection_id}"}
 
 
 def crm_name(kind: str, name: str) -> str:

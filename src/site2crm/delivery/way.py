@@ -21,6 +21,8 @@ class Way(Struct, frozen=True, kw_only=True):
     state: str
     state_at: datetime
     paused_until: datetime | None
+    batch: int
+    """Leads that one call takes."""
     prepare: Callable[..., Prepared]
     connect: Callable[..., Connector]
 
@@ -39,6 +41,7 @@ async def find(session: AsyncSession, machine: Machine, org_id: str, *, connecti
         state=found.state,
         state_at=found.state_at,
         paused_until=found.paused_until,
+        batch=connections.batch_of(found.kind),
         prepare=partial(connections.prepare, found),
         connect=partial(connections.open_connector, machine, found),
     )

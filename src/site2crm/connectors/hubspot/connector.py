@@ -4,7 +4,6 @@ The batch upsert is not used: with `idProperty=email` it is not partial and woul
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from urllib.parse import quote
 
 import msgspec
@@ -25,13 +24,17 @@ from site2crm.connectors.contract import (
 from site2crm.connectors.hubspot import answers
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.hubspot.properties import encode_all, field_def
+from site2crm.connectors.pacing import Limit, Ticket
 from site2crm.connectors.wire import Call, masked, network_error, send
-from site2crm.core.http import OutboundError
-from site2crm.kit import clock
+from site2crm.core.http import OutboundError, Response
 
 HUBSPOT_API_VERSION = "2026-09"
 HOSTS = ("api.hubapi.com",)
 RIGHTS = ("crm.objects.contacts.read", "crm.objects.contacts.write")
+LIMIT = Limit(100, 10.0)
+"""A token of a Free or Starter account (crm/hubspot.md 9); the answers tell the larger ones."""
+SEARCH_LIMIT = Limit(5, 1.0)
+"""For each account, beside the other one (crm/hubspot.md 9)."""
 
 _CONTACTS = f"/crm/objects/{HUBSPOT_API_VERSION}/contacts"
 _OBJECTS = {Kind.PERSON: "contacts", Kind.COMPANY: "companies", Kind.DEAL: "deals"}
@@ -170,7 +173,8 @@ class HubSpot:
         """The one contact with this number; several are nobody's, so that none is overwritten by guess."""
         same = {"propertyName": "phone", "operator": "EQ", "value": phone}
         body = {"filterGroups": [{"filters": [same]}], "properties": ["phone"], "limit": 2}
-        found = (await self._call("POST", f"{_CONTACTS}/search", body)).get("results")
+        async with self._context.budget.part("search", SEARCH_LIMIT).call():
+            found = (await self._call("POST", f"{_CONTACTS}/search", body)).get("results")
         if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
             return None
         return _text(found[0].get("id"))
@@ -215,31 +219,32 @@ class HubSpot:
         return await self._exchange(self._json_call(method, path, body), max_bytes=max_bytes)
 
     async def _exchange(self, call: Call, *, max_bytes: int | None = None) -> dict[str, object]:
-        self._stay_in_budget()
         try:
-            answer = await send(self._context, call, hosts=HOSTS, max_bytes=max_bytes)
+            answer = await send(self._context, call, hosts=HOSTS, max_bytes=max_bytes, answered=self._heed)
         except OutboundError as error:
             raise network_error(error) from error
-        self._note_budget(answer.headers)
-        return answers.read(answer, tz=self._tz)
+        try:
+            return answers.read(answer, tz=self._tz)
+        except HubSpotError as error:
+            if error.kind is ErrorClass.THROTTLE and error.retry_after is not None:
+                self._context.budget.close(error.retry_after)
+            raise
 
-    def _stay_in_budget(self) -> None:
-        budget = self._context.budget
-        if budget.remaining == 0 and budget.resets_at and (wait := budget.resets_at - clock.now()) > timedelta():
-            text = "HubSpot's limit for this token is used up for the moment."
-            raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
-
-    def _note_budget(self, headers: Mapping[str, str]) -> None:
-        """Search answers carry no such headers; then the last word stands."""
-        budget = self._context.budget
+    def _heed(self, answer: Response, ticket: Ticket) -> None:
+        """What HubSpot says of our limit. Search answers carry no such headers; then the last word stands."""
+        headers = answer.headers
         if headers.get("x-hubspot-ratelimit-daily-remaining") == "0":
-            budget.remaining, budget.resets_at = 0, clock.now() + answers.midnight(self._tz)
+            self._context.budget.close(answers.midnight(self._tz))
             return
         remaining = headers.get("x-hubspot-ratelimit-remaining", "")
         if remaining.isdecimal():
+            calls = headers.get("x-hubspot-ratelimit-max", "")
             interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
-            wait = timedelta(milliseconds=int(interval) if interval.isdecimal() else 10_000)
-            budget.remaining, budget.resets_at = int(remaining), clock.now() + wait
+            limit = Limit(
+                int(calls) if calls.isdecimal() else LIMIT.calls,
+                int(interval) / 1000 if interval.isdecimal() and int(interval) else LIMIT.window_s,
+            )
+            self._context.budget.told(int(remaining), limit, ticket)
 
     def _record_url(self, id: str) -> str | None:
         account = self._context.account

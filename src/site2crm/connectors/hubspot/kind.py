@@ -1,7 +1,7 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
 from site2crm.connectors.contract import Caps, ConnectorKind, SettingField
-from site2crm.connectors.hubspot.connector import HOSTS, RIGHTS, HubSpot
+from site2crm.connectors.hubspot.connector import HOSTS, LIMIT, RIGHTS, HubSpot
 
 HUBSPOT = ConnectorKind(
     name="hubspot",
@@ -28,4 +28,16 @@ HUBSPOT = ConnectorKind(
     rights=RIGHTS,
     help_slug="hubspot",
     hosts=HOSTS,
+    limit=LIMIT,
+    cures=(
+        (
+            "lacks the right",
+            "Give the token this right in HubSpot, then press “Test connection”; a new token has to be entered here.",
+        ),
+        ("allow_private", "The operator of this instance has to allow the address, or remove the base_url."),
+        ("stored access cannot be read", "Enter the token again, or make a new one in HubSpot."),
+        ("uthentication", "HubSpot takes this token no more: make a new one in the same account and enter it here."),
+        ("", "Mend what HubSpot complains about there, then press “Test connection”, or enter a new token here."),
+    ),
+    about="Contacts in HubSpot, created or updated by their e-mail, with your custom properties.",
 )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
@@ -62,24 +63,29 @@ class Inbox:
         return FIELDS if kind is Kind.PERSON else ()
 
     async def upsert_people(self, people: Sequence[PersonIn]) -> Sequence[Written]:
-        return [await self._upsert(person) for person in people]
+        """All that are accepted are kept together."""
+        judged = [_judged(person) for person in people]
+        kept = [each for each in judged if each.error is None]
+        told = await self._store().upsert(
+            self._context.connection_id, [(_key_of(each.person), each.properties) for each in kept]
+        )
+        places = {each.person.ref: place for each, place in zip(kept, told, strict=True)}
+        return [self._written(each, places.get(each.person.ref)) for each in judged]
 
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         properties, _ = _accepted(person.fields)
         return [masked(self._context, self._call(_key_of(person), properties))]
 
-    async def _upsert(self, person: PersonIn) -> Written:
-        properties, warnings = _accepted(person.fields)
-        key = _key_of(person)
-        call = self._call(key, properties)
-        if (error := _refused(properties, person)) is not None:
-            answer = {"message": error.text, "property": error.field}
-            self._report(call, 400, answer)
-            return Written(person.ref, error=error, warnings=warnings)
-        id, created = await self._store().upsert(self._context.connection_id, key, properties)
-        self._report(call, 201 if created else 200, {"id": id, "properties": properties})
+    def _written(self, judged: "_Judged", place: tuple[str, bool] | None) -> Written:
+        person, call = judged.person, self._call(_key_of(judged.person), judged.properties)
+        if place is None:
+            error = judged.error
+            self._report(call, 400, {"message": str(error), "property": error and error.field}, ref=person.ref)
+            return Written(person.ref, error=error, warnings=judged.warnings)
+        id, created = place
+        self._report(call, 201 if created else 200, {"id": id, "properties": judged.properties}, ref=person.ref)
         url = f"{self._context.base_url.rstrip('/')}/{id}" if self._context.base_url else None
-        return Written(person.ref, id, created, url, warnings=warnings)
+        return Written(person.ref, id, created, url, warnings=judged.warnings)
 
     def _store(self) -> InboxStore:
         if self._context.store is None:
@@ -90,10 +96,24 @@ class Inbox:
         body = msgspec.json.encode({"properties": properties})
         return Call("PUT", f"inbox:/people/{key}", {"Content-Type": "application/json"}, body)
 
-    def _report(self, call: Call, status: int, answer: object) -> None:
+    def _report(self, call: Call, status: int, answer: object, *, ref: str) -> None:
         exchange = masked(self._context, call, status=status)
         said = msgspec.json.encode(answer).decode()
-        self._context.on_exchange(replace(exchange, response_body=said))
+        self._context.on_exchange(replace(exchange, response_body=said, ref=ref))
+
+
+class _Judged(NamedTuple):
+    """A person, and what of them is kept or refused."""
+
+    person: PersonIn
+    properties: dict[str, str]
+    warnings: list[Warned]
+    error: CrmError | None
+
+
+def _judged(person: PersonIn) -> _Judged:
+    properties, warnings = _accepted(person.fields)
+    return _Judged(person, properties, warnings, _refused(properties, person))
 
 
 def _accepted(fields: Mapping[str, Value]) -> tuple[dict[str, str], list[Warned]]:

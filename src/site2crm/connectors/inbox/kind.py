@@ -18,4 +18,6 @@ INBOX = ConnectorKind(
     },
     opens=Inbox,
     help_slug="test-inbox",
+    about="Keeps what a CRM would have received, readable here. No account needed.",
+    icon="inbox",
 )

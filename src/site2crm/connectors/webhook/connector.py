@@ -117,6 +117,8 @@ class WebhookCrm:
             return answer
         refusal = _refusal(answer.status, _said(answer))
         refusal.retry_after = retry_after(answer.headers)
+        if refusal.kind is ErrorClass.THROTTLE and refusal.retry_after:
+            self._context.budget.close(refusal.retry_after)
         raise refusal
 
 

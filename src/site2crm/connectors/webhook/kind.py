@@ -36,4 +36,16 @@ WEBHOOK = ConnectorKind(
     },
     opens=WebhookCrm,
     help_slug="webhook-crm",
+    about="Any other CRM: each lead as one signed POST with JSON, as Standard Webhooks.",
+    icon="webhook",
+    short="Webhook",
+    cures=(
+        ("answered 401", "The receiver does not take our signature: enter the secret that it checks with."),
+        ("answered 403", "The receiver does not let us in: allow it there, or correct the address."),
+        ("answered 410", "This address is switched off for good: enter the new one."),
+        ("a redirect to", "Redirects are not followed: enter the final address."),
+        ("stored access cannot be read", "Enter the signing secret again."),
+        ("allow_private", "The operator of this instance has to allow the address, or enter one on the internet."),
+        ("", "Mend the receiver or correct the address or secret, then test again."),
+    ),
 )

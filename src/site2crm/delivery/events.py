@@ -1,0 +1,9 @@
+"""What happens to deliveries."""
+
+from site2crm.core.events import Event
+
+
+class DeliveriesSettled(Event, frozen=True, kw_only=True):
+    """Something came of tries at this connection; told at most once a second while many go out."""
+
+    connection_id: str

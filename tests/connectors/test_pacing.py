@@ -1,0 +1,149 @@
+"""A token bucket stays below the vendor's limit, and heeds the vendor's own word."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from site2crm.connectors.contract import CrmError, ErrorClass
+from site2crm.connectors.hubspot.connector import HubSpot
+from site2crm.connectors.pacing import LOOK_AGAIN_S, Budget, Limit
+from site2crm.connectors.wire import Call, send
+from site2crm.kit import clock
+from tests.connectors.connector_cases import ada, context
+from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.server import Answer, Request
+
+START = datetime(2027, 1, 4, 12, tzinfo=UTC)
+LIMIT = Limit(20, 1.0)
+
+
+class Counting(HubSpotFake):
+    """Counts calls as HubSpot does: so many in any window, and what remains stands in every answer."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__()
+        self._limit = limit
+        self._seen: list[float] = []
+        self.refused = 0
+
+    def answer(self, request: Request) -> Answer:
+        now = time.monotonic()
+        self._seen = [at for at in self._seen if at > now - self._limit.window_s]
+        if len(self._seen) >= self._limit.calls:
+            self.refused += 1
+            return Answer(429, {"status": "error", "message": "limit", "policyName": "TEN_SECONDLY_ROLLING"})
+        self._seen.append(now)
+        answer = super().answer(request)
+        answer.headers["X-HubSpot-RateLimit-Max"] = str(self._limit.calls)
+        answer.headers["X-HubSpot-RateLimit-Remaining"] = str(self._limit.calls - len(self._seen))
+        answer.headers["X-HubSpot-RateLimit-Interval-Milliseconds"] = str(round(self._limit.window_s * 1000))
+        return answer
+
+
+async def spend(budget: Budget, times: int, moments: list[float]) -> None:
+    for _ in range(times):
+        async with budget.call():
+            moments.append(time.monotonic())
+
+
+async def test_in_no_window_are_more_calls_than_the_limit() -> None:
+    budget, moments = Budget(LIMIT), list[float]()
+    await asyncio.gather(*(spend(budget, 7, moments) for _ in range(6)))
+    moments.sort()
+    most = max(sum(begin <= at < begin + LIMIT.window_s for at in moments) for begin in moments)
+    assert len(moments) == 42
+    assert most <= LIMIT.calls
+
+
+async def test_without_a_limit_nobody_waits() -> None:
+    budget, moments = Budget(), list[float]()
+    await spend(budget, 1000, moments)
+    assert len(moments) == 1000
+
+
+async def test_a_vendor_that_counts_less_is_believed() -> None:
+    """Its own window, or a larger plan: nobody waits for tokens that are there."""
+    budget, moments = Budget(Limit(10, 1000.0)), list[float]()
+    for _ in range(50):
+        async with budget.call() as ticket:
+            moments.append(time.monotonic())
+            budget.told(189, Limit(190, 1000.0), ticket)
+    assert len(moments) == 50
+
+
+async def test_what_others_use_is_not_ours() -> None:
+    budget = Budget(Limit(100, 1000.0))
+    async with budget.call() as ticket:
+        budget.told(10, Limit(100, 1000.0), ticket)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), budget.call():
+            pass
+
+
+async def test_who_gives_up_waiting_takes_no_token() -> None:
+    budget = Budget(Limit(3, 0.5))
+    await spend(budget, 2, [])
+    impatient = asyncio.create_task(spend(budget, 1, []))
+    await asyncio.sleep(0.01)
+    impatient.cancel()
+    await asyncio.wait({impatient})
+    moments: list[float] = []
+    await spend(budget, 2, moments)
+    assert moments[1] - moments[0] < LOOK_AGAIN_S
+
+
+async def test_a_closed_budget_refuses_before_the_call_and_opens_again() -> None:
+    fake = HubSpotFake()
+    await fake.start()
+    with clock.travel(START) as forward:
+        async with context(base_url=fake.url) as (opened, exchanges):
+            opened.budget.close(timedelta(seconds=30))
+            with pytest.raises(CrmError) as refused:
+                await send(opened, Call("GET", fake.url, {}))
+            forward(30)
+            await send(opened, Call("GET", fake.url, {}))
+    await fake.stop()
+    assert (refused.value.kind, refused.value.retry_after) == (ErrorClass.THROTTLE, timedelta(seconds=30))
+    assert len(exchanges) == 1
+
+
+async def test_a_longer_pause_is_not_shortened_by_a_later_answer() -> None:
+    with clock.travel(START):
+        budget = Budget(LIMIT)
+        budget.close(timedelta(hours=5))
+        budget.close(timedelta(seconds=1))
+        assert budget.closed_for == timedelta(hours=5)
+
+
+async def test_a_busy_portal_never_has_to_refuse() -> None:
+    portal = Counting(LIMIT)
+    await portal.start()
+    async with context(secrets={"token": TOKEN}, base_url=portal.url, budget=Budget(LIMIT)) as (opened, _):
+        connector = HubSpot(opened)
+
+        async def send_some(first: int) -> None:
+            for number in range(first, first + 4):
+                email = f"p{number}@example.com"
+                [written] = await connector.upsert_people([ada(email=email, fields={"email": email})])
+                assert written.error is None
+
+        await asyncio.gather(*(send_some(4 * lane) for lane in range(6)))
+    await portal.stop()
+    assert (portal.refused, len(portal.contacts)) == (0, 24)
+    assert portal.violations == []
+
+
+async def test_a_429_closes_the_budget_for_all_who_share_it() -> None:
+    fake = HubSpotFake()
+    await fake.start()
+    fake.throttle(retry_after="30")
+    with clock.travel(START):
+        async with context(secrets={"token": TOKEN}, base_url=fake.url) as (opened, _):
+            await HubSpot(opened).upsert_people([ada()])
+            [second] = await HubSpot(opened).upsert_people([ada(ref="dlv_2")])
+    await fake.stop()
+    assert len(fake.requests) == 1
+    assert second.error is not None
+    assert (second.error.code, second.error.retry_after) == ("BUDGET", timedelta(seconds=30))
