@@ -8,7 +8,6 @@ from functools import lru_cache
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
@@ -22,12 +21,14 @@ from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
 from site2crm.core.dependencies import provide_machine, provide_session, provide_who
 from site2crm.core.errors import NotFound
+from site2crm.core.eventstore import running as eventstore
 from site2crm.core.front import Front
 from site2crm.core.http import Outbound
 from site2crm.core.idempotency import Idempotent
 from site2crm.core.journal.journal import Journal
 from site2crm.core.machine import Machine
 from site2crm.core.mail import Mailer
+from site2crm.core.openapi import ApiConfig
 from site2crm.core.queue import Jobs
 from site2crm.features import FEATURES
 
@@ -53,6 +54,7 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
     async with AsyncExitStack() as stack:
         machine = await _machine(settings, stack)
         jobs = machine.jobs = _jobs(machine)
+        await stack.enter_async_context(eventstore.lifespan(machine))
         for part in FEATURES:
             for lifespan in part.lifespans:
                 await stack.enter_async_context(lifespan(machine))
@@ -69,7 +71,8 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
 def build(machine: Machine) -> ASGIApp:
     """The whole ASGI app over a machine."""
     raw = {segment: make(machine) for part in FEATURES for segment, make in part.raw.items()}
-    return Front(machine, Idempotent(machine, router(machine.settings.server.max_body)), raw)
+    fallback = next((part.fallback(machine) for part in FEATURES if part.fallback is not None), None)
+    return Front(machine, Idempotent(machine, router(machine.settings.server.max_body)), raw, fallback)
 
 
 def _wire() -> None:
@@ -142,8 +145,8 @@ def router(max_body: int) -> Litestar:
     return app
 
 
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
+def _openapi() -> ApiConfig:
+    return ApiConfig(
         title="Site2CRM API",
         version=__version__,
         path="/api/v1",

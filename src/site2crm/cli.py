@@ -17,6 +17,8 @@ VERBS = {
     "admin": "Create an owner, reset a password.",
     "org": "Create an org.",
     "key": "Create an API key.",
+    "link": "Create, change, archive and list short links.",
+    "geo": "Refresh the database that tells countries.",
     "health": "Ask the running server whether it is well.",
     "version": "Print the version.",
 }

@@ -1,5 +1,6 @@
 """A user's own page."""
 
+import httpx
 import pytest
 
 from site2crm.app import Instance
@@ -89,3 +90,36 @@ async def test_another_sites_page_is_not_where_the_theme_leads(instance: Instanc
     assert answer.headers["location"] == "/o"
     assert "theme=dark" in answer.headers["set-cookie"]
     assert refused.status_code == 422
+
+
+async def test_a_redirect_has_no_body(alice: Person, nobody: httpx.AsyncClient) -> None:
+    answers = [await alice.web.post("/profile", data={"name": "Alice"}), await nobody.get("/profile")]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(303, b"")] * 2
+
+
+async def test_the_sidebar_is_that_of_the_org_one_comes_from(alice: Person) -> None:
+    await alice.web.post("/orgs/new", data={"name": "Beta", "slug": "beta", "time_zone": "UTC"})
+    for slug in ("beta", "acme"):
+        await alice.web.get(f"/o/{slug}/leads", headers={"Sec-Fetch-Dest": "document"})
+        for path in ("/profile", "/orgs/new"):
+            page = (await alice.web.get(path)).text
+
+            assert f'href="/o/{slug}/leads"' in page
+            assert f'href="/o/{slug}/settings/team"' in page
+
+
+async def test_what_an_open_tab_fetches_does_not_move_its_owner(alice: Person) -> None:
+    await alice.web.post("/orgs/new", data={"name": "Beta", "slug": "beta", "time_zone": "UTC"})
+    await alice.web.get("/o/acme/leads", headers={"Sec-Fetch-Dest": "document"})
+    await alice.web.get("/o/beta/leads", headers={"Sec-Fetch-Dest": "empty"})
+
+    assert 'href="/o/acme/leads"' in (await alice.web.get("/profile")).text
+
+
+async def test_who_is_in_no_org_has_a_profile(instance: Instance, alice: Person, bob: Person) -> None:
+    found = (await alice.api.get("/api/v1/members")).json()["data"]
+    [membership] = [member["id"] for member in found if member["user_id"] == bob.user_id]
+    await alice.api.delete(f"/api/v1/members/{membership}")
+
+    assert (await bob.web.get("/profile")).status_code == 200

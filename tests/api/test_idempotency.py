@@ -1,6 +1,7 @@
 """`Idempotency-Key` on POSTs of the API: carried out once, answered alike, and no secret is kept for it."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from site2crm.accounts.authentication import KEY_LIMIT, KEY_WINDOW_S
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
 from site2crm.core.tables import IdempotentAnswer
+from tests import cast
 from tests.cast import Cast, Person
 
 KEY = {"Idempotency-Key": "k-1"}
@@ -141,3 +143,22 @@ async def test_nobodys_key_is_nothing(nobody: httpx.AsyncClient, people: Cast) -
     assert [answer.status_code for answer in answers] == [401, 401]
     vera = await people.person("vera", Role.VIEWER, "acme")
     assert (await vera.api.post("/api/v1/forms", json=FORM, headers=KEY)).status_code == 403
+
+
+async def test_whoever_has_the_answer_can_have_it_again_at_once(instance: Instance, alice: Person) -> None:
+    """The client's next request may be there before the app has come back from this one."""
+    quick: list[httpx.Response] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_repeat(message: Any) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                quick.append(await alice.api.post("/api/v1/forms", json=FORM, headers=KEY))
+
+        await instance.app(scope, receive, send_and_repeat)
+
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url=cast.BASE, headers=alice.api.headers) as slow:
+        first = await slow.post("/api/v1/forms", json=FORM, headers=KEY)
+    assert [first.status_code, quick[0].status_code] == [201, 201]
+    assert quick[0].headers["idempotent-replay"] == "true"

@@ -8,10 +8,10 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = SRC / "site2crm"
-FEATURES = ["accounts", "forms", "leads", "connectors", "delivery", "ops", "website"]
+FEATURES = ["accounts", "links", "forms", "leads", "connectors", "delivery", "analytics", "ops", "website"]
 COMPOSERS = {"site2crm.app", "site2crm.cli", "site2crm.features", "site2crm.__main__"}
 OPEN_TO_OTHERS = {"service", "queries", "errors", "events"}
-CONTRACTS = {"site2crm.connectors.contract", "site2crm.forms.fields"}
+CONTRACTS = {"site2crm.connectors.contract", "site2crm.forms.fields", "site2crm.links.token"}
 """Pure definitions that are made to be used by the features below."""
 FIRST_FLOOR = {"models", "events", "errors"}
 TOP_FLOOR = {"api", "pages", "jobs"}

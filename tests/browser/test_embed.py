@@ -75,3 +75,50 @@ def test_nothing_is_kept_in_the_browser_before_consent(page: Page, office: Offic
     assert (touches["first"]["utm_source"], touches["last"]["utm_source"]) == ("first", "second")
     assert kept(page) == ["s2c_touch"]
     assert page.context.cookies() == []
+
+
+def test_the_click_on_a_short_link_comes_with_the_form(page: Page, office: Office) -> None:
+    link = a_link(office, "sample")
+    page.goto(link["short_url"])
+    assert "s2c_click=" in page.url
+    steps.fill(page, "clicked@example.com")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    last = office.soon("clicked@example.com")["attribution"]["last"]
+    assert (last["link"], last["short_url"]) == (link["id"], link["short_url"])
+    assert "s2c_click" not in last["page_url"] + last["landing_url"]
+    assert kept(page) == []
+
+
+def test_the_click_is_remembered_for_later_pages_after_consent(page: Page, office: Office) -> None:
+    link = a_link(office, "later")
+    page.goto(link["short_url"])
+    page.evaluate("window.site2crm.consent()")
+    assert "s2c_click" not in page.evaluate("JSON.parse(localStorage.s2c_touch).first.landing_url")
+    page.goto(f"{office.form_url}/sample")
+    steps.fill(page, "later@example.com")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("status")).to_contain_text("Thank you")
+    touches = office.soon("later@example.com")["attribution"]
+    assert touches["first"]["link"] == touches["last"]["link"] == link["id"]
+
+
+def test_a_websites_own_hidden_field_is_filled(page: Page, office: Office) -> None:
+    link = a_link(office, "own-form")
+    own = f"""<form action="{office.form_url}" method="post"><label>E-mail <input name="email"></label>
+        <input type="hidden" name="s2c_click"><button>Send</button></form>
+        <script src="{office.form_url}/embed.js"></script>"""
+    page.route("**/sample*", lambda route: route.fulfill(body=own, content_type="text/html"))
+    page.goto(office.api.get(link["short_url"]).headers["location"])
+    steps.fill(page, "own@example.com")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert office.soon("own@example.com")["attribution"]["last"]["link"] == link["id"]
+
+
+def a_link(office: Office, slug: str) -> dict[str, str]:
+    """A short link to the sample landing page."""
+    made = office.api.post("/api/v1/links", json={"url": f"{office.form_url}/sample", "slug": slug})
+    assert made.status_code == 201, made.text
+    link: dict[str, str] = made.json()
+    return link

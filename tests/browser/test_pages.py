@@ -136,7 +136,7 @@ def check(visitor: Visitor, urls: list[str], *, unique: bool = True) -> list[str
 @pytest.mark.timeout(180)
 def test_an_empty_organisation(owner: Visitor, server: Server) -> None:
     base = f"{server.url}/o/acme"
-    places = ("leads", "quarantine", "forms", "crms", "crms/new", "deliveries", "settings/keys")
+    places = ("", "leads", "quarantine", "forms", "crms", "crms/new", "deliveries", "settings/keys")
     assert check(owner, [f"{base}/{place}" for place in places]) == []
 
 
@@ -170,7 +170,13 @@ def test_the_forms_own_pages(stranger: Visitor, office: Office) -> None:
 
 @pytest.mark.timeout(300)
 def test_every_page_of_a_busy_organisation(owner: Visitor, full: Office) -> None:
-    starts = [f"{full.base}/leads", f"{full.base}/deliveries?state=dead", f"{full.url}/profile", f"{full.url}/orgs/new"]
+    starts = [
+        f"{full.base}/",
+        f"{full.base}/leads",
+        f"{full.base}/deliveries?state=dead",
+        f"{full.url}/profile",
+        f"{full.url}/orgs/new",
+    ]
     dead = full.api.get("/api/v1/deliveries", params={"state": "dead"}).json()["data"][0]
     starts += [f"{full.base}/deliveries/{dead['id']}/edit", f"{full.base}/leads/{dead['lead']}"]
     urls = crawl(owner.page, starts, full.base)

@@ -26,6 +26,7 @@ JSON_BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/members/{member_id:str}": {"role": "viewer"},
     "/api/v1/deliveries/replay": {"filter": {"state": "delivered"}},
     "/api/v1/forms": {"name": "Made by the walk"},
+    "/api/v1/links": {"url": "https://example.com/walk"},
     "/api/v1/connections": {"kind": "inbox"},
     "/api/v1/invites": {"email": "walk@example.com"},
     "/api/v1/keys": {"name": "Walk", "scopes": ["org:read"]},
@@ -34,6 +35,7 @@ FORM_BODY = {
     "name": "Walk", "email": "walk@example.com", "role": "viewer", "slug": "walked", "time_zone": "UTC",
     "field_name": "email", "field_type": "email", "field_label": "E-mail", "settings.url": "https://example.com/",
     "source": "email", "property": "email", "scopes": "org:read", "password": "a long walk in the park",
+    "url": "https://example.com/walk",
 }  # fmt: skip
 
 

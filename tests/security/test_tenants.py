@@ -171,6 +171,7 @@ FILTERED_PAGES = [
     "leads.csv?form={form_id}", "leads.csv?id={lead_id}", "quarantine?form={form_id}",
     "deliveries?lead={lead_id}", "deliveries?connection={connection_id}", "deliveries?form={form_id}",
     "deliveries.csv?lead={lead_id}", "deliveries.csv?connection={connection_id}", "forms?q=" + CANARY,
+    "links?q=" + CANARY, "links.csv?q=" + CANARY,
 ]  # fmt: skip
 
 
@@ -198,6 +199,8 @@ async def test_another_orgs_cursor_shows_only_ones_own(world: World) -> None:
 BULK = [
     ("leads/archive", "lead_id"),
     ("leads/restore", "lead_id"),
+    ("links/archive", "link_id"),
+    ("links/restore", "link_id"),
     ("quarantine/release", "quarantined"),
     ("quarantine/delete", "quarantined"),
     ("deliveries/replay", "delivery_id"),
@@ -297,6 +300,8 @@ async def test_a_submission_names_no_org_but_its_forms(world: World) -> None:
 NOT_OFFERED = [
     ("/api/v1/forms/{form_id}", {"org_id": "org_x"}),
     ("/api/v1/forms/{form_id}", {"key": "stolen"}),
+    ("/api/v1/links/{link_id}", {"org_id": "org_x"}),
+    ("/api/v1/links/{link_id}", {"archived_at": None}),
     ("/api/v1/leads/{lead_id}", {"org_id": "org_x"}),
     ("/api/v1/leads/{lead_id}", {"created_at": "2020-01-01T00:00:00Z"}),
     ("/api/v1/connections/{connection_id}", {"state": "active"}),

@@ -95,9 +95,15 @@ async def get(person: Person, path: str, **query: str) -> Any:
 
 async def _holding(instance: Instance, owner: Person, second: Person, word: str) -> Holding:
     form = await post(owner, "/api/v1/forms", {"name": f"Form {word}"})
+    link = await post(
+        owner,
+        "/api/v1/links",
+        {"url": f"https://{word}.example/", "slug": word, "title": f"Link {word}", "carry_click": "always"},
+    )
+    clicked = (await owner.web.get(f"/{word}")).headers["location"]
     crm = await post(owner, "/api/v1/connections", {"kind": "inbox", "name": f"CRM {word}"})
     bodies: list[dict[str, str]] = [
-        {"email": f"ada@{word}.example", "name": f"Ada {word}", "message": word},
+        {"email": f"ada@{word}.example", "name": f"Ada {word}", "message": word, "page_url": clicked},
         {"email": f"bot@{word}.example", "name": f"Bot {word}", "_gotcha": "x"},
     ]
     for body in bodies:
@@ -116,6 +122,7 @@ async def _holding(instance: Instance, owner: Person, second: Person, word: str)
     ids = {
         "org": owner.org.slug,
         "form_id": form["id"],
+        "link_id": link["id"],
         "lead_id": lead["id"],
         "submission_id": by_status["accepted"],
         "connection_id": crm["id"],

@@ -44,7 +44,7 @@ async def test_who_is_signed_in_lands_in_their_org(alice: Person) -> None:
     answer = await alice.web.get("/", follow_redirects=True)
 
     assert answer.status_code == 200
-    assert answer.url.path == f"/o/{alice.org.slug}/leads"
+    assert answer.url.path == f"/o/{alice.org.slug}/"
 
 
 async def test_an_error_of_the_api_names_a_page_that_explains_it(nobody: httpx.AsyncClient) -> None:

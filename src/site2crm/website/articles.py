@@ -40,6 +40,13 @@ SECTIONS = (
         ),
     ),
     Section(
+        "Links",
+        (
+            Article("links", "Short links", "Make, change and archive them; where they lead and what goes along."),
+            Article("analytics", "Clicks, visitors, conversion", "What is counted, what is not, and in which time."),
+        ),
+    ),
+    Section(
         "CRMs",
         (
             Article("test-inbox", "Connect the Test inbox", "See what a CRM would receive, without having one."),

@@ -47,7 +47,7 @@ ADVICE = {
     "the disk may be full; the server's log says so.",
     "database_busy": "Another program holds the database, a backup tool for example. Try again; forms go on taking "
     "submissions meanwhile.",
-    "slug_taken": "Choose another address for the organisation.",
+    "slug_taken": "Each address is given out once: choose another one. An archived link keeps its own.",
     "email_taken": "The address belongs to somebody already: log in with it, or edit the one that has it.",
     "already_member": "Nothing to do: they can sign in and choose the organisation in the switcher.",
     "last_owner": "Make somebody else an owner first, then change this one.",

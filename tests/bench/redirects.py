@@ -1,0 +1,102 @@
+"""The redirect, with its click recorded and the consumer running, in turns with a bare 302."""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.bench import many, wrk
+from tests.bench.wrk import Result
+from tests.server import Server, environment, free_port
+
+ROUNDS = 7
+SECONDS = 3
+CONNECTIONS = 64
+MANY_LINKS = 100_000
+
+Row = tuple[str, str, str, str]
+
+
+def measure(folder: Path) -> list[Row]:
+    server = Server(folder).start()
+    port = free_port()
+    words = [sys.executable, "-m", "tests.bench.yardstick", str(port)]
+    bare = subprocess.Popen(words, env=environment())
+    try:
+        with server.an_org() as api:
+            api.post("/api/v1/links", json={"url": "https://www.example.com/", "slug": "bench"}).raise_for_status()
+            few, rows = _rounds(server, port, ROUNDS, "redirect, click recorded")
+            rows += _edit(server, api)
+            server.stop()
+            many.insert_links(folder / "data" / "site2crm.db", links=MANY_LINKS)
+            server.start()
+            full, _ = _rounds(server, port, ROUNDS, "")
+            rows.append(
+                (f"  at {MANY_LINKS:,} links", f"{full:.2f} of bare", ">= 85 % of the above", f"{full / few:.0%} of it")
+            )
+            rows.append(_list(api))
+    finally:
+        server.stop()
+        bare.kill()
+        bare.wait()
+    return rows
+
+
+def _rounds(server: Server, port: int, rounds: int, label: str) -> tuple[float, list[Row]]:
+    ours: list[Result] = []
+    ratios: list[float] = []
+    for _ in range(rounds):
+        yard = wrk.get(f"http://127.0.0.1:{port}/", seconds=SECONDS, connections=CONNECTIONS)
+        one = wrk.get(f"{server.url}/bench", seconds=SECONDS, connections=CONNECTIONS)
+        ours.append(one)
+        ratios.append(one.rate / yard.rate)
+    rate = statistics.median(one.rate for one in ours)
+    p99 = statistics.median(one.p99 for one in ours)
+    ratio = statistics.median(ratios)
+    errors = sum(one.errors for one in ours)
+    return ratio, [
+        (
+            label,
+            f"{ratio:.2f} of bare",
+            ">= 0.50 of bare",
+            f"{rate:,.0f}/s, median of {rounds} rounds, {errors} errors",
+        ),
+        ("  p99 at 64 connections", f"{p99:.1f} ms", "<= 15 ms", "median of the rounds"),
+    ]
+
+
+def _edit(server: Server, api: httpx.Client) -> list[Row]:
+    """From the change to the first redirect that knows it: through the API, and by the command line."""
+    link = api.get("/api/v1/links", params={"q": "bench"}).json()["data"][0]
+    api.patch(f"/api/v1/links/{link['id']}", json={"url": "https://www.example.com/api"}).raise_for_status()
+    through_api = _until(server, "https://www.example.com/api")
+    server.cli("link", "edit", link["id"], "--url", "https://www.example.com/cli")
+    by_cli = _until(server, "https://www.example.com/cli")
+    return [
+        (
+            "edit of a link live",
+            f"{max(through_api, by_cli):.2f} s",
+            "<= 1 s",
+            f"API {through_api:.2f}, CLI {by_cli:.2f}",
+        )
+    ]
+
+
+def _until(server: Server, url: str) -> float:
+    started = time.perf_counter()
+    while httpx.get(f"{server.url}/bench").headers["location"] != url:
+        time.sleep(0.01)
+    return time.perf_counter() - started
+
+
+def _list(api: httpx.Client) -> Row:
+    times = []
+    for _ in range(30):
+        started = time.perf_counter()
+        api.get("/api/v1/links", params={"q": "campaign 77"}).raise_for_status()
+        api.get("/api/v1/links").raise_for_status()
+        times.append((time.perf_counter() - started) * 500)
+    return f"links list, {MANY_LINKS:,} links", f"{statistics.median(times):.1f} ms", "<= 25 ms", "a page and a search"
