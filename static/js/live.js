@@ -14,6 +14,14 @@ async function refresh(element) {
   await window.htmx.ajax("GET", element.dataset.refreshUrl, { target, select: target, swap: "outerMorph" });
 }
 
+// Somebody may have begun something between the question and its answer.
+document.addEventListener("htmx:before:swap", (event) => {
+  const element = document.getElementById(event.detail.ctx.target?.id);
+  if (!element?.dataset.refreshUrl || !element.querySelector(BUSY)) return;
+  event.preventDefault();
+  stale.add(element.id);
+});
+
 function due(element) {
   const last = Number(element.dataset.refreshed ?? loaded);
   return stale.has(element.id) || Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;

@@ -17,7 +17,6 @@ from site2crm.core.db import in_org
 from site2crm.core.errors import NotFound
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
-from site2crm.forms import service as forms_service
 
 
 class ConnectionRef(Struct, frozen=True):
@@ -158,11 +157,10 @@ async def record_count(session: AsyncSession, org_id: str, connection_id: str) -
 
 
 async def questions(session: AsyncSession, org_id: str) -> list[Question]:
-    """What the org's newest forms ask beside name, e-mail, phone, company and message."""
+    """What the org's forms ask beside name, e-mail, phone, company and message."""
     found: dict[str, Question] = {}
-    for listed in (await forms.page(session, org_id, limit=20)).data:
-        form = await forms_service.get(session, org_id, listed.id)
-        for field in form.fields:
+    for fields in await forms.fields(session, org_id):
+        for field in fields:
             place = _PLACES.get(field["type"])
             if place:
                 question = Question(f"{place}.{field['name']}", field["name"], field.get("label") or field["name"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import select
@@ -45,6 +46,12 @@ async def names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Form id -> name, of all forms of an org, archived ones too."""
     rows = await session.execute(select(Form.id, Form.name).where(Form.org_id == org_id).order_by(Form.name))
     return {row.id: row.name for row in rows}
+
+
+async def fields(session: AsyncSession, org_id: str) -> Sequence[list[dict[str, Any]]]:
+    """What each form that takes submissions asks, the newest form first."""
+    found = select(Form.fields).where(Form.org_id == org_id, Form.archived_at.is_(None)).order_by(Form.id.desc())
+    return (await session.scalars(found)).all()
 
 
 async def any_exists(session: AsyncSession, org_id: str) -> bool:
