@@ -24,7 +24,7 @@ async def plan(instance: Instance, model: type[OrgOwned]) -> str:
         return " ".join(row.detail for row in rows)
 
 
-@pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__tablename__)
+@pytest.mark.parametrize("model", sorted(TABLES, key=lambda model: model.__tablename__), ids=lambda model: model.__tablename__)
 async def test_these_are_found_by_their_ids(instance: Instance, model: type[OrgOwned]) -> None:
     found = await plan(instance, model)
     assert "SEARCH" in found

@@ -118,6 +118,12 @@ async def test_filters_are_chips_and_the_csv_follows_them(alice: Person) -> None
     assert ("/one" in csv.text, "/two" in csv.text) == (True, False)
 
 
+async def test_a_wrong_filter_of_a_csv_is_told_before_its_first_line(alice: Person) -> None:
+    answer = await alice.web.get("/o/acme/links.csv", params={"sort": "nonsense"})
+
+    assert answer.status_code == 422
+
+
 async def test_who_may_only_look_sees_no_button_that_changes(alice: Person, vera: Person) -> None:
     link = await make(alice)
 

@@ -42,6 +42,7 @@ async def list_links(
 
 @get(opt=READ, media_type="text/csv")
 async def export_links(
+    session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
     q: FromQuery[str] = "",
@@ -51,7 +52,8 @@ async def export_links(
 ) -> Stream:
     """The same list as CSV, all of it."""
     asked = {"q": q, "tag": tag, "campaign": campaign, "archived": "true" if archived else ""}
-    return export.download(machine, who, filters.of_query(asked, base_url=machine.settings.base_url))
+    wanted = filters.of_query(asked, base_url=machine.settings.base_url)
+    return await export.download(session, machine, who, wanted=wanted)
 
 
 @post(opt=WRITE)

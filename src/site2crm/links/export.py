@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.access import Who
 from site2crm.core.machine import Machine
@@ -18,8 +19,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def download(machine: Machine, who: Who, wanted: Wanted) -> Stream:
+async def download(session: AsyncSession, machine: Machine, who: Who, *, wanted: Wanted) -> Stream:
     assert who.org is not None
+    await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
     name = f"links-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Stream(_lines(machine, who.org_id, wanted), media_type="text/csv; charset=utf-8", headers=headers)

@@ -56,9 +56,15 @@ async def list_links(
 
 
 @get("/links.csv", opt=READ)
-async def export_links(request: AnyRequest, who: NamedDependency[Who], machine: NamedDependency[Machine]) -> Stream:
+async def export_links(
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Stream:
     """The list with its filters."""
-    return export.download(machine, who, filters.of_query(_query(request), base_url=machine.settings.base_url))
+    wanted = filters.of_query(_query(request), base_url=machine.settings.base_url)
+    return await export.download(session, machine, who, wanted=wanted)
 
 
 @get("/links/new", opt=WRITE)
