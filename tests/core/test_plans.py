@@ -9,11 +9,11 @@ from site2crm.core import db
 from site2crm.core.db import Base, OrgOwned
 
 IDS = [f"x_{number}" for number in range(50)]
-TABLES = [
-    mapper.class_
+TABLES = {
+    mapper.class_.__tablename__: mapper.class_
     for mapper in Base.registry.mappers
     if issubclass(mapper.class_, OrgOwned) and [column.name for column in mapper.primary_key] == ["id"]
-]
+}
 
 
 async def plan(instance: Instance, model: type[OrgOwned]) -> str:
@@ -24,12 +24,12 @@ async def plan(instance: Instance, model: type[OrgOwned]) -> str:
         return " ".join(row.detail for row in rows)
 
 
-@pytest.mark.parametrize("model", sorted(TABLES, key=lambda model: model.__tablename__), ids=lambda model: model.__tablename__)
-async def test_these_are_found_by_their_ids(instance: Instance, model: type[OrgOwned]) -> None:
-    found = await plan(instance, model)
+@pytest.mark.parametrize("table", sorted(TABLES))
+async def test_these_are_found_by_their_ids(instance: Instance, table: str) -> None:
+    found = await plan(instance, TABLES[table])
     assert "SEARCH" in found
     assert "(id=?)" in found or "(rowid=?)" in found, found
 
 
 def test_every_feature_has_tables_to_look_at() -> None:
-    assert {"lead", "submission", "delivery", "form"} <= {model.__tablename__ for model in TABLES}  # type: ignore[attr-defined]
+    assert {"lead", "submission", "delivery", "form"} <= TABLES.keys()

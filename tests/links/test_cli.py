@@ -45,7 +45,7 @@ def test_what_the_command_line_writes_is_live_within_a_second(running: Server) -
     running.cli("link", "edit", "--org", "acme", made["id"], "--slug", "summer")
     assert answered_within(running, "/summer", "https://example.com/new")
 
-    running.cli("link", "archive", "--org", "acme", "summer")
+    running.cli("link", "archive", "summer")
     assert answered_within(running, "/summer", "")
 
 
@@ -67,8 +67,9 @@ def test_a_list_can_be_searched(running: Server) -> None:
         (["create", "--org", "acme", "--url", URL, "--slug", "mine"], 1, "is taken"),
         (["create", "--org", "acme", "--url", URL, "--title", "x" * 300], 2, "200"),
         (["create", "--org", "acme", "--url", URL, "--carry-click", "perhaps"], 2, "perhaps"),
-        (["edit", "--org", "acme", "nothing", "--url", URL], 1, "no link nothing"),
+        (["edit", "--org", "acme", "nothing", "--url", URL], 1, "no link nothing in this org"),
         (["archive", "--org", "acme", "lnk_nothing"], 1, "no link lnk_nothing"),
+        (["archive", "nothing"], 1, "no link nothing."),
         (["list", "--org", "acme", "--limit", "0"], 2, "limit"),
     ],
 )

@@ -14,6 +14,7 @@ from site2crm.core.errors import AppError, NotFound
 from site2crm.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 from site2crm.links import filters, queries, service
 from site2crm.links.destinations import UTM
+from site2crm.links.errors import LinkNotFound
 from site2crm.links.queries import LinkItem
 from site2crm.links.shapes import Carry, LinkIn, LinkPatch
 from site2crm.links.views import LinkOut, view
@@ -67,7 +68,7 @@ def create(
 
 @command.command("edit")
 @options.common
-@click.option("--org", "org_slug", required=True, help="The org's slug.")
+@click.option("--org", "org_slug", help="The org's slug; only to be sure that the link is its own.")
 @click.argument("link")
 @click.option("--url", help="Where it leads.")
 @described
@@ -76,7 +77,7 @@ def edit(
     config_path: Path | None,
     data_dir: Path | None,
     as_json: bool,
-    org_slug: str,
+    org_slug: str | None,
     link: str,
     **given: Given,
 ) -> None:
@@ -85,8 +86,7 @@ def edit(
     patch = _asked(given, LinkPatch)
 
     async def work(session: AsyncSession) -> LinkOut:
-        org_id = await _org(session, org_slug)
-        found = await _named(session, org_id, link)
+        found, org_id = await _named(session, org_slug, link)
         changed = await service.change(session, org_id, found.id, patch=patch, base_url=settings.base_url)
         return view(changed, settings.base_url)
 
@@ -95,15 +95,14 @@ def edit(
 
 @command.command("archive")
 @options.common
-@click.option("--org", "org_slug", required=True, help="The org's slug.")
+@click.option("--org", "org_slug", help="The org's slug; only to be sure that the link is its own.")
 @click.argument("link")
-def archive(*, config_path: Path | None, data_dir: Path | None, as_json: bool, org_slug: str, link: str) -> None:
+def archive(*, config_path: Path | None, data_dir: Path | None, as_json: bool, org_slug: str | None, link: str) -> None:
     """Take a link, named by its id or slug, out of use."""
     settings = options.settings(config_path, data_dir)
 
     async def work(session: AsyncSession) -> LinkOut:
-        org_id = await _org(session, org_slug)
-        found = await _named(session, org_id, link)
+        found, org_id = await _named(session, org_slug, link)
         [changed] = await service.archive(session, org_id, [found.id])
         return view(changed, settings.base_url)
 
@@ -169,13 +168,15 @@ async def _org(session: AsyncSession, slug: str) -> str:
         raise NotFound(f"There is no org with the slug {slug}.") from missing
 
 
-async def _named(session: AsyncSession, org_id: str, name: str) -> LinkItem:
+async def _named(session: AsyncSession, org_slug: str | None, name: str) -> tuple[LinkItem, str]:
+    """The link, by its id or slug, and whose it is."""
+    slug = name.removeprefix("/")
     try:
-        if name.startswith("lnk_"):
-            return await queries.link(session, org_id, name)
-        return await queries.by_slug(session, org_id, name.removeprefix("/"))
-    except NotFound as missing:
-        raise NotFound(f"This org has no link {name}.") from missing
+        org_id = await _org(session, org_slug) if org_slug else await queries.owner_of(session, slug)
+        by_name = queries.link if name.startswith("lnk_") else queries.by_slug
+        return await by_name(session, org_id, slug), org_id
+    except LinkNotFound as missing:
+        raise NotFound(f"There is no link {name}{' in this org' if org_slug else ''}.") from missing
 
 
 def _tell(as_json: bool, link: LinkOut) -> None:

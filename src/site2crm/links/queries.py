@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Subquery, column, func, select, table
+from sqlalchemy import ColumnElement, Select, Subquery, column, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -111,6 +111,16 @@ async def by_slug(session: AsyncSession, org_id: str, slug: str, *, domain: str 
     if row is None:
         raise LinkNotFound
     return _item(row)
+
+
+async def owner_of(session: AsyncSession, name: str) -> str:
+    """Whose link this is, by its id or slug: for the command line, which may everything. Raises LinkNotFound."""
+    found = await session.scalar(
+        select(Link.org_id).where(or_(Link.id == name, (Link.domain == "") & (Link.slug == name)))
+    )
+    if found is None:
+        raise LinkNotFound
+    return found
 
 
 async def by_ids(session: AsyncSession, org_id: str, ids: Collection[str], *, base_url: str = "") -> dict[str, LinkRef]:
