@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from site2crm.core import sqlite
-from tests.bench import many, wrk
+from tests.bench import events, many, redirects, wrk
 from tests.bench.wrk import Result
 from tests.server import Server, environment, free_port
 
@@ -36,6 +36,8 @@ def main() -> None:
         rows += ready(Path(folder) / "ready")
         rows += intake(Path(folder) / "intake")
         rows += lists(Path(folder) / "lists")
+        rows += redirects.measure(Path(folder) / "redirects")
+        rows += events.measure(Path(folder) / "events")
     show(rows)
 
 

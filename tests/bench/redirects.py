@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.bench import many, wrk
+from tests.bench import many_links, wrk
 from tests.bench.wrk import Result
 from tests.server import Server, environment, free_port
 
@@ -31,7 +31,7 @@ def measure(folder: Path) -> list[Row]:
             few, rows = _rounds(server, port, ROUNDS, "redirect, click recorded")
             rows += _edit(server, api)
             server.stop()
-            many.insert_links(folder / "data" / "site2crm.db", links=MANY_LINKS)
+            many_links.insert(folder / "data" / "site2crm.db", links=MANY_LINKS)
             server.start()
             full, _ = _rounds(server, port, ROUNDS, "")
             rows.append(

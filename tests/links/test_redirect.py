@@ -3,6 +3,7 @@
 import pytest
 
 from site2crm.app import Instance
+from site2crm.core.eventstore.frame import EventFrame
 from site2crm.links.models import Link
 from tests import cast
 from tests.cast import Person
@@ -36,6 +37,14 @@ async def test_a_click_is_recorded_with_what_the_request_said(instance: Instance
     assert (frame.path, frame.query, frame.domain) == ("Spring", "gclid=abc", "127.0.0.1:8080")
     assert frame.utm == ("mail", "", "", "", "")
     assert (frame.id[:4], frame.flags) == ("clk_", "")
+
+
+def test_the_record_has_the_fields_of_a_frame_in_their_order() -> None:
+    """`recording` writes the array itself: a field added to the frame is added there."""
+    assert EventFrame.__struct_fields__ == (
+        "version", "kind", "id", "ts", "org", "link", "domain", "form", "campaign", "variant", "visitor", "country",
+        "region", "city", "user_agent", "language", "referrer", "path", "query", "utm", "flags", "qr",
+    )  # fmt: skip
 
 
 async def test_no_address_is_written(instance: Instance, alice: Person) -> None:
