@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from site2crm.analytics import live
+from site2crm.analytics import live, remembered
 from site2crm.app import Instance
 from site2crm.core.eventstore import access
 from site2crm.core.eventstore.errors import EventsUnavailable
@@ -58,6 +58,18 @@ async def test_the_numbers_stand_beside_those_before(instance: Instance, alice: 
     assert notes(page)["Clicks"] == "+100.0 % 4 before" and notes(page)["Leads"] == "0 before"
     for text in ("Spring launch", "google", "Direct or unknown", "Contact", "Latest leads"):
         assert text in page.text, text
+
+
+async def test_a_lead_that_came_a_moment_ago_is_counted_whatever_was_kept(
+    instance: Instance, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "DEAR_S", 0.0)
+    form = await a_lead(instance, alice, ago(hours=2))
+    seen = [tiles(await alice.web.get("/o/acme/"))["Leads"]]
+    seen.append(tiles(await alice.web.get("/o/acme/"))["Leads"])
+    await a_lead(instance, alice, ago(hours=1), form=form)
+    seen.append(tiles(await alice.web.get("/o/acme/"))["Leads"])
+    assert seen == ["1", "1", "2"]
 
 
 async def test_a_shorter_period_and_filters_count_less(instance: Instance, alice: Person) -> None:
@@ -149,6 +161,18 @@ async def test_every_table_downloads(instance: Instance, alice: Person) -> None:
     by_link = await alice.web.get("/o/acme/analytics/breakdown.csv?dimension=link&metric=clicks&period=7d")
     rows = list(csv.reader(io.StringIO(by_link.text.removeprefix("\ufeff"))))
     assert rows == [["link", "label", "value", "visitors"], [link, "'=1+1", "1", "1"]]
+
+
+async def test_the_sources_download_as_they_are_shown(instance: Instance, alice: Person) -> None:
+    form = await a_lead(instance, alice, ago(days=1), utm_source="google")
+    await a_lead(instance, alice, ago(days=1), form=form, referrer="https://www.example.org/a?b=c")
+    await a_lead(instance, alice, ago(days=1), form=form)
+    page = (await alice.web.get("/o/acme/?period=7d")).text
+    [path] = re.findall(r'href="(/o/acme/analytics/sources.csv[^"]*)"', page)
+    answer = await alice.web.get(path.replace("&amp;", "&"))
+    rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert rows[0] == ["source", "label", "value"]
+    assert sorted(row[1:] for row in rows[1:]) == [["Direct or unknown", "1"], ["example.org", "1"], ["google", "1"]]
 
 
 @pytest.mark.parametrize("query", ["dimension=shoes", "metric=money", "dimension=form", "period=x", "bots=some"])

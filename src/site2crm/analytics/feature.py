@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from site2crm.analytics import api, live, pages, panel
+from site2crm.analytics import api, live, pages, panel, remembered
 from site2crm.core.eventstore import running
 from site2crm.core.feature import Feature, NavItem
 from site2crm.core.machine import Machine
@@ -21,7 +21,7 @@ async def _waking(machine: Machine) -> AsyncIterator[None]:
 FEATURE = Feature(
     name="analytics",
     routers=(pages.router, api.router),
-    late=((LeadsChanged, live.leads_changed),),
+    late=((LeadsChanged, remembered.leads_changed), (LeadsChanged, live.leads_changed)),
     lifespans=(_waking,),
     panels={"link": panel.of_link},
     nav=(NavItem("Overview", "", "layout-dashboard", "analytics:read", order=10),),

@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.analytics import drawing, queries, tiles, words
+from site2crm.analytics import drawing, queries, remembered, tiles, words
 from site2crm.analytics.asking import Ask
 from site2crm.analytics.drawing import Drawn
 from site2crm.analytics.queries import Books
@@ -63,7 +64,7 @@ async def make(books: Books, view: View, *, org_url: str) -> Overview:
     ask, interval = view.ask, view.ask.span.interval
     asked = asyncio.create_task(_clicks(books, ask, interval)) if ask.knows_clicks else None
     try:
-        came = await _leads(books, ask, interval) if ask.knows_leads else None
+        came = await _leads_remembered(books, ask, interval) if ask.knows_leads else None
         form_names = await forms.names(books.session, ask.org_id)
         sent = None if ask.where else await _deliveries(books.session, ask)
         latest = [] if ask.where else await leads.latest(books.session, ask.org_id, LATEST)
@@ -104,6 +105,10 @@ async def _unless_unavailable(asked: asyncio.Task[_Clicks] | None) -> tuple[_Cli
         return await asked, False
     except Unavailable:
         return None, True
+
+
+async def _leads_remembered(books: Books, ask: Ask, interval: Interval) -> _Leads:
+    return await remembered.get(ask.org_id, msgspec.json.encode(ask), lambda: _leads(books, ask, interval))
 
 
 async def _leads(books: Books, ask: Ask, interval: Interval) -> _Leads:

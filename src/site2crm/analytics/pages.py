@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.analytics import asking, export, live, overview, queries, viewing, words
 from site2crm.analytics.asking import Ask, Metric
 from site2crm.analytics.overview import Overview
-from site2crm.analytics.queries import Books
+from site2crm.analytics.queries import Books, Portion
 from site2crm.connectors import queries as connections
 from site2crm.core import web
 from site2crm.core.access import OrgRef, Who, needs
@@ -17,6 +17,7 @@ from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
 from site2crm.leads import queries as leads
+from site2crm.leads.queries import Among
 from site2crm.links import queries as links
 
 READ = needs("analytics:read")
@@ -91,6 +92,19 @@ async def export_breakdown(
     return export.download(export.by(rows, chosen), f"{metric}-by-{chosen}")
 
 
+@get("/analytics/sources.csv", opt=READ)
+async def export_sources(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Response[bytes]:
+    """Where leads came from: the overview's list, in full."""
+    ask, _ = await _asked(request, session, who)
+    asking.fits(ask, Metric.LEADS)
+    span, among = (ask.span.start, ask.span.end), Among(where=ask.where)
+    found = await leads.sources(session, who.org_id, span, limit=MOST_LINES, among=among)
+    rows = [(Portion(source, count), source or words.UNKNOWN_SOURCE) for source, count in found]
+    return export.download(export.by(rows, "source"), "leads-by-source")
+
+
 async def _asked(request: AnyRequest, session: AsyncSession, who: Who) -> tuple[Ask, Metric]:
     query = request.query_params.dict()
     view = viewing.of_query(query, _org(who), base="")
@@ -139,6 +153,6 @@ def _org(who: Who) -> OrgRef:
 
 router = Router(
     path="/o/{org:str}",
-    route_handlers=[show_overview, live_overview, export_timeseries, export_breakdown],
+    route_handlers=[show_overview, live_overview, export_timeseries, export_breakdown, export_sources],
     include_in_schema=False,
 )
