@@ -75,14 +75,14 @@ def applied(database: Database, count: int) -> Callable[[], bool]:
     return lambda: len(database.rows) + len(database.poisoned) >= count
 
 
-async def test_records_are_applied_in_order_and_in_batches(tmp_path: Path) -> None:
-    payloads, database = [b"%d" % number for number in range(250)], Database()
+async def test_a_backlog_is_applied_in_order_and_in_larger_batches_when_nothing_comes_in(tmp_path: Path) -> None:
+    payloads, database = [b"%d" % number for number in range(550)], Database()
     async with opened(tmp_path) as journal:
         await append_all(journal, payloads)
         async with consuming(journal, database):
-            await until(applied(database, 250))
+            await until(applied(database, 550))
     assert database.rows == payloads
-    assert database.batches == [100, 100, 50]
+    assert database.batches == [100, 400, 50]
 
 
 async def test_records_that_come_later_are_applied_too(tmp_path: Path) -> None:
