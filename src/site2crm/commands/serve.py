@@ -95,7 +95,6 @@ async def _serve(settings: Settings) -> None:
 
 def _settle_memory() -> None:
     """What is loaded stays for ever: the collector need not walk it while we start, nor later while requests wait."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
     gc.enable()
