@@ -5,6 +5,7 @@ So `version` and `health` answer at once: importing the web framework alone take
 
 import gc
 import importlib
+import sys
 from collections.abc import Sequence
 
 import click
@@ -35,6 +36,8 @@ class Verbs(click.Group):
             return None
         # What is imported is never garbage: looking for some meanwhile costs a tenth of the start.
         gc.disable()
+        # The command line of httpx would load rich and pygments: a twentieth of the start, and nobody calls it.
+        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
         command: click.Command = importlib.import_module(f"site2crm.commands.{cmd_name}").command
         gc.enable()
         return command

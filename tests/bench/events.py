@@ -143,6 +143,7 @@ def questions() -> list[tuple[str, Question, Ask]]:
     some = [LINK % n for n in range(1, 51)]
     german = Question(org=ORG, start=whole.start, end=whole.end, where={"country": ("C1",), "device": ("device 2",)})
     month = Question(org=ORG, start=whole.end - timedelta(days=30), end=whole.end)
+    days = Question(org=ORG, start=whole.end - timedelta(days=2), end=whole.end)  # more hours no page shows
     apart = Question(org=ORG, start=whole.start, end=whole.end, bots=Bots.ONLY)
     berlin = "Europe/Berlin"
     return [
@@ -151,8 +152,9 @@ def questions() -> list[tuple[str, Question, Ask]]:
         ("totals, country and device", german, lambda s, q: s.totals(q)),
         *(
             (f"by {interval}", whole, lambda s, q, i=interval: s.timeseries(q, interval=i, zone=berlin))
-            for interval in Interval
+            for interval in (Interval.DAY, Interval.WEEK, Interval.MONTH)
         ),
+        ("two days: by hour", days, lambda s, q: s.timeseries(q, interval=Interval.HOUR, zone=berlin)),
         ("by day, of a link", of_link, lambda s, q: s.timeseries(q, interval=Interval.DAY, zone=berlin)),
         *(
             (f"top {dimension}", whole, lambda s, q, d=dimension: s.breakdown(q, dimension=d, limit=10))

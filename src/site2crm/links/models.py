@@ -12,7 +12,7 @@ LIVE, ARCHIVED = "archived_at IS NULL", "archived_at IS NOT NULL"
 
 def _along(name: str, state: str, moment: str) -> Index:
     """A page of a list is a walk along one of these."""
-    return Index(name, "org_id", moment, "id", sqlite_where=text(state), postgresql_where=text(state))
+    return Index(name, "org_id", moment, "id", sqlite_where=text(state))
 
 
 class Link(OrgOwned, Base):

@@ -57,4 +57,4 @@ for _name, _status, _unique in (
     ("ix_job_failed_key", Status.FAILED, False),
 ):
     _where = is_status(_status)
-    Index(_name, jobs.c.key, unique=_unique, sqlite_where=_where, postgresql_where=_where)
+    Index(_name, jobs.c.key, unique=_unique, sqlite_where=_where)
