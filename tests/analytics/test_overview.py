@@ -15,6 +15,7 @@ from site2crm.analytics import live, remembered
 from site2crm.app import Instance
 from site2crm.core.eventstore import access
 from site2crm.core.eventstore.errors import EventsUnavailable
+from site2crm.core.live import CHANGED, PING
 from tests.analytics.happening import a_lead, a_link, ago, click, clicks
 from tests.cast import Person
 
@@ -182,17 +183,17 @@ async def test_a_table_that_is_none_is_refused(alice: Person, query: str) -> Non
 
 async def test_open_pages_are_woken_by_leads_and_clicks(instance: Instance, alice: Person, charlie: Person) -> None:
     mine, theirs = live.stream(alice.org.id), live.stream(charlie.org.id)
-    assert [await anext(mine), await anext(theirs)] == [live.PING, live.PING]
+    assert [await anext(mine), await anext(theirs)] == [PING, PING]
     waiting = asyncio.create_task(anext(mine)), asyncio.create_task(anext(theirs))
     await asyncio.sleep(0)
 
     await a_lead(instance, alice, ago(minutes=1))
-    assert await asyncio.wait_for(waiting[0], 5) == live.CHANGED
+    assert await asyncio.wait_for(waiting[0], 5) == CHANGED
     again = asyncio.create_task(anext(mine))
     await asyncio.sleep(0)
     live.wake([alice.org.id])
 
-    assert await asyncio.wait_for(again, 5) == live.CHANGED
+    assert await asyncio.wait_for(again, 5) == CHANGED
     assert not waiting[1].done()
     waiting[1].cancel()
     await asyncio.gather(waiting[1], return_exceptions=True)

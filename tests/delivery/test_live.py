@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
+from site2crm.core.live import CHANGED
 from site2crm.leads import live
 from tests.delivery.conftest import Office
 
@@ -20,7 +21,7 @@ async def test_a_settled_delivery_wakes_the_open_pages(office: Office) -> None:
     await asyncio.sleep(0)
     await office.work()
     async with asyncio.timeout(5):
-        while live.CHANGED not in seen:
+        while CHANGED not in seen:
             await asyncio.sleep(0.01)
     page.cancel()
     await asyncio.wait({page})
@@ -38,4 +39,4 @@ async def test_many_settled_deliveries_are_told_a_few_times_only(office: Office)
     page.cancel()
     await asyncio.wait({page})
     assert {delivery.state for delivery in await office.deliveries(connection=inbox)} == {"delivered"}
-    assert 1 <= seen.count(live.CHANGED) < 50
+    assert 1 <= seen.count(CHANGED) < 50

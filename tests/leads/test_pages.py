@@ -7,6 +7,7 @@ import io
 import pytest
 
 from site2crm.app import Instance
+from site2crm.core.live import CHANGED, PING
 from site2crm.leads import live
 from tests.cast import Person
 from tests.leads.posting import a_form, frame, store
@@ -121,12 +122,12 @@ async def test_a_stranger_sees_no_page_and_exports_nothing(
 
 async def test_an_open_list_hears_of_a_new_lead(instance: Instance, alice: Person, form_id: str) -> None:
     stream = live.stream(alice.org.id)
-    assert await anext(stream) == live.PING
+    assert await anext(stream) == PING
     waiting = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     await store(instance, frame(alice.org.id, form_id, email="ada@example.com"))
     async with asyncio.timeout(5):
-        assert await waiting == live.CHANGED
+        assert await waiting == CHANGED
     await stream.aclose()
 
 
