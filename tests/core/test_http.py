@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import httpcore
 import pytest
 
-from site2crm.core import http
+from site2crm.core import addresses, http, http_engine
 from site2crm.core.addresses import is_public, parse_rules, unwrap
 from site2crm.core.http import (
     AddressRefused,
@@ -236,7 +236,7 @@ async def test_a_slow_drip_ends_at_the_total_time() -> None:
 
 
 async def test_a_name_service_that_hangs_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "RESOLVE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(http_engine, "RESOLVE_TIMEOUT_S", 0.1)
     hang = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -362,7 +362,7 @@ async def test_this_machine_is_refused_even_where_it_is_public() -> None:
 
 
 def test_own_addresses_hold_loopback() -> None:
-    assert ip_address("127.0.0.1") in http.own_addresses()
+    assert ip_address("127.0.0.1") in addresses.own_addresses()
 
 
 @pytest.mark.parametrize("text", [PUBLIC, "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8", "2002:808:808::1"])

@@ -1,6 +1,5 @@
 """People: their address, name, password and theme."""
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.accounts import names, sessions
 from site2crm.accounts.errors import EmailTaken
 from site2crm.accounts.models import User
+from site2crm.core import heavy
 from site2crm.core.errors import Invalid, NotFound
 from site2crm.kit import clock, ids
 
@@ -64,14 +64,15 @@ async def set_password(session: AsyncSession, user_id: str, *, password_hash: st
 
 def checked_email(text: str) -> str:
     """In its normal form. Raises Invalid."""
+    library = heavy.email_validator()
     try:
-        found = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError as error:
+        found = library.validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
+    except library.EmailNotValidError as error:
         raise Invalid.field("email", "An e-mail address, such as maria@acme.example.") from error
     # Internal names have no dot, but what a person mistypes has none either
     if "." not in found.domain and found.domain != "localhost":
         raise Invalid.field("email", f"“{found.domain}” is no full domain, such as acme.example.")
-    return found.normalized
+    return str(found.normalized)
 
 
 def email_key(email: str) -> str:

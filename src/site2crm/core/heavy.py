@@ -9,6 +9,16 @@ def alembic() -> ModuleType:
     return importlib.import_module("site2crm.core.alembic_runner")
 
 
+def http_engine() -> ModuleType:
+    """`core/http_engine.py`: the HTTP client, which nothing needs before the first outgoing call."""
+    return importlib.import_module("site2crm.core.http_engine")
+
+
+def email_validator() -> ModuleType:
+    """Its tables of characters take a fiftieth of the start, and only people who sign up need them."""
+    return importlib.import_module("email_validator")
+
+
 def duckdb() -> ModuleType:
     """The event store's engine: 30 MB of code that pages of other parts never need."""
     return importlib.import_module("duckdb")

@@ -3,41 +3,21 @@
 A name is resolved once, **all** its answers are checked, and the connection goes to a checked address while Host and
 TLS name stay the URL's: a name service that changes its mind between check and use gains nothing. Redirects are
 never followed, cookies never kept, proxies of the environment not used; time and decoded size are capped.
+
+This is what callers see; `core/http_engine.py` does it, and is loaded at the first call.
 """
 
 import asyncio
-import socket
-import ssl
-import time
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
-from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
-import certifi
-import httpcore
-import httpx
 import msgspec
 
-from site2crm import __version__
-from site2crm.core.addresses import (
-    Address,
-    Policy,
-    Refusal,
-    literal,
-    number_form,
-    own_addresses,
-    parse_rules,
-    unwrap,
-)
+from site2crm.core import heavy
+from site2crm.core.addresses import Address, Policy, Refusal, own_addresses, parse_rules
 
 Resolver = Callable[[str], Sequence[str]]
-
-RESOLVE_TIMEOUT_S = 5.0
-CONNECT_TIMEOUT_S = 10.0
-KEEPALIVE_S = 30.0
 
 guards: list[Callable[[], None]] = []
 """Called before each request; one that raises forbids the call (core/db: a write transaction is open)."""
@@ -78,10 +58,10 @@ class AddressRefused(OutboundError):
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer; a redirect is an answer like any other."""
+    """A complete answer; a redirect is an answer like any other. The names of `headers` are found in any case."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     content: bytes
     elapsed_ms: int
 
@@ -89,7 +69,7 @@ class Response:
 class Outbound:
     """A pool of kept-alive connections behind the guard. One per process.
 
-    `dialler` opens the socket to an address that was checked; tests watch it.
+    `dialler` opens the socket to an address that was checked (httpcore.AsyncNetworkBackend); tests watch it.
     """
 
     def __init__(
@@ -100,15 +80,14 @@ class Outbound:
         allow_private: Sequence[str] = (),
         resolver: Resolver | None = None,
         own: Iterable[Address] | None = None,
-        dialler: httpcore.AsyncNetworkBackend | None = None,
+        dialler: object = None,
     ) -> None:
         self.timeout_s = timeout_s
         self.max_response_bytes = max_response_bytes
-        policy = Policy(parse_rules(allow_private), frozenset(own_addresses() if own is None else own))
-        self._backend = _GuardedBackend(
-            policy, resolver=resolver or system_resolver, dialler=dialler or httpcore.AnyIOBackend()
-        )
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._policy = Policy(parse_rules(allow_private), frozenset(own_addresses() if own is None else own))
+        self._resolver = resolver
+        self._dialler = dialler
+        self._engine: Any = None
 
     async def request(
         self,
@@ -125,206 +104,35 @@ class Outbound:
         """Send one request and read the whole answer. Raises OutboundError."""
         for guard in guards:
             guard()
-        target = parse_url(url)
-        sent = _build(method, target, headers=headers or {}, content=content, json=json, form=form)
-        seconds = timeout_s or self.timeout_s
-        limit = max_bytes or self.max_response_bytes
-        started = time.perf_counter()
-        try:
-            async with asyncio.timeout(seconds):
-                status, received, body = await self._exchange(sent, limit)
-        except (TimeoutError, httpcore.TimeoutException) as error:
-            raise OutboundTimeout(f"No complete answer from {target.host} within {seconds:g} s.") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise OutboundFailed(f"{target.host}: {error or type(error).__name__}") from error
-        return Response(status, received, body, round((time.perf_counter() - started) * 1000))
+        engine = await self._started()
+        answer: Response = await engine.request(
+            method,
+            url,
+            headers=headers or {},
+            content=content,
+            json=json,
+            form=form,
+            seconds=timeout_s or self.timeout_s,
+            limit=max_bytes or self.max_response_bytes,
+        )
+        return answer
 
     async def check(self, url: str) -> None:
         """Raise AddressRefused if a request to this URL would be refused; OutboundError if the name is unknown."""
-        target = parse_url(url)
-        port = target.port or (443 if target.scheme == "https" else 80)
-        await self._backend.permitted(target.raw_host.decode(), port)
+        await (await self._started()).check(url)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._pool is not None:
-            await self._pool.aclose()
-        self._backend.close()
+        if self._engine is not None:
+            await self._engine.aclose()
 
-    async def _connections(self) -> httpcore.AsyncConnectionPool:
-        """Made at the first call: reading the trusted certificates takes a tenth of a second of no start."""
-        if self._pool is None:
-            context = await asyncio.to_thread(_tls)
-            self._pool = self._pool or httpcore.AsyncConnectionPool(
-                ssl_context=context,
-                max_connections=100,
-                max_keepalive_connections=20,
-                keepalive_expiry=KEEPALIVE_S,
-                network_backend=self._backend,
-            )
-        return self._pool
-
-    async def _exchange(self, sent: httpx.Request, limit: int) -> tuple[int, httpx.Headers, bytes]:
-        url = httpcore.URL(
-            scheme=sent.url.raw_scheme,
-            host=sent.url.raw_host,
-            port=sent.url.port,
-            target=sent.url.raw_path,
-        )
-        pool = await self._connections()
-        async with pool.stream(
-            sent.method,
-            url,
-            headers=sent.headers.raw,
-            content=sent.content or None,
-            extensions={"timeout": {"connect": CONNECT_TIMEOUT_S}},
-        ) as answer:
-            headers = httpx.Headers(answer.headers)
-            return answer.status, headers, await _read(answer, headers, limit=limit)
+    async def _started(self) -> Any:
+        if self._engine is None:
+            module = await asyncio.to_thread(heavy.http_engine)
+            self._engine = self._engine or module.Engine(self._policy, resolver=self._resolver, dialler=self._dialler)
+        return self._engine
 
 
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens sockets for the pool: the one place where a name becomes an address."""
-
-    def __init__(self, policy: Policy, *, resolver: Resolver, dialler: httpcore.AsyncNetworkBackend) -> None:
-        self._policy = policy
-        self._resolver = resolver
-        self._dialler = dialler
-        # A pool of its own: names that never answer must not use up the threads of everybody else.
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix="resolver")
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await self.permitted(host, port)
-        for address in addresses[:-1]:
-            try:
-                return await self._dialler.connect_tcp(str(address), port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._dialler.connect_tcp(str(addresses[-1]), port, timeout, local_address, socket_options)
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise AddressRefused("a local socket is not a place to call")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def permitted(self, host: str, port: int) -> Sequence[Address]:
-        """Every address of the host, all of them allowed."""
-        if (refusal := self._policy.refuse_name(host, port)) is not None:
-            raise AddressRefused.from_refusal(refusal)
-        written = number_form(host.removesuffix("."))
-        addresses = [written] if written is not None else await self._resolve(host)
-        for address in addresses:
-            if (refusal := self._policy.refuse_address(host, port, address)) is not None:
-                raise AddressRefused.from_refusal(refusal)
-        return [_connectable(address) for address in addresses]
-
-    async def _resolve(self, host: str) -> list[Address]:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(RESOLVE_TIMEOUT_S):
-                answers = await loop.run_in_executor(self._threads, self._resolver, host)
-        except TimeoutError as error:
-            raise OutboundTimeout(f"The name service did not answer for {host}.") from error
-        except OSError as error:
-            raise OutboundFailed(f"The name {host} is not known ({error.strerror or error}).") from error
-        addresses = [address for answer in answers if (address := literal(answer)) is not None]
-        if not addresses or len(addresses) < len(answers):
-            raise OutboundFailed(f"The name {host} has no usable address.")
-        return addresses
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def system_resolver(host: str) -> Sequence[str]:
-    """Ask the operating system, without repeats and in its order."""
-    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-
-
-def parse_url(url: str) -> httpx.URL:
-    """The URL that will be called; what is checked and what is sent come from this one reading."""
-    try:
-        target = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError, ValueError) as error:
-        raise AddressRefused(f"this is not a web address ({error})") from error
-    if target.scheme not in ("http", "https"):
-        raise AddressRefused("only http:// and https:// addresses can be called")
-    if not target.host:
-        raise AddressRefused("the address has no host")
-    if target.userinfo or "@" in target.netloc.decode():
-        raise AddressRefused("a web address must not carry a user name or password")
-    return target
-
-
-def _build(
-    method: str,
-    url: httpx.URL,
-    *,
-    headers: Mapping[str, str],
-    content: bytes | None,
-    json: object,
-    form: Mapping[str, str] | None,
-) -> httpx.Request:
-    base = {"User-Agent": f"Site2CRM/{__version__}", "Accept-Encoding": "gzip", "Accept": "*/*"}
-    if json is not msgspec.UNSET:
-        content = msgspec.json.encode(json)
-        base["Content-Type"] = "application/json"
-    merged = httpx.Headers(base)
-    merged.update(headers)
-    request = httpx.Request(method, url, headers=merged, content=content, data=dict(form) if form else None)
-    request.read()
-    return request
-
-
-async def _read(answer: httpcore.Response, headers: httpx.Headers, *, limit: int) -> bytes:
-    inflate = _inflater(headers)
-    body = bytearray()
-    async for chunk in answer.aiter_stream():
-        # One byte more than allowed is enough to know, so a bomb is never unpacked further than that.
-        room = limit + 1 - len(body)
-        try:
-            body += inflate.decompress(chunk, room) if inflate else chunk[:room]
-        except zlib.error as error:
-            raise OutboundFailed(f"The answer is not the gzip it claims to be ({error}).") from error
-        if len(body) > limit:
-            raise ResponseTooLarge(limit, answer.status)
-    if inflate and body and not inflate.eof:
-        raise OutboundFailed("The compressed answer ends in the middle.")
-    return bytes(body)
-
-
-def _inflater(headers: httpx.Headers) -> "zlib._Decompress | None":
-    match headers.get("content-encoding", "identity").strip().lower():
-        case "identity" | "":
-            return None
-        case "gzip" | "x-gzip":
-            return zlib.decompressobj(wbits=31)
-        case other:
-            raise OutboundFailed(f"The answer is packed with {other!r}, which nobody asked for.")
-
-
-def _connectable(address: Address) -> IPv4Address | IPv6Address:
-    """A mapped address is dialled as the IPv4 address that was checked."""
-    inner = unwrap(address)
-    return inner if isinstance(address, IPv6Address) and address.ipv4_mapped else address
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()  # an agency's own authority, installed in the system, counts too
-    return context
+def check_form(url: str) -> None:
+    """Raise AddressRefused for what is no web address that could be called at all; no name is resolved."""
+    heavy.http_engine().parse_url(url)

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
-from email_validator import EmailNotValidError, validate_email
 
 from site2crm.connectors.contract import (
     Account,
@@ -25,6 +24,7 @@ from site2crm.connectors.contract import (
     Written,
 )
 from site2crm.connectors.wire import Call, masked
+from site2crm.core import heavy
 
 CAPS = Caps(batch=100)
 INTERESTS = (("sales", "Buying"), ("support", "Help"), ("partner", "Partnership"), ("other", "Something else"))
@@ -135,10 +135,11 @@ def _refused(properties: Mapping[str, str], person: PersonIn) -> CrmError | None
     if not properties:
         return CrmError(ErrorClass.PERMANENT, "Nothing of this lead is mapped.", code="EMPTY")
     email = properties.get("email") or person.email
+    library = heavy.email_validator()
     try:
         if email:
-            validate_email(email, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
+            library.validate_email(email, check_deliverability=False, test_environment=True)
+    except library.EmailNotValidError as error:
         text = f"Email address {email} is invalid. {error}"
         return CrmError(ErrorClass.PERMANENT, text, code="INVALID_EMAIL", field="email")
     interest, allowed = properties.get("interest"), [value for value, _ in INTERESTS]

@@ -22,7 +22,7 @@ from site2crm.connectors.contract import (
 )
 from site2crm.connectors.webhook.signing import key_of, sign
 from site2crm.connectors.wire import Call, json_object, masked, network_error, retry_after, send
-from site2crm.core.http import AddressRefused, OutboundError, Response, ResponseTooLarge, parse_url
+from site2crm.core.http import AddressRefused, OutboundError, Response, ResponseTooLarge, check_form
 from site2crm.kit import clock, ids
 
 TIMEOUT_S = 20.0
@@ -49,7 +49,7 @@ class WebhookCrm:
     def __init__(self, context: Context) -> None:
         self._url = context.settings.get("url", "").strip()
         try:
-            parse_url(self._url)
+            check_form(self._url)
         except AddressRefused as error:
             raise CrmError(ErrorClass.CONFIG, str(error), field="url") from error
         key = key_of(context.secrets.get("secret", "").strip())
