@@ -5,8 +5,6 @@ So `version` and `health` answer at once: importing the web framework alone take
 
 import gc
 import importlib
-import importlib.util
-import sys
 from collections.abc import Sequence
 
 import click
@@ -37,7 +35,6 @@ class Verbs(click.Group):
             return None
         # What is imported is never garbage: looking for some meanwhile costs a tenth of the start.
         gc.disable()
-        _without_yaml()
         command: click.Command = importlib.import_module(f"site2crm.commands.{cmd_name}").command
         gc.enable()
         return command
@@ -45,16 +42,6 @@ class Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
-
-
-def _without_yaml() -> None:
-    """The framework imports it for a renderer of its API page that we do not use; loaded if anybody touches it."""
-    spec = importlib.util.find_spec("yaml")
-    if spec is None or spec.loader is None or "yaml" in sys.modules:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = sys.modules["yaml"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
