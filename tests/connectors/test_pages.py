@@ -157,7 +157,7 @@ async def test_the_inbox_shows_what_was_received(instance: Instance, alice: Pers
     async with instance.machine.session() as session:
         connection = await service.get(session, alice.org.id, path.rpartition("/")[2])
     lead = LeadValues(email="ada@example.com", first_name="<b>Ada</b>")
-    person = service.prepare(connection, lead, ref="dlv_1").person
+    person = service.Translation(connection).prepare(lead, ref="dlv_1").person
     (written,) = await service.open_connector(instance.machine, connection).upsert_people([person])
     page = (await alice.web.get(f"{path}/inbox")).text
     assert "ada@example.com" in page and "&lt;b&gt;Ada" in page

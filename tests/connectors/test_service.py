@@ -153,7 +153,7 @@ async def test_the_preview_is_the_request_that_arrives(instance: Instance, alice
     connection = await connected(machine, alice, mapping=rows)
     shown = service.preview(machine, connection, ADA, rows=mapping.stored(connection.mapping))
     portal.requests.clear()
-    prepared = service.prepare(connection, ADA, ref="dlv_1")
+    prepared = service.Translation(connection).prepare(ADA, ref="dlv_1")
     (written,) = await service.open_connector(machine, connection).upsert_people([prepared.person])
     assert (written.created, written.error) == (True, None)
     arrived = [(request.method, portal.url + request.target, request.body.decode()) for request in portal.requests]
@@ -164,7 +164,7 @@ async def test_the_preview_is_the_request_that_arrives(instance: Instance, alice
 async def test_what_a_person_edited_is_sent_and_an_empty_edit_leaves_out(instance: Instance, alice: Person) -> None:
     connection = await connected(instance.machine, alice, mapping={"email": "email", "first_name": "firstname"})
     edits = {"email": "right@example.com", "firstname": "", "topics": "seo, CRM"}
-    person = service.prepare(connection, ADA, ref="dlv_1", overrides=edits).person
+    person = service.Translation(connection).prepare(ADA, ref="dlv_1", overrides=edits).person
     assert person.email == "right@example.com"
     assert person.fields == {"email": "right@example.com", "topics": ["seo", "crm"]}
 
@@ -280,7 +280,7 @@ async def test_leads_go_to_the_connections_of_their_form_parked_ones_too(instanc
 async def test_a_removed_connection_keeps_no_secret_and_no_record(instance: Instance, alice: Person) -> None:
     machine = instance.machine
     connection = await connected(machine, alice, kind="inbox", settings={})
-    person = service.prepare(connection, ADA, ref="dlv_1").person
+    person = service.Translation(connection).prepare(ADA, ref="dlv_1").person
     (written,) = await service.open_connector(machine, connection).upsert_people([person])
     assert written.url == f"http://127.0.0.1:8080/o/acme/crms/{connection.id}/inbox/{written.id}"
     async with machine.session() as session:
@@ -296,7 +296,7 @@ async def test_the_test_inbox_updates_the_record_of_the_same_person(instance: In
     connector = service.open_connector(machine, connection)
     for company in ("", "Engines"):
         lead = LeadValues(email="ada@example.com", first_name="Ada", company=company)
-        await connector.upsert_people([service.prepare(connection, lead, ref="dlv_1").person])
+        await connector.upsert_people([service.Translation(connection).prepare(lead, ref="dlv_1").person])
     async with machine.session() as session:
         (record,) = (await queries.records(session, alice.org.id, connection.id)).data
     assert (record.writes, record.properties) == (

@@ -1,6 +1,7 @@
 """A lead through the mapping of a connection: the person to send, and the exact requests before they are sent."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 
 import msgspec
@@ -31,23 +32,35 @@ class Preview(Struct, frozen=True):
     error: str = ""
 
 
-def prepare(
-    connection: Connection,
-    lead: LeadValues,
-    *,
-    ref: str,
-    known_id: str | None = None,
-    submission: str = "",
-    overrides: Mapping[str, str] = _NOTHING,
-) -> Prepared:
-    """What is sent for a lead. `overrides`: property -> value as a person edited it; "" leaves the property out."""
-    rows = mapping.stored(connection.mapping)
-    fields = field_defs(connection)
-    mapped = mapping.apply(rows, lead, fields)
-    values = _edited(mapped.fields, overrides, fields)
-    problems = [problem for problem in mapped.problems if problem.property not in overrides]
-    person = mapping.person(rows, lead, values, ref=ref, known_id=known_id, submission=submission)
-    return Prepared(person, problems)
+class Translation:
+    """The mapping of a connection as it was when it was read, for one lead after the other."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def prepare(
+        self,
+        lead: LeadValues,
+        *,
+        ref: str,
+        known_id: str | None = None,
+        submission: str = "",
+        overrides: Mapping[str, str] = _NOTHING,
+    ) -> Prepared:
+        """What is sent for a lead. `overrides`: property -> value as a person edited it; "" leaves the property out."""
+        mapped = mapping.apply(self._rows, lead, self._fields)
+        values = _edited(mapped.fields, overrides, self._fields)
+        problems = [problem for problem in mapped.problems if problem.property not in overrides]
+        person = mapping.person(self._rows, lead, values, ref=ref, known_id=known_id, submission=submission)
+        return Prepared(person, problems)
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return mapping.stored(self._connection.mapping)
+
+    @cached_property
+    def _fields(self) -> list[FieldDef]:
+        return field_defs(self._connection)
 
 
 def preview(machine: Machine, connection: Connection, lead: LeadValues, *, rows: Sequence[Row]) -> Preview:

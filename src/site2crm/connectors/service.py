@@ -35,7 +35,7 @@ from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sending import Prepared as Prepared
-from site2crm.connectors.sending import prepare as prepare
+from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import suggest

@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Written
 from site2crm.core import log
+from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
-from site2crm.delivery.values import Reading
+from site2crm.delivery.values import ReadAhead, Said
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
@@ -37,6 +38,10 @@ class Claim(Struct, frozen=True, kw_only=True):
     known_id: str | None
     overrides: dict[str, str]
 
+    @property
+    def said(self) -> Said:
+        return Said(self.lead_id, self.submission_id)
+
 
 class Result(Struct, frozen=True, kw_only=True):
     """What became of a claim: `error`, or `written` without one."""
@@ -52,24 +57,66 @@ class Result(Struct, frozen=True, kw_only=True):
         return self.written.error
 
 
-async def call(machine: Machine, way: Way, claims: Sequence[Claim]) -> list[Result]:
-    """Never raises: whatever goes wrong is an outcome, so that no lead is lost to a bug."""
-    started_at, exchanges = clock.now(), list[Exchange]()
-    try:
-        async with asyncio.timeout(longest_s(machine)):
-            written = await _send(machine, way, claims, exchanges)
-    except CrmError as error:
-        written = [Written(claim.id, error=error) for claim in claims]
-    except TimeoutError:
-        text = f"No end after {longest_s(machine):g} seconds."
-        late = CrmError(ErrorClass.RETRY, text, code="timeout")
-        written = [Written(claim.id, error=late) for claim in claims]
-    except Exception as error:  # noqa: BLE001 - a bug in a connector is a passing fault: logged, and tried again
-        if len(claims) > 1:  # one of them may be the reason: each alone, which is harmless where some arrived already
-            return [result for claim in claims for result in await call(machine, way, [claim])]
-        _log.exception("delivery.unexpected", delivery=claims[0].id, connection=claims[0].connection_id)
-        text = f"An error on our side: {type(error).__name__}. It is in the log."
-        written = [Written(claims[0].id, error=CrmError(ErrorClass.RETRY, text, code=type(error).__name__))]
+class Caller:
+    """Makes the calls of one drain."""
+
+    def __init__(self, machine: Machine, org_id: str) -> None:
+        self._machine = machine
+        self._leads = ReadAhead(machine, org_id)
+
+    async def call(self, way: Way, claims: Sequence[Claim], *, soon: Sequence[Claim] = ()) -> list[Result]:
+        """Never raises: whatever goes wrong is an outcome, so that no lead is lost to a bug.
+
+        `soon`: who is next; their leads are read along.
+        """
+        started_at, exchanges = clock.now(), list[Exchange]()
+        try:
+            async with asyncio.timeout(longest_s(self._machine)):
+                written = await self._send(way, claims, soon, exchanges)
+        except CrmError as error:
+            written = _all_failed(claims, error)
+        except TimeoutError:
+            text = f"No end after {longest_s(self._machine):g} seconds."
+            written = _all_failed(claims, CrmError(ErrorClass.RETRY, text, code="timeout"))
+        except Exception as error:  # noqa: BLE001 - a bug in a connector is a passing fault: logged, and tried again
+            if len(claims) > 1:  # one of them may be the reason: each alone, harmless where some arrived already
+                return [result for claim in claims for result in await self.call(way, [claim])]
+            written = _all_failed(claims, _unexpected(claims[0], error))
+        return _results(claims, written, exchanges, started_at=started_at)
+
+    async def _send(
+        self, way: Way, claims: Sequence[Claim], soon: Sequence[Claim], exchanges: list[Exchange]
+    ) -> Sequence[Written]:
+        now, next = [claim.said for claim in claims], [claim.said for claim in soon]
+        leads = await self._leads.lead_values(now, soon=next)
+        people = [
+            way.translation.prepare(
+                lead, ref=claim.id, known_id=claim.known_id, submission=claim.submission_id, overrides=claim.overrides
+            ).person
+            for claim, lead in zip(claims, leads, strict=True)
+        ]
+        return await way.connect(on_exchange=exchanges.append).upsert_people(people)
+
+
+def longest_s(machine: Machine) -> float:
+    return CALLS_AT_MOST * machine.settings.outbound.timeout
+
+
+def _all_failed(claims: Sequence[Claim], error: CrmError) -> list[Written]:
+    return [Written(claim.id, error=error) for claim in claims]
+
+
+def _unexpected(claim: Claim, error: Exception) -> CrmError:
+    if isinstance(error, NotFound):  # and its deliveries with it: there is nothing left to try again
+        return CrmError(ErrorClass.PERMANENT, "This lead was erased.", code="erased")
+    _log.exception("delivery.unexpected", delivery=claim.id, connection=claim.connection_id)
+    text = f"An error on our side: {type(error).__name__}. It is in the log."
+    return CrmError(ErrorClass.RETRY, text, code=type(error).__name__)
+
+
+def _results(
+    claims: Sequence[Claim], written: Sequence[Written], exchanges: Sequence[Exchange], *, started_at: datetime
+) -> list[Result]:
     finished_at = clock.now()
     return [
         Result(
@@ -81,20 +128,3 @@ async def call(machine: Machine, way: Way, claims: Sequence[Claim]) -> list[Resu
         )
         for claim, one in zip(claims, written, strict=True)
     ]
-
-
-def longest_s(machine: Machine) -> float:
-    return CALLS_AT_MOST * machine.settings.outbound.timeout
-
-
-async def _send(machine: Machine, way: Way, claims: Sequence[Claim], exchanges: list[Exchange]) -> Sequence[Written]:
-    async with machine.session() as session:
-        reading = Reading(session, claims[0].org_id)
-        leads = [await reading.lead_values(claim.lead_id, submission_id=claim.submission_id) for claim in claims]
-    people = [
-        way.prepare(
-            lead, ref=claim.id, known_id=claim.known_id, submission=claim.submission_id, overrides=claim.overrides
-        ).person
-        for claim, lead in zip(claims, leads, strict=True)
-    ]
-    return await way.connect(on_exchange=exchanges.append).upsert_people(people)

@@ -19,7 +19,7 @@ from site2crm.core.events import emit
 from site2crm.core.machine import Machine
 from site2crm.delivery import calling, ledger, outbox, settling, way
 from site2crm.delivery.breaker import Breaker
-from site2crm.delivery.calling import Claim, Result
+from site2crm.delivery.calling import Caller, Claim, Result
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.judging import Schedule
 from site2crm.delivery.shares import Shares
@@ -105,6 +105,7 @@ class Drain:
         self._breaker = self._drains.breakers.setdefault(connection_id, Breaker())
         self._schedule = Schedule(machine.settings.queue.retry, machine.settings.queue.jitter)
         self._ahead: deque[Claim] = deque()
+        self._caller = Caller(machine, org_id)
         self._calls: dict[asyncio.Task[list[Result]], list[Claim]] = {}
         self._finished: list[Result] = []
         self._again = asyncio.Event()
@@ -145,7 +146,7 @@ class Drain:
         while True:
             while self._ahead and len(self._calls) < self._breaker.room(self._side_by_side()):
                 claims = [self._ahead.popleft() for _ in range(min(self._in_a_call(), len(self._ahead)))]
-                call = calling.call(self._machine, found, claims)
+                call = self._caller.call(found, claims, soon=list(self._ahead))
                 self._calls[asyncio.create_task(call, name=f"deliver {claims[0].id}")] = claims
             if not self._calls or self._again.is_set():
                 return

@@ -10,20 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import Connector
 from site2crm.connectors.errors import ConnectionNotFound
-from site2crm.connectors.service import Prepared
+from site2crm.connectors.service import Translation
 from site2crm.core.machine import Machine
 from site2crm.delivery.outbox import ACTIVE
 
 
 class Way(Struct, frozen=True, kw_only=True):
-    """`prepare` maps a lead, `connect` opens the connector; both as the connection was then."""
+    """`translation` maps a lead, `connect` opens the connector; both as the connection was then."""
 
     state: str
     state_at: datetime
     paused_until: datetime | None
     batch: int
     """Leads that one call takes."""
-    prepare: Callable[..., Prepared]
+    translation: Translation
     connect: Callable[..., Connector]
 
     @property
@@ -42,6 +42,6 @@ async def find(session: AsyncSession, machine: Machine, org_id: str, *, connecti
         state_at=found.state_at,
         paused_until=found.paused_until,
         batch=connections.batch_of(found.kind),
-        prepare=partial(connections.prepare, found),
+        translation=Translation(found),
         connect=partial(connections.open_connector, machine, found),
     )

@@ -1,6 +1,6 @@
 """Reads for lists of forms."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +8,16 @@ from msgspec import Struct
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import db
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms.models import Form
+
+
+class Origin(Struct, frozen=True):
+    """The form by which something came in. `country`: empty is the org's."""
+
+    name: str
+    country: str
 
 
 class FormRow(Struct, frozen=True):
@@ -46,6 +54,12 @@ async def names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Form id -> name, of all forms of an org, archived ones too."""
     rows = await session.execute(select(Form.id, Form.name).where(Form.org_id == org_id).order_by(Form.name))
     return {row.id: row.name for row in rows}
+
+
+async def origins(session: AsyncSession, org_id: str, form_ids: Collection[str]) -> dict[str, Origin]:
+    """Form id -> what is said of it beside a lead, in one query."""
+    rows = await session.execute(select(Form.id, Form.name, Form.country).where(db.these(Form, org_id, form_ids)))
+    return {row.id: Origin(row.name, row.country) for row in rows}
 
 
 async def fields(session: AsyncSession, org_id: str) -> Sequence[list[dict[str, Any]]]:
