@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from sqlalchemy import delete
 
-from site2crm.connectors import service as connections
 from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
 from site2crm.delivery import jobs, ledger
@@ -112,34 +111,3 @@ async def test_many_leads_at_once_are_one_contact_each(office: Office) -> None:
     assert len(office.fake.contacts) == 30
     messages = sorted(int(contact["properties"]["message"]) for contact in office.fake.contacts.values())
     assert messages == list(range(30, 60))
-
-
-async def test_parked_leads_drain_oldest_first(office: Office) -> None:
-    with clock.travel(START) as forward:
-        token = office.fake.tokens.copy()
-        office.fake.tokens.clear()
-        for number in range(12):
-            await office.submit(f"p{number:02}@example.com")
-            forward(1)
-        await office.work()
-        office.fake.tokens.update(token)
-        office.fake.requests.clear()
-        response = await resume(office)
-        await office.work()
-
-    assert response == "active"
-    created = [
-        r.json()["properties"]["email"] for r in office.fake.requests if r.method == "POST" and b"email" in r.body
-    ]
-    places = [int(email[1:3]) for email in created]
-    # six go side by side: nobody is overtaken by more than those beside it
-    assert all(abs(place - wanted) < 6 for wanted, place in enumerate(places))
-    assert len(office.fake.contacts) == 12
-
-
-async def resume(office: Office) -> str:
-    async with office.machine.session() as session:
-        found = await connections.resume(
-            session, office.machine, org_id=office.org.id, connection_id=office.connection_id
-        )
-    return found.state

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on loopback that can also misbehave: status, timeout, reset, half an answer, a page.
+"""A small HTTP/1.1 server on loopback that can also misbehave: status, slow, timeout, reset, half an answer, a page.
 
 Faults are scripted one by one: each is used `count` times (-1: until cleared) by requests it matches. With `effect`
 the request is carried out first, so that the caller cannot know whether it was.
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass
 class Fault:
-    kind: Literal["status", "timeout", "reset", "half", "page"]
+    kind: Literal["status", "slow", "timeout", "reset", "half", "page"]
     count: int = 1
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
@@ -156,6 +156,9 @@ class FakeServer:
             return True
         self.requests.append(request)
         fault = self._take_fault(request)
+        if fault is not None and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            fault = None
         if fault is None or fault.effect:
             answer = self.answer(request)
             self.checked(request, answer)

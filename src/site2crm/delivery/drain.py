@@ -1,5 +1,9 @@
 """Sending what is due at one connection: a few calls side by side, one after the other for the same lead.
 
+Leads that waited for the connection itself (it was parked, paused, or did not exist yet) go in single file, oldest
+first: the next call begins when the one before it has ended. One that hangs is passed after a few seconds, so that it
+keeps its place from nobody. Where one call takes many leads, the file is one of calls.
+
 Each turn is one transaction: the outcomes of finished calls and the intents of the next ones together, so that the
 disk is asked once for many. An intent is on disk before its call begins. One drain for a connection at a time, in
 this process; a wake-up that finds one running tells it to look again.
@@ -24,6 +28,7 @@ from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.judging import Schedule
 from site2crm.delivery.shares import Shares
 from site2crm.delivery.states import State
+from site2crm.delivery.underway import UnderWay
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
 
@@ -105,8 +110,7 @@ class Drain:
         self._breaker = self._drains.breakers.setdefault(connection_id, Breaker())
         self._schedule = Schedule(machine.settings.queue.retry, machine.settings.queue.jitter)
         self._ahead: deque[Claim] = deque()
-        self._caller = Caller(machine, org_id)
-        self._calls: dict[asyncio.Task[list[Result]], list[Claim]] = {}
+        self._calls = UnderWay(Caller(machine, org_id))
         self._finished: list[Result] = []
         self._again = asyncio.Event()
         self._now = asyncio.get_running_loop().time
@@ -119,16 +123,14 @@ class Drain:
     @property
     def in_hand(self) -> set[str]:
         finished = (result.claim for result in self._finished)
-        called = (claim for claims in self._calls.values() for claim in claims)
-        return {claim.id for claim in (*self._ahead, *called, *finished)}
+        return {claim.id for claim in (*self._ahead, *self._calls.claims, *finished)}
 
     def look_again(self) -> None:
         self._again.set()
 
     def cancel(self) -> None:
         """What is cut off here is due again when its lease ends, or at the next start."""
-        for call in self._calls:
-            call.cancel()
+        self._calls.cancel()
 
     async def run(self) -> None:
         if not await self._anything_due():
@@ -144,27 +146,28 @@ class Drain:
     async def _call_ahead(self, found: Way) -> None:
         """Make calls until there is something to write that should not wait."""
         while True:
-            while self._ahead and len(self._calls) < self._breaker.room(self._side_by_side()):
+            while self._has_room() and self._held_up_s(found) <= 0:
                 claims = [self._ahead.popleft() for _ in range(min(self._in_a_call(), len(self._ahead)))]
-                call = self._caller.call(found, claims, soon=list(self._ahead))
-                self._calls[asyncio.create_task(call, name=f"deliver {claims[0].id}")] = claims
+                self._calls.begin(found, claims, soon=list(self._ahead))
             if not self._calls or self._again.is_set():
                 return
-            await self._wait()
+            for result in await self._calls.ended(woken=self._again, at_most_s=self._look_up_in_s(found)):
+                self._take_in(result)
             if self._finished and (not self._ahead or self._now() >= self._write_at or self._must_look()):
                 return
 
-    async def _wait(self) -> None:
-        """Until a call ends or somebody wakes us."""
-        woken = asyncio.create_task(self._again.wait())
-        try:
-            await asyncio.wait({*self._calls, woken}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-        for call in [call for call in self._calls if call.done()]:
-            del self._calls[call]
-            for result in call.result():
-                self._take_in(result)
+    def _look_up_in_s(self, found: Way) -> float | None:
+        """When something is to be done though no call has ended: write what came of others, or begin the next one."""
+        moments = [self._held_up_s(found)] if self._has_room() else []
+        if self._finished:
+            moments.append(max(0, self._write_at - self._now()))
+        return min(moments, default=None)
+
+    def _has_room(self) -> bool:
+        return bool(self._ahead) and len(self._calls) < self._breaker.room(self._side_by_side())
+
+    def _held_up_s(self, found: Way) -> float:
+        return self._calls.held_up_s(self._ahead[0], active_since=found.state_at)
 
     def _side_by_side(self) -> int:
         """A fair share: connections that answer slowly must not use up all ways out."""
@@ -184,8 +187,8 @@ class Drain:
             self._breaker.failed(result.claim.id)
 
     def _must_look(self) -> bool:
-        error = self._finished[-1].error
-        return self._breaker.is_open or (error is not None and error.kind in _NEEDS_THE_BOOKS)
+        errors = [result.error for result in self._finished if result.error is not None]
+        return self._breaker.is_open or any(error.kind in _NEEDS_THE_BOOKS for error in errors)
 
     async def _anything_due(self) -> bool:
         """Without the write lock, for a wake-up that finds nothing; the next one has its time all the same."""
@@ -234,7 +237,7 @@ class Drain:
         """More to send; None: nothing may be sent now, also not what was claimed before."""
         if found is None or not found.is_active or self._rests_until(found) is not None or self._is_over():
             return None
-        called = sum(len(claims) for claims in self._calls.values())
+        called = len(list(self._calls.claims))
         most = 1 if self._breaker.is_open else max(AHEAD, BATCHES_SIDE_BY_SIDE * self._batch)
         if self._breaker.is_open and len(self._ahead) + called > most:
             return None

@@ -189,6 +189,10 @@ async def _known_ids(session: AsyncSession, connection_id: str, lead_ids: Sequen
 
 async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
     """The CRM's id of each lead; a contact that was merged there has another one now."""
+    new = [result for result in done if result.written.id not in (None, result.claim.known_id)]
+    # A lead that was erased during its call has no delivery any more, and may leave no trace.
+    ids_left = select(Delivery.id).where(Delivery.id.in_([result.claim.id for result in new]))
+    left = set((await session.scalars(ids_left)).all()) if new else set[str]()
     rows = [
         {
             "id": ids.new("rmt"),
@@ -200,8 +204,8 @@ async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
             "url": result.written.url,
             "created_at": result.finished_at,
         }
-        for result in done
-        if result.written.id not in (None, result.claim.known_id)
+        for result in new
+        if result.claim.id in left
     ]
     if rows:
         theirs: dict[str, ColumnElement[str]] = {
