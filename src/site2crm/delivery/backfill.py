@@ -24,7 +24,6 @@ from site2crm.delivery import outbox
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import State
-from site2crm.forms import queries as forms
 from site2crm.leads import queries as leads
 from site2crm.leads.events import AcceptedSubmission
 from site2crm.leads.queries import SubmissionItem
@@ -61,8 +60,7 @@ class Progress(Struct, frozen=True):
 async def progress(session: AsyncSession, org_id: str, connection_id: str) -> Progress:
     """Raises ConnectionNotFound."""
     connection = await connections.get(session, org_id, connection_id)
-    form_ids = connection.form_ids or list(await forms.names(session, org_id))
-    accepted = sum([(await leads.form_numbers(session, org_id, form_id)).accepted for form_id in form_ids])
+    accepted = await leads.accepted(session, org_id, connection.form_ids)
     given = select(func.count()).select_from(Delivery).where(Delivery.connection_id == connection_id)
     if connection.form_ids:
         given = given.where(Delivery.form_id.in_(connection.form_ids))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVarTuple
 
 from msgspec import Struct
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
@@ -143,17 +143,26 @@ async def page_of_any_size(
 
 def among(statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
     """Restricted to what is wanted, but for the state."""
-    equal = {"lead_id": wanted.lead, "submission_id": wanted.submission, "connection_id": wanted.connection,
-             "form_id": wanted.form}  # fmt: skip
-    statement = statement.where(Delivery.org_id == org_id)
-    for name, value in equal.items():
-        if value:
-            statement = statement.where(getattr(Delivery, name) == value)
+    # Of one lead there are few: the org is hidden from the planner, which would walk all that it has.
+    few = wanted.lead or wanted.submission
+    mine = func.coalesce(Delivery.org_id, "") == org_id if few else Delivery.org_id == org_id
+    return statement.where(mine, *conditions(Delivery, wanted))
+
+
+def conditions(of: type[Delivery], wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What is wanted, but for the org and the state."""
+    equal = {
+        of.lead_id: wanted.lead,
+        of.submission_id: wanted.submission,
+        of.connection_id: wanted.connection,
+        of.form_id: wanted.form,
+    }
+    found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value]
     if wanted.since is not None:
-        statement = statement.where(Delivery.created_at >= wanted.since)
+        found.append(of.created_at >= wanted.since)
     if wanted.until is not None:
-        statement = statement.where(Delivery.created_at < wanted.until)
-    return statement
+        found.append(of.created_at < wanted.until)
+    return found
 
 
 async def get(session: AsyncSession, org_id: str, delivery_id: str) -> DeliveryItem:

@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import FieldDef, Value
 from site2crm.connectors.errors import ConnectionNotFound
-from site2crm.core.db import in_org, lock
+from site2crm.core.db import in_org, lock, these
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.delivery import outbox, queries
 from site2crm.delivery.errors import DeliveryNotFound, NotNow
@@ -192,12 +193,20 @@ async def _set(session: AsyncSession, refs: Sequence[_Ref], values: Mapping[str,
 async def _these(
     session: AsyncSession, org_id: str, wanted: Wanted, *, ids: Sequence[str], states: Sequence[str]
 ) -> list[_Ref]:
-    statement = queries.among(select(Delivery.id, Delivery.connection_id), org_id, wanted)
-    statement = statement.where(Delivery.state.in_(states))
-    if ids:
-        statement = statement.where(Delivery.id.in_(ids))
-    rows = await session.execute(statement.order_by(Delivery.created_at).limit(MOST_AT_ONCE))
+    of = _chosen(org_id, ids) if ids else Delivery
+    rows = await session.execute(
+        select(of.id, of.connection_id)
+        .where(of.org_id == org_id, of.state.in_(states), *queries.conditions(of, wanted))
+        .order_by(of.created_at)
+        .limit(MOST_AT_ONCE)
+    )
     return [_Ref(*row) for row in rows]
+
+
+def _chosen(org_id: str, ids: Sequence[str]) -> type[Delivery]:
+    """These rows as a table. LIMIT makes SQLite look them up first: else it walks all orgs' rows in such a state."""
+    rows = select(Delivery).where(these(Delivery, org_id, ids)).limit(len(ids))
+    return aliased(Delivery, rows.subquery())
 
 
 async def _state_of(session: AsyncSession, org_id: str, connection_id: str) -> str:

@@ -188,6 +188,13 @@ async def form_numbers(session: AsyncSession, org_id: str, form_id: str) -> Form
     )
 
 
+async def accepted(session: AsyncSession, org_id: str, form_ids: Collection[str]) -> int:
+    """How many submissions these forms have accepted (none given: all forms), counted from the index alone."""
+    mine = [id for id in await forms.names(session, org_id) if not form_ids or id in form_ids]
+    wanted = Submission.form_id.in_(mine), Submission.status == SubmissionStatus.ACCEPTED
+    return await session.scalar(select(func.count()).where(*wanted)) or 0
+
+
 def _of(org_id: str, *, form: str, lead: str) -> list[ColumnElement[bool]]:
     if not form and not lead:
         return [Submission.org_id == org_id]

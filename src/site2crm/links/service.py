@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import UNSET
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db, revisions
@@ -103,7 +103,7 @@ async def _several(session: AsyncSession, org_id: str, link_ids: Sequence[str]) 
     if len(wanted) > MOST_AT_ONCE:
         raise Invalid.field("id", f"At most {MOST_AT_ONCE} links at once.")
     await db.lock(session)
-    found = {link.id: link for link in await session.scalars(in_org(Link, org_id).where(Link.id.in_(wanted)))}
+    found = {link.id: link for link in await session.scalars(select(Link).where(db.these(Link, org_id, wanted)))}
     if len(found) < len(wanted):
         raise LinkNotFound
     return [found[link_id] for link_id in wanted]
@@ -148,7 +148,9 @@ async def _unused(session: AsyncSession) -> str:
 
 async def _index(session: AsyncSession, org_id: str, links: Sequence[Link]) -> None:
     by_id = {link.id: link for link in links}
-    for found in await session.scalars(in_org(LinkSearch, org_id).where(LinkSearch.link_id.in_(by_id))):
+    # coalesce: else the planner walks the whole org instead of looking the links up
+    mine = func.coalesce(LinkSearch.org_id, "") == org_id
+    for found in await session.scalars(select(LinkSearch).where(LinkSearch.link_id.in_(by_id), mine)):
         found.words = _words(by_id[found.link_id])
 
 
