@@ -138,15 +138,14 @@ class Drain:
         while True:
             self._again.clear()
             found = await self._turn_patiently()
-            if found is not None:
-                await self._call_ahead(found)
+            await self._call_ahead(found)
             if not self.in_hand and not self._again.is_set():
                 return
 
-    async def _call_ahead(self, found: Way) -> None:
-        """Make calls until there is something to write that should not wait."""
+    async def _call_ahead(self, found: Way | None) -> None:
+        """Make calls until there is something to write that should not wait. A removed connection begins none."""
         while True:
-            while self._has_room() and self._held_up_s(found) <= 0:
+            while found is not None and self._has_room() and self._held_up_s(found) <= 0:
                 claims = [self._ahead.popleft() for _ in range(min(self._in_a_call(), len(self._ahead)))]
                 self._calls.begin(found, claims, soon=list(self._ahead))
             if not self._calls or self._again.is_set():
@@ -156,9 +155,9 @@ class Drain:
             if self._finished and (not self._ahead or self._now() >= self._write_at or self._must_look()):
                 return
 
-    def _look_up_in_s(self, found: Way) -> float | None:
+    def _look_up_in_s(self, found: Way | None) -> float | None:
         """When something is to be done though no call has ended: write what came of others, or begin the next one."""
-        moments = [self._held_up_s(found)] if self._has_room() else []
+        moments = [self._held_up_s(found)] if found is not None and self._has_room() else []
         if self._finished:
             moments.append(max(0, self._write_at - self._now()))
         return min(moments, default=None)
