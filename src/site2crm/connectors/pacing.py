@@ -1,9 +1,8 @@
 """Staying below a vendor's limit: a bucket of tokens for each connection, corrected by what the vendor says remains.
 
 A token comes back when the vendor's window has passed since its call was answered: when the vendor counted it, within
-the call, is not known. Waiting is counted on the machine's
-own clock, for it is a matter of seconds; when a vendor says until when nothing may be sent at all, that is a moment
-of `kit.clock`.
+the call, is not known. Waiting is counted on the machine's own clock, for it is a matter of seconds; when a vendor says
+until when nothing may be sent at all, that is a moment of `kit.clock`.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Leads that waited for the connection itself (it was parked, paused, or did not exist yet) go in single file, oldest
 first: the next call begins when the one before it has ended. One that hangs is passed after a few seconds, so that it
-keeps its place from nobody. Where one call takes many leads, the file is one of calls.
+holds up nobody. Where one call takes many leads, the file is one of calls.
 
 Each turn is one transaction: the outcomes of finished calls and the intents of the next ones together, so that the
 disk is asked once for many. An intent is on disk before its call begins. One drain for a connection at a time, in
@@ -27,7 +27,6 @@ from site2crm.delivery.calling import Caller, Claim, Result
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.judging import Schedule
 from site2crm.delivery.shares import Shares
-from site2crm.delivery.states import State
 from site2crm.delivery.underway import UnderWay
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
@@ -220,7 +219,7 @@ class Drain:
                     found = await self._way(session)  # it may be parked or paused now
             claims = await self._claim(session, found)
             if claims is None:
-                await ledger.release(session, ahead, state=State.PENDING)
+                await ledger.release(session, ahead)
             is_last = not claims and not self._calls and (claims is None or not ahead)
             if is_last:
                 await self._come_back(session, found)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     func,
@@ -107,10 +108,22 @@ async def settle(session: AsyncSession, outcomes: Sequence[tuple[Result, Verdict
         await session.execute(_FINISH_ATTEMPT, [_finished(result) for result in sent])
 
 
+async def release(session: AsyncSession, claims: Sequence[Claim]) -> None:
+    """Claimed, but not called: as if it had not been claimed."""
+    if claims:
+        before = case((_DELIVERY.c.failures > 0, State.RETRYING.value), else_=State.PENDING.value)
+        await session.execute(
+            update(_DELIVERY)
+            .where(_DELIVERY.c.id.in_([claim.id for claim in claims]), _DELIVERY.c.state == State.SENDING)
+            .values(state=before, lease_until=None)
+        )
+        await _forget_intents(session, claims)
+
+
 async def take_back(session: AsyncSession, *, spared: Collection[str], expired_at: datetime | None = None) -> list[str]:
     """Deliveries whose call nobody waits for any more are due again. `expired_at` None: all that are not spared.
 
-    Returns the ids of their deliveries.
+    Returns their ids.
     """
     lost = Delivery.state == State.SENDING
     if expired_at is not None:
@@ -212,17 +225,6 @@ async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
             name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")
         }
         await session.execute(upsert(RemoteRecord, rows, on=("lead_id", "connection_id", "kind"), set_=theirs))
-
-
-async def release(session: AsyncSession, claims: Sequence[Claim], *, state: State) -> None:
-    """Claimed, but not called: as if it had not been claimed."""
-    if claims:
-        await session.execute(
-            update(_DELIVERY)
-            .where(_DELIVERY.c.id.in_([claim.id for claim in claims]), _DELIVERY.c.state == State.SENDING)
-            .values(state=state, lease_until=None)
-        )
-        await _forget_intents(session, claims)
 
 
 async def _forget_intents(session: AsyncSession, unsent: Sequence[Claim]) -> None:

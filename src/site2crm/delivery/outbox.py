@@ -100,15 +100,6 @@ async def there(session: AsyncSession, submission_ids: Sequence[str]) -> set[tup
     return found
 
 
-async def _move(session: AsyncSession, connection_id: str, states: Sequence[State], values: dict[str, Any]) -> None:
-    await session.execute(
-        update(Delivery)
-        .where(Delivery.connection_id == connection_id, Delivery.state.in_(states))
-        .values(**values, updated_at=clock.now())
-        .execution_options(synchronize_session=False)
-    )
-
-
 def row(org_id: str, item: AcceptedSubmission, connection_id: str, *, is_active: bool, at: datetime) -> dict[str, Any]:
     """A delivery that is due, or waits for its connection."""
     return {
@@ -125,3 +116,12 @@ def row(org_id: str, item: AcceptedSubmission, connection_id: str, *, is_active:
         "created_at": at,
         "updated_at": at,
     }
+
+
+async def _move(session: AsyncSession, connection_id: str, states: Sequence[State], values: dict[str, Any]) -> None:
+    await session.execute(
+        update(Delivery)
+        .where(Delivery.connection_id == connection_id, Delivery.state.in_(states))
+        .values(**values, updated_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )

@@ -12,7 +12,7 @@ from site2crm.connectors import queries as connections
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.delivery.errors import DeliveryNotFound
-from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
+from site2crm.delivery.models import Attempt, Delivery
 from site2crm.delivery.states import WAITING, State
 from site2crm.leads import queries as leads
 
@@ -225,18 +225,6 @@ async def stuck(session: AsyncSession, org_id: str) -> list[tuple[str, str, int]
         .group_by(Delivery.connection_id, Delivery.state)
     )
     return [(connection_id, state, count) for connection_id, state, count in rows]
-
-
-async def remote_id(session: AsyncSession, org_id: str, lead_id: str, *, connection_id: str) -> str | None:
-    """The CRM's own id of a lead, if it was sent there before."""
-    found: str | None = await session.scalar(
-        select(RemoteRecord.remote_id).where(
-            RemoteRecord.org_id == org_id,
-            RemoteRecord.lead_id == lead_id,
-            RemoteRecord.connection_id == connection_id,
-        )
-    )
-    return found
 
 
 async def lead_names(session: AsyncSession, org_id: str, lead_ids: Sequence[str]) -> dict[str, str]:
