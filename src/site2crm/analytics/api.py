@@ -59,7 +59,7 @@ async def totals(
     both included, or moments; without them the last 30 days. `tz`: a time zone, else the organisation's. `bots`:
     exclude, only or all. Filters, each may be repeated: link, form, domain, campaign, variant, country, region, city,
     device, os, browser, language, referrer, path, utm_source, utm_medium, utm_campaign, utm_term, utm_content, bot, qr;
-    leads are known by form, link, campaign and utm_*. `format=csv` for a table.
+    leads are known by form, link, campaign, referrer and utm_*. `format=csv` for a table.
     """
     asked = await _asked(request, session, who, machine, also=())
     now = await queries.total(asked.books, asked.ask, asked.metric, asked.ask.span)
@@ -142,7 +142,7 @@ async def breakdown(
     """The metric by anything that can be filtered by, largest first. Parameters as for totals.
 
     `dimension`: what to group by; what has no value there has the key "". Leads and conversion are known by form (leads
-    only), link, campaign and utm_*. `limit`: at most 1,000, else 10.
+    only), link, campaign, referrer and utm_*. `limit`: at most 1,000, else 10.
     """
     asked = await _asked(request, session, who, machine, also=("dimension", "limit"))
     chosen, most = asking.dimension(dimension, asked.metric), asking.limit(limit)

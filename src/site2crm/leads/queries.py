@@ -16,6 +16,7 @@ from site2crm.forms.errors import FormNotFound
 from site2crm.leads import finding
 from site2crm.leads.counting import COUNTED_BY as COUNTED_BY
 from site2crm.leads.counting import Among as Among
+from site2crm.leads.counting import Source as Source
 from site2crm.leads.counting import created as created
 from site2crm.leads.counting import created_by as created_by
 from site2crm.leads.counting import sources as sources
