@@ -9,6 +9,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core.db import in_org
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
@@ -23,7 +24,7 @@ from site2crm.leads.counting import sources as sources
 from site2crm.leads.errors import LeadNotFound, SubmissionNotFound
 from site2crm.leads.finding import LeadItem as LeadItem
 from site2crm.leads.finding import latest as latest
-from site2crm.leads.models import Lead, Submission
+from site2crm.leads.models import Lead, LeadClick, Submission
 from site2crm.leads.states import LeadStatus, SubmissionStatus
 
 MOST_COUNTED = 1_000
@@ -71,6 +72,13 @@ async def lead(session: AsyncSession, org_id: str, lead_id: str) -> LeadItem:
     if row is None:
         raise LeadNotFound
     return finding.item(row)
+
+
+async def clicks_of(session: AsyncSession, org_id: str, lead_id: str) -> list[str]:
+    """Ids of the clicks that brought it. Raises LeadNotFound."""
+    await lead(session, org_id, lead_id)
+    mine = in_org(LeadClick, org_id).where(LeadClick.lead_id == lead_id)
+    return list(await session.scalars(mine.with_only_columns(LeadClick.click_id)))
 
 
 async def names(session: AsyncSession, org_id: str, lead_ids: Collection[str]) -> dict[str, str]:
