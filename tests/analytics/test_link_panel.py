@@ -46,14 +46,41 @@ async def test_clicks_visitors_leads_and_conversion(alice: Person, link: str) ->
 async def test_where_from_and_with_what(alice: Person, link: str) -> None:
     page = (await alice.web.get(f"/o/acme/links/{link}")).text
     for text in ("t.co", "Direct or unknown", "Austria", "Mobile", "Firefox", "German", "spring", "No campaign"):
-        assert f">{text}</span>" in page, text
+        assert re.search(rf">{text}</a>", page), text
     assert "Japan" not in page
 
 
 async def test_machines_and_qr_codes_stand_apart(alice: Person, link: str) -> None:
     page = (await alice.web.get(f"/o/acme/links/{link}")).text
-    rows = dict(re.findall(r'<span class="truncate">([^<]+)</span><span class="num">([^<]+)</span>', page))
+    rows = dict(
+        re.findall(r'<span class="truncate">(?:<a[^>]*>)?([^<]+)(?:</a>)?</span><span class="num">([^<]+)</span>', page)
+    )
     assert rows["HEAD request"] == "2" and rows["Mail scanner"] == "1" and rows["By QR code"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("label", "query"),
+    [
+        ("t.co", "referrer=t.co"),
+        ("Austria", "country=AT"),
+        ("Mobile", "device=mobile"),
+        ("No campaign", "utm_campaign="),
+    ],
+)
+async def test_a_line_of_a_table_is_a_filter(alice: Person, link: str, label: str, query: str) -> None:
+    page = (await alice.web.get(f"/o/acme/links/{link}?period=90d")).text
+    [(href, number)] = re.findall(rf'href="([^"]+)">{label}</a></span><span class="num">(\d+)', page)
+
+    filtered = await alice.web.get(href.replace("&amp;", "&"))
+
+    assert href.replace("&amp;", "&") == f"/o/acme/links/{link}?period=90d&{query}"
+    assert tiles(filtered)["Clicks"] == number
+    assert "Remove filter" in filtered.text and f'href="/o/acme/links/{link}?period=90d"' in filtered.text
+    assert (tiles(filtered)["Leads"] == "–") is (query in {"country=AT", "device=mobile"})
+
+
+async def test_a_link_has_no_form_to_be_filtered_by(alice: Person, link: str) -> None:
+    assert (await alice.web.get(f"/o/acme/links/{link}?form=frm_x")).status_code == 422
 
 
 async def test_another_period(alice: Person, link: str) -> None:

@@ -96,6 +96,55 @@ async def test_what_a_filter_does_not_know_is_not_shown_as_a_number(instance: In
     assert (by_form["Leads"], by_form["Clicks"], by_form["Conversion"]) == ("1", "–", "–")
 
 
+def rows(page: httpx.Response) -> dict[str, tuple[str, str]]:
+    """Of the top lists: label -> the address of its filter, its number."""
+    found = re.findall(
+        r'<a class="row-link" href="([^"]+)">([^<]+)</a></span><span class="num">([^<]+)</span>', page.text
+    )
+    return {label: (href.replace("&amp;", "&"), number) for href, label, number in found}
+
+
+async def test_a_line_of_a_top_list_is_a_filter_that_keeps_the_period(instance: Instance, alice: Person) -> None:
+    link = await a_link(alice, title="Spring launch")
+    await clicks(instance, click(alice, link=link), click(alice, link=link), click(alice, ago(hours=3)))
+    await a_lead(instance, alice, ago(days=1), link=link)
+    found = rows(await alice.web.get("/o/acme/?period=7d"))
+    form = next(label for label, (href, _) in found.items() if "form=" in href)
+
+    of_link = await alice.web.get(found["Spring launch"][0])
+    of_form = await alice.web.get(found[form][0])
+
+    assert found["Spring launch"][0] == f"/o/acme/?period=7d&link={link}"
+    assert tiles(of_link)["Clicks"] == found["Spring launch"][1] == "2"
+    assert f'href="/o/acme/links/{link}"' in of_link.text and "Remove filter Link Spring launch" in of_link.text
+    assert tiles(of_form)["Leads"] == found[form][1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("source", "touch"),
+    [
+        ("google", {"utm_source": "google", "referrer": "https://www.example.org/"}),
+        ("example.org", {"referrer": "https://www.Example.org:8443/a?b=https://example.com/"}),
+        ("example.com", {"referrer": "http://example.com?q"}),
+        ("m.example.com", {"referrer": "android-app://m.example.com/"}),
+        ("Direct or unknown", {}),
+        ("Direct or unknown", {"referrer": "about:blank"}),
+    ],
+)
+async def test_a_source_leads_to_as_many_leads_as_it_says(
+    instance: Instance, alice: Person, source: str, touch: dict[str, str]
+) -> None:
+    form = await a_lead(instance, alice, ago(days=1), **touch)
+    for other in ({"utm_source": "else"}, {"referrer": "https://example.org.evil.example/example.org/"}):
+        await a_lead(instance, alice, ago(days=1), form=form, **other)
+    href, number = rows(await alice.web.get("/o/acme/?period=7d"))[source]
+
+    filtered = await alice.web.get(href)
+
+    assert number == tiles(filtered)["Leads"] == "1"
+    assert "Remove filter" in filtered.text and rows(filtered)[source] == (href, "1")
+
+
 async def test_chosen_days_are_a_chip(instance: Instance, alice: Person) -> None:
     await a_lead(instance, alice, ago(days=1))
     page = await alice.web.get("/o/acme/?from=2026-01-01&to=2026-01-31")

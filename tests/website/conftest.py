@@ -47,8 +47,8 @@ SOURCES = Path(accounts_errors.__file__).parents[1]
 @pytest.fixture(scope="session", autouse=True)
 def all_errors() -> None:
     """As in the product, where every feature is loaded."""
-    for path in SOURCES.glob("*/errors.py"):
-        importlib.import_module(f"site2crm.{path.parent.name}.errors")
+    for path in SOURCES.rglob("errors.py"):
+        importlib.import_module(".".join(["site2crm", *path.relative_to(SOURCES).with_suffix("").parts]))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts import authentication, choices, login, passwords, queries, resets, service, sessions, tokens
-from site2crm.accounts.redirects import HOME, local_path
 from site2crm.accounts.service import FirstOrg, Owner
 from site2crm.accounts.tokens import Purpose
 from site2crm.core import inputs
@@ -17,6 +16,7 @@ from site2crm.core.access import SIGNED_IN, Who, needs, public, who_asks
 from site2crm.core.errors import AppError, Conflict, Invalid
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
+from site2crm.core.redirects import HOME, local_path
 from site2crm.core.web import AnyRequest, Html, page, redirect
 
 

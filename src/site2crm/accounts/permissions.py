@@ -23,6 +23,8 @@ class Permission(StrEnum):
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
     ANALYTICS_READ = "analytics:read"
+    ANALYTICS_WRITE = "analytics:write"
+    """Forgetting visitors."""
 
 
 class Role(StrEnum):
@@ -61,6 +63,7 @@ _ADMIN = _MEMBER | {
     Permission.MEMBERS_WRITE,
     Permission.KEYS_READ,
     Permission.KEYS_WRITE,
+    Permission.ANALYTICS_WRITE,
 }
 
 ROLES: dict[Role, frozenset[Permission]] = {

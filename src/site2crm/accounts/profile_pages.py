@@ -9,10 +9,10 @@ from litestar.params import FromPath
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.accounts import authentication, choices, login, orgs, passwords, queries, redirects, sessions, users
+from site2crm.accounts import authentication, choices, login, orgs, passwords, queries, sessions, users
 from site2crm.accounts.errors import WrongCredentials
 from site2crm.accounts.login_pages import address_of
-from site2crm.core import inputs
+from site2crm.core import inputs, redirects
 from site2crm.core.access import SIGNED_IN, Who, needs, public, who_asks
 from site2crm.core.errors import AppError, Conflict, FieldError, Forbidden, Invalid
 from site2crm.core.inputs import Fields

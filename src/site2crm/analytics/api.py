@@ -1,24 +1,26 @@
-"""`/api/v1/analytics`: totals, timeseries, breakdown."""
+"""`/api/v1/analytics`: totals, timeseries, breakdown; erasing what is kept of a visitor."""
 
 from typing import Annotated
 
-from litestar import Response, Router, get
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.analytics import asking, export, periods, queries, words
+from site2crm.analytics import asking, export, forgetting, periods, queries, words
 from site2crm.analytics.asking import Ask, Metric
+from site2crm.analytics.forgetting import Forgotten
 from site2crm.analytics.periods import Span
 from site2crm.analytics.queries import Books, Portion
-from site2crm.analytics.shapes import BreakdownOut, Named, Previous, PreviousMoments, TimeseriesOut, TotalsOut
+from site2crm.analytics.shapes import BreakdownOut, EraseIn, Named, Previous, PreviousMoments, TimeseriesOut, TotalsOut
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import Invalid
 from site2crm.core.eventstore import access
 from site2crm.core.eventstore.contract import Interval
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest
+from site2crm.leads import queries as leads
 
 READ = needs("analytics:read")
 FORMATS = ("json", "csv")
@@ -59,7 +61,7 @@ async def totals(
     both included, or moments; without them the last 30 days. `tz`: a time zone, else the organisation's. `bots`:
     exclude, only or all. Filters, each may be repeated: link, form, domain, campaign, variant, country, region, city,
     device, os, browser, language, referrer, path, utm_source, utm_medium, utm_campaign, utm_term, utm_content, bot, qr;
-    leads are known by form, link, campaign and utm_*. `format=csv` for a table.
+    leads are known by form, link, campaign, referrer and utm_*. `format=csv` for a table.
     """
     asked = await _asked(request, session, who, machine, also=())
     now = await queries.total(asked.books, asked.ask, asked.metric, asked.ask.span)
@@ -142,7 +144,7 @@ async def breakdown(
     """The metric by anything that can be filtered by, largest first. Parameters as for totals.
 
     `dimension`: what to group by; what has no value there has the key "". Leads and conversion are known by form (leads
-    only), link, campaign and utm_*. `limit`: at most 1,000, else 10.
+    only), link, campaign, referrer and utm_*. `limit`: at most 1,000, else 10.
     """
     asked = await _asked(request, session, who, machine, also=("dimension", "limit"))
     chosen, most = asking.dimension(dimension, asked.metric), asking.limit(limit)
@@ -161,6 +163,28 @@ async def breakdown(
         bots=asked.ask.bots,
         data=[_named(each, label) for each, label in zip(found, labels, strict=True)],
     )
+
+
+@post("/erase", opt=needs("analytics:write"), status_code=200)
+async def erase(
+    data: JSONBody[EraseIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Forgotten:
+    """Forget the visitor who made a click (or those who made the clicks of a lead): erase all events of theirs.
+
+    Send either `click` or `lead`; a lead's timeline names its clicks. A visitor is a browser on one day. The lead
+    itself stays as it is. The wish is kept until it is fulfilled, also for clicks that are not counted yet, and what
+    the visitor clicks afterwards is counted again. 404 if nothing is kept of the click; `erased` is 0 for a lead
+    without a click that is kept. Sending it again does no harm.
+    """
+    if bool(data.click) == bool(data.lead):
+        raise Invalid.field("click", "Send either `click`, the id of a click, or `lead`, the id of a lead.")
+    if data.click:
+        await forgetting.seen(machine, who.org_id, data.click)
+    clicks = [data.click] if data.click else await leads.clicks_of(session, who.org_id, data.lead)
+    return await forgetting.forget(machine, who.org_id, clicks=clicks, by=who.actor)
 
 
 async def _asked(
@@ -190,4 +214,4 @@ def _named(portion: Portion, label: str) -> Named:
     return Named(portion.key, portion.value, portion.visitors, portion.clicks, portion.leads, label=label)
 
 
-router = Router(path="/api/v1/analytics", route_handlers=[totals, timeseries, breakdown], tags=["Analytics"])
+router = Router(path="/api/v1/analytics", route_handlers=[totals, timeseries, breakdown, erase], tags=["Analytics"])

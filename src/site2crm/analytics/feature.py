@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from site2crm.analytics import api, live, pages, panel, remembered
+from site2crm.analytics import api, forget_pages, forgetting, live, pages, panel, remembered
 from site2crm.core.eventstore import running
 from site2crm.core.feature import Feature, NavItem
 from site2crm.core.machine import Machine
@@ -20,7 +20,8 @@ async def _waking(machine: Machine) -> AsyncIterator[None]:
 
 FEATURE = Feature(
     name="analytics",
-    routers=(pages.router, api.router),
+    routers=(pages.router, forget_pages.router, api.router),
+    jobs=forgetting.JOBS,
     late=((LeadsChanged, remembered.leads_changed), (LeadsChanged, live.leads_changed)),
     lifespans=(_waking,),
     panels={"link": panel.of_link},

@@ -22,7 +22,7 @@ from site2crm.core.eventstore.contract import Interval, Point, Share
 from site2crm.delivery import queries as deliveries
 from site2crm.forms import queries as forms
 from site2crm.leads import queries as leads
-from site2crm.leads.queries import Among, LeadItem
+from site2crm.leads.queries import Among, LeadItem, Source
 
 TOP = 5
 LATEST = 10
@@ -57,7 +57,7 @@ class _Leads(Struct, frozen=True):
     clicked: tuple[int, int]
     """Those with a click: in this period, in the one before."""
     forms: list[tuple[str, int]]
-    sources: list[tuple[str, int]]
+    sources: list[Source]
 
 
 async def make(books: Books, view: View, *, org_url: str) -> Overview:
@@ -77,9 +77,9 @@ async def make(books: Books, view: View, *, org_url: str) -> Overview:
     return Overview(
         tiles=_tiles(came, clicked, sent, "" if ask.where else org_url),
         charts=_charts(came, clicked, ask, interval),
-        links=[_link(each, names, org_url) for each in clicked.links] if clicked else [],
-        forms=[_form(form_id, count, form_names, org_url) for form_id, count in came.forms] if came else [],
-        sources=[Row(source or words.UNKNOWN_SOURCE, count) for source, count in came.sources] if came else [],
+        links=[_link(each, names, view, org_url) for each in clicked.links] if clicked else [],
+        forms=[_form(form_id, count, form_names, view, org_url) for form_id, count in came.forms] if came else [],
+        sources=[_source(each, view) for each in came.sources] if came else [],
         latest=latest,
         form_names=form_names,
         attention=attention,
@@ -178,11 +178,23 @@ def _sum(series: Series) -> float:
     return sum(value for _, value in series)
 
 
-def _link(share: Share, names: dict[str, str], org_url: str) -> Row:
-    href = f"{org_url}/links/{share.key}" if share.key in names else ""
-    return Row(words.label("link", share.key, names), share.value, href=href)
+def _link(share: Share, names: dict[str, str], view: View, org_url: str) -> Row:
+    label = words.label("link", share.key, names)
+    if share.key not in names:  # deleted: nothing can be filtered by it
+        return Row(label, share.value)
+    return Row(label, share.value, href=view.only(link=share.key), page=f"{org_url}/links/{share.key}")
 
 
-def _form(form_id: str, count: int, names: dict[str, str], org_url: str) -> Row:
-    href = f"{org_url}/forms/{form_id}" if form_id in names else ""
-    return Row(words.label("form", form_id, names), count, href=href)
+def _form(form_id: str, count: int, names: dict[str, str], view: View, org_url: str) -> Row:
+    label = words.label("form", form_id, names)
+    if form_id not in names:
+        return Row(label, count)
+    return Row(label, count, href=view.only(form=form_id), page=f"{org_url}/forms/{form_id}")
+
+
+def _source(source: Source, view: View) -> Row:
+    """Without a utm_source, both are said: else those with one would be among them."""
+    label = source.value or words.UNKNOWN_SOURCE
+    if source.by == "utm_source":
+        return Row(label, source.count, href=view.only(utm_source=source.value))
+    return Row(label, source.count, href=view.only(utm_source="", referrer=source.value))

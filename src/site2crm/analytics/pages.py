@@ -101,7 +101,7 @@ async def export_sources(
     asking.fits(ask, Metric.LEADS)
     span, among = (ask.span.start, ask.span.end), Among(where=ask.where)
     found = await leads.sources(session, who.org_id, span, limit=MOST_LINES, among=among)
-    rows = [(Portion(source, count), source or words.UNKNOWN_SOURCE) for source, count in found]
+    rows = [(Portion(each.value, each.count), each.value or words.UNKNOWN_SOURCE) for each in found]
     return export.download(export.by(rows, "source"), "leads-by-source")
 
 

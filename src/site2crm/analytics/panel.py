@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.analytics import drawing, queries, tiles, viewing, words
-from site2crm.analytics.asking import Ask
+from site2crm.analytics import asking, drawing, queries, tiles, viewing, words
+from site2crm.analytics.asking import Ask, Metric
 from site2crm.analytics.drawing import Drawn
 from site2crm.analytics.queries import Books
 from site2crm.analytics.tiles import Row, Tile
@@ -65,6 +65,7 @@ async def of_link(session: AsyncSession, org: OrgRef, link_id: str) -> Panel:
     request = web.request_of(session)
     machine: Machine = request.scope["state"]["machine"]
     view = viewing.of_query(request.query_params.dict(), org, base=request.url.path, where={"link": (link_id,)})
+    asking.fits(view.ask, Metric.CLICKS)
     org_url = f"/o/{org.slug}"
     found = await _make(Books(session, access.of(machine)), view, org_url=org_url)
     data = {"view": view, "found": found, "org_url": org_url, "refresh_s": REFRESH_S}
@@ -74,23 +75,31 @@ async def of_link(session: AsyncSession, org: OrgRef, link_id: str) -> Panel:
 async def _make(books: Books, view: View, *, org_url: str) -> LinkClicks | None:
     """None while the event store cannot be asked."""
     ask = view.ask
-    brought = await queries.leads_in(books, ask, ask.span, ask.span.before, clicked=True)
+    brought = await _brought(books, ask)
     try:
         asked = await _ask(books, ask)
     except Unavailable:
         return None
     return LinkClicks(
-        tiles=_tiles(asked, (brought[0], brought[1])),
+        tiles=_tiles(asked, brought),
         drawn=_drawn(asked, ask),
         csv=_csv(view, org_url, "timeseries"),
         tables=[
-            Table(name, title, _rows(name, shares), _csv(view, org_url, "breakdown", dimension=name))
+            Table(name, title, _rows(name, shares, view), _csv(view, org_url, "breakdown", dimension=name))
             for (name, title), shares in zip(TABLES.items(), asked.shares, strict=True)
         ],
-        apart=_rows("bot", asked.machines),
+        apart=[Row(words.label("bot", each.key, {}), each.value) for each in asked.machines],
         apart_csv=_csv(view, org_url, "breakdown", dimension="bot", bots="only"),
-        by_qr=_rows("qr", asked.by_qr),
+        by_qr=_rows("qr", asked.by_qr, view),
     )
+
+
+async def _brought(books: Books, ask: Ask) -> tuple[int, int] | None:
+    """Leads with a click, in this period and before; None where they are not known by a filter."""
+    if not ask.knows_leads:
+        return None
+    now, before = await queries.leads_in(books, ask, ask.span, ask.span.before, clicked=True)
+    return now, before
 
 
 async def _ask(books: Books, ask: Ask) -> _Asked:
@@ -112,7 +121,7 @@ async def _ask(books: Books, ask: Ask) -> _Asked:
     return _Asked(*totals, points, points_before, shares, apart, by_qr)
 
 
-def _tiles(asked: _Asked, brought: tuple[int, int]) -> list[Tile]:
+def _tiles(asked: _Asked, brought: tuple[int, int] | None) -> list[Tile]:
     clicks = (asked.now.value, asked.before.value)
     return [
         tiles.counts("Clicks", clicks),
@@ -133,8 +142,11 @@ def _drawn(asked: _Asked, ask: Ask) -> Drawn:
     )
 
 
-def _rows(dimension: str, shares: Sequence[Share]) -> list[Row]:
-    return [Row(words.label(dimension, each.key, {}), each.value) for each in shares]
+def _rows(dimension: str, shares: Sequence[Share], view: View) -> list[Row]:
+    return [
+        Row(words.label(dimension, each.key, {}), each.value, href=view.only(**{dimension: each.key}))
+        for each in shares
+    ]
 
 
 def _csv(view: View, org_url: str, report: str, **changed: str) -> str:

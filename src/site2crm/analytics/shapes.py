@@ -18,6 +18,13 @@ class Previous(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"s
     leads: int | None = None
 
 
+class EraseIn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of the two: the id of a click, or of a lead for all clicks that brought it."""
+
+    click: str = ""
+    lead: str = ""
+
+
 class TotalsOut(Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"since": "from", "until": "to"}):
     """`visitors` with clicks, `clicks` and `leads` with a conversion; `value` is null where nothing can be divided."""
 

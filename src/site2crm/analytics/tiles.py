@@ -20,12 +20,13 @@ class Tile(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """A line of a top list."""
+    """A line of a top list. `href`: the same page for this alone; `page`: of the thing itself."""
 
     label: str
     value: float
     text: str = ""
     href: str = ""
+    page: str = ""
 
 
 def counts(label: str, pair: Pair | None, *, href: str = "") -> Tile:

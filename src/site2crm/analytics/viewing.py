@@ -44,6 +44,10 @@ class View(Struct, frozen=True, kw_only=True):
         pairs += [(name, value) for name, value in given.items() if value is not None]
         return (path or self.base) + (f"?{urlencode(pairs)}" if pairs else "")
 
+    def only(self, **wanted: str) -> str:
+        """This view of what has these values alone, in place of others that it was filtered by."""
+        return self.address(**wanted)
+
     @property
     def segments(self) -> list[tuple[str, str, bool]]:
         return [
@@ -60,13 +64,13 @@ class View(Struct, frozen=True, kw_only=True):
         return asking.one(self.kept, name)
 
     def chips(self, names: Mapping[str, str]) -> list[Chip]:
-        """Every filter that is set, and days that were chosen, each with the address without it."""
+        """Every filter that can be taken away, and days that were chosen, each with the address without it."""
         found = []
         if not self.period:
             text = " – ".join(part for part in (self.one("from"), self.one("to") or "now") if part)
             found.append(Chip("Dates", text, self.address(from_=None, to=None)))
-        for name, values in self.ask.where.items():
-            text = ", ".join(words.label(name, value, names) for value in values)
+        for name in [name for name in self.kept if name not in PERIOD]:
+            text = ", ".join(words.label(name, value, names) for value in self.kept[name])
             found.append(Chip(words.DIMENSIONS[name], text, self.address(**{name: None})))
         return found
 

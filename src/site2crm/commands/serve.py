@@ -23,7 +23,7 @@ from site2crm.accounts import service as accounts
 from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
-from site2crm.core import folder, log, migrate
+from site2crm.core import folder, live, log, migrate
 from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.journal.contract import JournalInUse
 
@@ -89,6 +89,7 @@ async def _serve(settings: Settings) -> None:
         click.echo("ready")
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        live.end()
         server.stop()  # type: ignore[no-untyped-call]
         await serving
 

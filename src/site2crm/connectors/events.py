@@ -2,6 +2,9 @@
 
 from site2crm.core.events import Event
 
+UNKNOWN_PROPERTY = "unknown_property"
+"""The alarm of a mapped property that the CRM does not take; its subject is `<connection id>:<property>`."""
+
 
 class ConnectionCreated(Event, frozen=True, kw_only=True):
     connection_id: str

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import opening
-from site2crm.connectors.events import ConnectionParked, ConnectionResumed
+from site2crm.connectors.events import UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.states import State
@@ -17,7 +17,6 @@ from site2crm.core.queue import enqueue
 from site2crm.kit import clock
 
 TELL_PARKED = "connectors.tell_parked"
-UNKNOWN_PROPERTY = "unknown_property"
 MOST_WARNINGS = 50
 
 

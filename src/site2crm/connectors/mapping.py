@@ -51,6 +51,7 @@ TOUCH = {
     "page_url": "Page of the form",
     "landing_url": "Landing page",
     "referrer": "Referrer",
+    "short_url": "Short link that was clicked",
 }
 OTHER = {"form": "Name of the form", "submitted_at": "Submitted at", "lead_id": "Lead id"}
 MOST_ROWS = 200

@@ -17,6 +17,8 @@ _log = log.get("alarm")
 
 
 class OpenAlarm(Struct, frozen=True):
+    id: str
+    org_id: str
     code: str
     subject: str
     text: str
@@ -48,9 +50,20 @@ async def clear(session: AsyncSession, org_id: str, *, code: str, subject: str =
     )
 
 
+async def seen(session: AsyncSession, org_id: str, alarm_id: str, *, count: int) -> bool:
+    """Somebody has read it as it was when it had rung `count` times. False: it has rung again since, and stays."""
+    cleared = await session.execute(
+        update(Alarm)
+        .where(Alarm.org_id == org_id, Alarm.id == alarm_id, Alarm.cleared_at.is_(None), Alarm.count <= count)
+        .values(cleared_at=clock.now())
+        .returning(Alarm.id)
+    )
+    return cleared.first() is not None
+
+
 async def open_alarms(session: AsyncSession, org_id: str) -> Sequence[OpenAlarm]:
     rows = await session.execute(
-        select(Alarm.code, Alarm.subject, Alarm.text, Alarm.count)
+        select(Alarm.id, Alarm.org_id, Alarm.code, Alarm.subject, Alarm.text, Alarm.count)
         .where(Alarm.org_id == org_id, Alarm.cleared_at.is_(None))
         .order_by(Alarm.first_at)
     )

@@ -12,39 +12,59 @@ CHANGED = b"event: message\ndata: changed\n\n"
 PING = b": ping\n\n"
 
 
+_open: set["_Listener"] = set()
+
+
+def end() -> None:
+    """The server stops: it would wait for ever for pages that are looked at. They connect again to the next one."""
+    for listener in _open:
+        listener.is_over = True
+        listener.event.set()
+
+
+class _Listener:
+    """One open page."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.is_over = False
+
+
 class OpenPages:
     """The open pages of one kind, by org. `pause_s`: between two looks, however much happens."""
 
     def __init__(self, *, pause_s: float) -> None:
         self._pause_s = pause_s
-        self._listeners: dict[str, set[asyncio.Event]] = {}
+        self._listeners: dict[str, set[_Listener]] = {}
 
     def wake(self, org_ids: Iterable[str]) -> None:
         """Every open page of these orgs looks again."""
         for org_id in org_ids:
             for listener in self._listeners.get(org_id, ()):
-                listener.set()
+                listener.event.set()
 
     async def stream(self, org_id: str) -> AsyncIterator[bytes]:
         """Server-sent events for one page. Holds no session."""
-        listener = asyncio.Event()
+        listener = _Listener()
         self._listeners.setdefault(org_id, set()).add(listener)
+        _open.add(listener)
         until = asyncio.get_running_loop().time() + LONGEST_S
         try:
             yield PING
-            while asyncio.get_running_loop().time() < until:
+            while asyncio.get_running_loop().time() < until and not listener.is_over:
                 yield await self._next(listener)
         finally:
+            _open.discard(listener)
             self._listeners[org_id].discard(listener)
             if not self._listeners[org_id]:
                 del self._listeners[org_id]
 
-    async def _next(self, listener: asyncio.Event) -> bytes:
+    async def _next(self, listener: _Listener) -> bytes:
         try:
             async with asyncio.timeout(PING_S):
-                await listener.wait()
+                await listener.event.wait()
         except TimeoutError:
             return PING
         await asyncio.sleep(self._pause_s)
-        listener.clear()
+        listener.event.clear()
         return CHANGED

@@ -64,6 +64,9 @@ class Banner(Struct, kw_only=True):
     tone: Tone = "info"
     action_label: str = ""
     action_url: str = ""
+    seen_url: str = ""
+    """For what happened and stays said until a person has read it: a POST there takes it away."""
+    seen_fields: dict[str, str] = {}
 
 
 class Flash(Struct, kw_only=True):

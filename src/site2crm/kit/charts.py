@@ -15,6 +15,7 @@ HEIGHT = 180
 """Of the plot, from the highest grid line to the ground."""
 MOST_MARKS = 6
 """Labels below the axis: as many as a phone has room for."""
+FEW_MARKS = 3
 
 
 class Series(Struct, frozen=True):
@@ -154,11 +155,12 @@ def _pixels(number: float) -> str:
 
 
 def _marks(labels: Sequence[str]) -> tuple[Mark, ...]:
-    """The first, the last and evenly between; equal neighbours (hours of one day) once."""
+    """The first, the last and between them evenly, as far as that leaves enough; equal neighbours (hours) once."""
     count = len(labels)
     if not count:
         return ()
-    shown = min(count, MOST_MARKS)
+    most = min(count, MOST_MARKS)
+    shown = next((marks for marks in range(most, FEW_MARKS, -1) if (count - 1) % (marks - 1) == 0), most)
     chosen = sorted({round(step * (count - 1) / max(shown - 1, 1)) for step in range(shown)})
     return tuple(Mark(place(index, count), labels[index], _anchor(index, count)) for index in chosen)
 

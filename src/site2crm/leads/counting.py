@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, String, Table, distinct, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, Table, case, distinct, func, or_, select
 from sqlalchemy import literal_column as literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,8 +22,8 @@ from site2crm.leads.models import Lead, LeadClick
 Chosen: TypeAlias = Select[*tuple[Any, ...]]
 
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
-COUNTED_BY = ("form", "link", "campaign", *UTM)
-"""What leads can be filtered and grouped by."""
+COUNTED_BY = ("form", "link", "campaign", "referrer", *UTM)
+"""What leads can be filtered and grouped by; `referrer` is the host of the last touch's."""
 BY_CLICK = ("link", "campaign")
 """Known of the click that brought the lead, not of the lead."""
 MOST_SOURCES = 5_000
@@ -39,6 +39,14 @@ class Among(Struct, frozen=True, kw_only=True):
 
 
 ALL = Among()
+
+
+class Source(Struct, frozen=True):
+    """Where leads came from, and by what that is known: `utm_source`, the `referrer`'s host, or "" by nothing."""
+
+    by: str
+    value: str
+    count: int
 
 
 async def created(
@@ -68,7 +76,7 @@ async def created_by(
 ) -> list[tuple[str, int]]:
     """Largest first. By link and campaign: leads with a click, once for each that brought them."""
     if dimension not in BY_CLICK:
-        key = Lead.form_id.expression if dimension == "form" else func.coalesce(_touch(dimension), "")
+        key = Lead.form_id.expression if dimension == "form" else _known(dimension)
         return await _largest(session, _those(select(key.label("key")), org_id, *span, among), limit)
     key = _of_click(dimension, LeadClick.__tablename__)
     count = func.count(distinct(Lead.id))
@@ -79,13 +87,19 @@ async def created_by(
 
 async def sources(
     session: AsyncSession, org_id: str, span: tuple[datetime, datetime], *, limit: int, among: Among = ALL
-) -> list[tuple[str, int]]:
+) -> list[Source]:
     """By utm_source, where there is none by the referrer's host, largest first; "" came from nowhere known."""
-    key: ColumnElement[str] = func.coalesce(_touch("utm_source"), _touch("referrer"), "")
-    found: Counter[str] = Counter()
+    # The first letter says by what: the value alone would not, as a utm_source may read like a host.
+    key: ColumnElement[str] = func.coalesce("u" + _touch("utm_source"), "r" + _touch("referrer"), "")
+    found: Counter[tuple[str, str]] = Counter()
     for text, count in await _largest(session, _those(select(key.label("key")), org_id, *span, among), MOST_SOURCES):
-        found[_host(text) if "://" in text else text] += count
-    return found.most_common(limit)
+        found[_source(text)] += count
+    return [Source(by, value, count) for (by, value), count in found.most_common(limit)]
+
+
+def _source(key: str) -> tuple[str, str]:
+    by, value = ("utm_source", key[1:]) if key.startswith("u") else ("referrer", _host(key[1:]))
+    return (by, value) if value else ("", "")
 
 
 async def _largest(session: AsyncSession, keys: Chosen, limit: int) -> list[tuple[str, int]]:
@@ -112,7 +126,7 @@ def _fits(org_id: str, name: str, wanted: tuple[str, ...]) -> ColumnElement[bool
         of_links = select(_Carried.c.lead_id).where(_Carried.c.org_id == org_id, _Carried.c.link_id.in_(wanted))
         return Lead.id.in_(of_links)
     if name not in BY_CLICK:
-        return func.coalesce(_touch(name), "").in_(wanted)
+        return _known(name).in_(wanted)
     key = _of_click(name, _Carried.name)
     by_click = _clicked(key.in_([value for value in wanted if value]))
     return or_(by_click, ~_clicked(key != "")) if "" in wanted else by_click
@@ -129,6 +143,18 @@ def _of_click(dimension: str, clicks: str) -> ColumnElement[str]:
     return literal(f"coalesce(json_extract({clicks}.snapshot, '$.campaign'), '')", String)
 
 
+def _known(name: str) -> ColumnElement[str]:
+    """What a lead is grouped and filtered by: of a referrer its host, as `_host` reads it."""
+    if name != "referrer":
+        return func.coalesce(_touch(name), "")
+    url = func.lower(func.coalesce(_touch(name), ""))
+    rest = func.substr(url, func.instr(url, "://") + 3)
+    end = func.instr(func.replace(func.replace(func.replace(rest, "?", "/"), "#", "/"), ":", "/").concat("/"), "/")
+    host = func.substr(rest, 1, end - 1)
+    bare = case((func.substr(host, 1, 4) == "www.", func.substr(host, 5)), else_=host)
+    return case((func.instr(url, "://") > 0, bare), else_="")
+
+
 def _touch(name: str) -> ColumnElement[str]:
     """Of the last touch. Written out as in the index, which is only used for the very same text."""
     return literal(f"json_extract(lead.attribution, '$.last.{name}')", String)
@@ -140,6 +166,9 @@ def _stored(at: datetime) -> str:
 
 
 def _host(url: str) -> str:
+    """Of an address; anything else has none."""
+    if "://" not in url:
+        return ""
     try:
         return (urlsplit(url).hostname or "").removeprefix("www.")
     except ValueError:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db
+from site2crm.core.db import in_org
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
@@ -17,13 +18,14 @@ from site2crm.forms.errors import FormNotFound
 from site2crm.leads import finding
 from site2crm.leads.counting import COUNTED_BY as COUNTED_BY
 from site2crm.leads.counting import Among as Among
+from site2crm.leads.counting import Source as Source
 from site2crm.leads.counting import created as created
 from site2crm.leads.counting import created_by as created_by
 from site2crm.leads.counting import sources as sources
 from site2crm.leads.errors import LeadNotFound, SubmissionNotFound
 from site2crm.leads.finding import LeadItem as LeadItem
 from site2crm.leads.finding import latest as latest
-from site2crm.leads.models import Lead, Submission
+from site2crm.leads.models import Lead, LeadClick, Submission
 from site2crm.leads.states import LeadStatus, SubmissionStatus
 
 MOST_COUNTED = 1_000
@@ -83,6 +85,13 @@ async def leads_by_id(session: AsyncSession, org_id: str, lead_ids: Collection[s
     """In one query; an erased one is missing."""
     rows = await session.execute(finding.items(org_id, lead_ids))
     return {row.id: finding.item(row) for row in rows}
+
+
+async def clicks_of(session: AsyncSession, org_id: str, lead_id: str) -> list[str]:
+    """Ids of the clicks that brought it. Raises LeadNotFound."""
+    await lead(session, org_id, lead_id)
+    mine = in_org(LeadClick, org_id).where(LeadClick.lead_id == lead_id)
+    return list(await session.scalars(mine.with_only_columns(LeadClick.click_id)))
 
 
 async def names(session: AsyncSession, org_id: str, lead_ids: Collection[str]) -> dict[str, str]:

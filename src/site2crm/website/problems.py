@@ -45,6 +45,9 @@ ADVICE = {
     "the log-in page, or `site2crm admin reset-password` on the server.",
     "unavailable": "Wait as long as `Retry-After` says and send it again: nothing was changed. If it concerns a form, "
     "the disk may be full; the server's log says so.",
+    "events_unavailable": "Ask again after as many seconds as `Retry-After` says: the store of the clicks is being "
+    "opened or repaired. No click is lost meanwhile, and links, forms and leads go on as always. If it stays, a banner "
+    "on every page and the server's log say what is in the way, such as a full disk.",
     "database_busy": "Another program holds the database, a backup tool for example. Try again; forms go on taking "
     "submissions meanwhile.",
     "slug_taken": "Each address is given out once: choose another one. An archived link keeps its own.",

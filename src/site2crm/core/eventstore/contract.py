@@ -99,6 +99,13 @@ class Share(Struct, frozen=True):
     visitors: int
 
 
+class Seen(Struct, frozen=True):
+    """Whose event it was: of this visitor the org has so many; "" asked not to be followed, and has the one."""
+
+    visitor: str
+    events: int
+
+
 class EventStore(Protocol):
     """Awaited from the event loop, which none blocks. Raises `Unavailable` while the store is opened or mended."""
 
@@ -122,5 +129,8 @@ class EventStore(Protocol):
     async def recent(self, question: Question, *, limit: int) -> list[Event]:
         """Newest first."""
 
-    async def erase(self, *, org: str, visitor: str = "", before: datetime | None = None) -> int:
-        """Remove an org's events (of one visitor; older than `before`); how many there were."""
+    async def seen(self, *, org: str, event: str) -> Seen | None:
+        """Whose event of this id it was; None if the org has none (any more, or not yet)."""
+
+    async def erase(self, *, org: str, visitor: str = "", event: str = "", before: datetime | None = None) -> int:
+        """Remove an org's events (of one visitor; of one id; older than `before`); how many there were."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from site2crm.core.eventstore import asking, buckets, columns, visitors
 from site2crm.core.eventstore.answers import Answers
 from site2crm.core.eventstore.asking import Where
-from site2crm.core.eventstore.contract import Event, Interval, Point, Question, Share, Totals
+from site2crm.core.eventstore.contract import Event, Interval, Point, Question, Seen, Share, Totals
 from site2crm.core.eventstore.engine import Engine
 from site2crm.core.eventstore.file import NAME, Connection
 from site2crm.core.eventstore.schema import COLUMNS, SAMPLED
@@ -103,13 +103,26 @@ class DuckStore:
         nothing: list[Event] = []
         return list(await self._ask(("recent", limit), question, work, nothing))
 
-    async def erase(self, *, org: str, visitor: str = "", before: datetime | None = None) -> int:
+    async def seen(self, *, org: str, event: str) -> Seen | None:
+        def work(connection: Connection) -> Seen | None:
+            code = self.engine.names.find("org", org)
+            mine = connection.execute("SELECT visitor FROM event WHERE org = ? AND id = ?", (code, event)).fetchall()
+            if not mine:
+                return None
+            number: int = mine[0][0]
+            sql = "SELECT count(*) FROM event WHERE org = ? AND visitor = ?"
+            return Seen(columns.visitor_text(number), _number(connection, sql, (code, number)) if number else 1)
+
+        return await self.engine.read(work)
+
+    async def erase(self, *, org: str, visitor: str = "", event: str = "", before: datetime | None = None) -> int:
         def work(connection: Connection) -> int:
             code = self.engine.names.find("org", org)
             if code is None:
                 return 0
             where = Where("org = ?", (code,))
             where = where.also("visitor = ?", columns.visitor_number(visitor)) if visitor else where
+            where = where.also("id = ?", event) if event else where
             return _delete(connection, where.also("ts < ?", asking.naive(before)) if before else where)
 
         return await self._remove(work)

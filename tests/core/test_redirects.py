@@ -2,8 +2,8 @@
 
 import pytest
 
-from site2crm.accounts.redirects import local_path
 from site2crm.app import Instance
+from site2crm.core.redirects import local_path
 from tests.accounts.browser import browser, log_in
 from tests.cast import Person
 

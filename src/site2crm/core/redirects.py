@@ -21,8 +21,9 @@ def local_path(target: str | None, default: str = HOME) -> str:
     return quote(target, safe=_KEPT, errors="replace")
 
 
-def back(request: AnyRequest) -> str:
+def back(request: AnyRequest, default: str = HOME) -> str:
     """The page of ours that the request came from."""
     referer = urlsplit(request.headers.get("referer", ""))
     same_host = referer.netloc == request.headers.get("host")
-    return local_path(referer.path + (f"?{referer.query}" if referer.query else "") if same_host else None)
+    here = referer.path + (f"?{referer.query}" if referer.query else "")
+    return local_path(here if same_host else None, default)

@@ -1,0 +1,66 @@
+"""Alarms as banners: each with the button that mends it, or with one that says that somebody has read it.
+
+An alarm of the machine may name paths and addresses: it is told in its own words to super admins only. What concerns
+everybody, figures that begin anew, is told to everybody in other words.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors.events import UNKNOWN_PROPERTY
+from site2crm.core import alarms, web
+from site2crm.core.access import OrgRef, Who, who_asks
+from site2crm.core.alarms import INSTANCE, OpenAlarm
+from site2crm.core.errors import Forbidden
+from site2crm.core.templates import Banner
+
+CLEARS = "connections:write"
+"""Who may say that an org has read its alarm: its admins and owners."""
+MENDED_BY_ITSELF = ("events.blocked",)
+"""They end when their cause does."""
+FOR_EVERYBODY = {
+    "events.damaged": "The store of the clicks was damaged: their figures begin anew. Leads are not touched by this.",
+    "events.missing": "The store of the clicks was deleted: their figures begin anew. Leads are not touched by this.",
+    "events.blocked": "Clicks cannot be counted up at the moment. They wait on disk, and none is lost.",
+}
+
+
+async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
+    who, base = who_asks(web.request_of(session)), f"/o/{org.slug}"
+    of_machine = await alarms.open_alarms(session, INSTANCE)
+    of_org = await alarms.open_alarms(session, org.id)
+    if who is not None and who.is_super:
+        found = [_to_be_seen(alarm, base) for alarm in of_machine]
+    else:
+        told = dict.fromkeys(FOR_EVERYBODY[alarm.code] for alarm in of_machine if alarm.code in FOR_EVERYBODY)
+        found = [Banner(text=text, tone="warn") for text in told]
+    may_clear = who is not None and who.can(CLEARS)
+    return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in of_org)]
+
+
+async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> bool:
+    """False: it rang again since it was shown as having rung `count` times, or somebody else was faster."""
+    scopes = [*([INSTANCE] if who.is_super else []), *([who.org_id] if who.can(CLEARS) else [])]
+    if not scopes:
+        raise Forbidden(f"This needs the right `{CLEARS}`.")
+    return any([await alarms.seen(session, scope, alarm_id, count=count) for scope in scopes])
+
+
+def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
+    if alarm.code == UNKNOWN_PROPERTY:  # seen, it would ring again at the next lead: it wants mending
+        url = f"{base}/crms/{alarm.subject.partition(':')[0]}/mapping"
+        return Banner(text=alarm.text, tone="warn", action_label="Open the mapping", action_url=url)
+    return _to_be_seen(alarm, base) if may_clear else Banner(text=alarm.text, tone="warn")
+
+
+def _to_be_seen(alarm: OpenAlarm, base: str) -> Banner:
+    if alarm.code in MENDED_BY_ITSELF:
+        return Banner(text=alarm.text, tone="warn")
+    times = f" ({alarm.count} times)" if alarm.count > 1 else ""
+    return Banner(
+        text=alarm.text + times,
+        tone="warn",
+        seen_url=f"{base}/alarms/{alarm.id}/seen",
+        seen_fields={"count": str(alarm.count)},
+    )
