@@ -130,9 +130,10 @@ class DuckStore:
         if known and known.epoch == stored.epoch and stored.position <= known.position:
             return False
         if rows:
-            connection.register("arrived", columns.of(rows, self.engine.names))
-            for part, condition in PARTS.items():
-                connection.execute(f"INSERT INTO {part} SELECT * FROM arrived WHERE {condition}")  # noqa: S608 - own
+            arrived = columns.of(rows, self.engine.names)
+            connection.register("arrived", arrived)
+            for part in columns.parts(arrived):
+                connection.execute(f"INSERT INTO {part} SELECT * FROM arrived WHERE {PARTS[part]}")  # noqa: S608 - own
             connection.unregister("arrived")
             self.engine.names.store(connection)
         place = (stored.epoch, stored.position.segment, stored.position.offset, consumer)

@@ -141,6 +141,7 @@ def _open(path: Path, memory_bytes: int) -> Connection:
         "memory_limit": f"{memory_bytes // 1024}KiB",
         "preserve_insertion_order": False,
         "perfect_ht_threshold": 20,  # days and countries are grouped by an array instead of a hash table
+        "pandas_analyze_sample": 0,  # texts are texts: looking for what else they may be holds the whole process up
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "enable_external_access": False,

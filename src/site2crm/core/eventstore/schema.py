@@ -16,7 +16,7 @@ from site2crm.core.eventstore.contract import DIMENSIONS
 SLOT_S = 900
 
 SAMPLE_SHARE = 16
-SAMPLED = f"visitor BETWEEN 1 AND {(1 << 64) // SAMPLE_SHARE - 1}"
+SAMPLED_BELOW = (1 << 64) // SAMPLE_SHARE
 """A visitor's number is a hash, so the lowest are a fair sample."""
 
 PERSON = 0
@@ -38,7 +38,11 @@ COLUMNS: dict[str, str] = {
 }
 
 _COLUMNS = ", ".join(f"{name} {kind} NOT NULL" for name, kind in COLUMNS.items())
-PARTS = {"people": f"bot = {PERSON}", "machines": f"bot <> {PERSON}", "sample": SAMPLED}
+PARTS = {
+    "people": f"bot = {PERSON}",
+    "machines": f"bot <> {PERSON}",
+    "sample": f"visitor BETWEEN 1 AND {SAMPLED_BELOW - 1}",
+}
 """Table -> which rows it has."""
 STATEMENTS = (
     *(f"CREATE TABLE IF NOT EXISTS {part} ({_COLUMNS})" for part in PARTS),
