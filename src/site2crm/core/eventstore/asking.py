@@ -83,11 +83,7 @@ def naive(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
-_EVENTS = {
-    Bots.EXCLUDE: "people",
-    Bots.ONLY: "machines",
-    Bots.ALL: "(SELECT * FROM people UNION ALL SELECT * FROM machines)",
-}
+_EVENTS = {Bots.EXCLUDE: "people", Bots.ONLY: "machines", Bots.ALL: "events"}
 _OF_SAMPLE = {Bots.EXCLUDE: f" AND bot = {PERSON}", Bots.ONLY: f" AND bot <> {PERSON}", Bots.ALL: ""}
 
 

@@ -46,6 +46,7 @@ PARTS = {
 """Table -> which rows it has."""
 STATEMENTS = (
     *(f"CREATE TABLE IF NOT EXISTS {part} ({_COLUMNS})" for part in PARTS),
+    "CREATE VIEW IF NOT EXISTS events AS SELECT * FROM people UNION ALL SELECT * FROM machines",
     "CREATE TABLE IF NOT EXISTS name (col VARCHAR NOT NULL, code UINTEGER NOT NULL, txt VARCHAR NOT NULL)",
     "CREATE TABLE IF NOT EXISTS position "
     '(consumer VARCHAR NOT NULL, epoch VARCHAR NOT NULL, segment BIGINT NOT NULL, "offset" BIGINT NOT NULL)',
