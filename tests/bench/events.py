@@ -16,7 +16,7 @@ from site2crm.core.eventstore.contract import Bots, Interval, Question
 from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.core.eventstore.frame import EventFrame, encode
 from site2crm.core.eventstore.pump import CONSUMER, Pump
-from site2crm.core.eventstore.schema import COLUMNS, SAMPLED, SLOT_S, TEXTS
+from site2crm.core.eventstore.schema import COLUMNS, PARTS, SLOT_S, TEXTS
 from site2crm.core.journal.contract import EVENTS
 from site2crm.core.journal.journal import Journal
 
@@ -76,8 +76,8 @@ async def fill(store: DuckStore, rows: int = ROWS) -> None:
             reasons = numpy.array(names.numbers("bot", ["", "bot", "head", "prefetch", "scanner"]), dtype="uint8")
             columns["bot"] = reasons[columns["bot"]]
             connection.register("arrived", columns)
-            connection.execute("INSERT INTO event SELECT * FROM arrived")
-            connection.execute(f"INSERT INTO sample SELECT * FROM arrived WHERE {SAMPLED}")
+            for part, condition in PARTS.items():
+                connection.execute(f"INSERT INTO {part} SELECT * FROM arrived WHERE {condition}")
             connection.unregister("arrived")
             names.store(connection)
 

@@ -1,5 +1,6 @@
 """Many links straight into the database file, of the first org there is."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,9 @@ COLUMNS = (
     "id", "org_id", "domain", "slug", "slug_key", "url", "title", "tags", "campaign", "utm", "carry_click", "revision",
     "created_at", "updated_at",
 )  # fmt: skip
+FREQUENT = ("autumn", "banner", "coupon", "dealer", "event")
+OFTEN = 0.3
+"""Of each of these words independently: one link in four hundred has all five."""
 
 
 def insert(path: Path, *, links: int) -> None:
@@ -20,10 +24,11 @@ def insert(path: Path, *, links: int) -> None:
     records = sqlite.connect(f"file:{path}", timeout_s=10)
     (org_id,) = records.execute("SELECT id FROM org LIMIT 1").fetchone()
     start = datetime.now(UTC) - timedelta(seconds=links)
-    rows, words = [], []
+    rows, words, chance = [], [], random.Random(3)
     for number in range(links):
         slug, url = f"many-{number}", f"https://www.client{number % 700}.example/landing/{number}"
-        title, tags, campaign = f"Campaign {number % 997}", ["spring", "print"], f"c{number % 50}"
+        frequent = " ".join(word for word in FREQUENT if chance.random() < OFTEN)
+        title, tags, campaign = f"Campaign {number % 997} {frequent}", ["spring", "print"], f"c{number % 50}"
         at = (start + timedelta(seconds=number)).strftime("%Y-%m-%d %H:%M:%S.%f")
         link_id, label = ids.new("lnk"), msgspec.json.encode(tags).decode()
         rows.append((link_id, org_id, "", slug, slug, url, title, label, campaign, "{}", "auto", 1, at, at))

@@ -111,6 +111,7 @@ def _lists(api: httpx.Client) -> list[Row]:
             ("links list", {}),
             ("search, one link", {"q": "landing 77777"}),
             ("search, a word of many", {"q": "campaign 77"}),
+            ("search, five frequent words", {"q": " ".join(many_links.FREQUENT)}),
             ("search, no match", {"q": "zzzzzz"}),
         )
     ]

@@ -167,6 +167,19 @@ async def test_days_of_a_zone_where_clocks_change_have_23_and_25_hours(store: Du
     ]  # fmt: skip
 
 
+async def test_clocks_that_change_by_half_an_hour_lose_no_event(store: DuckStore) -> None:
+    """Lord Howe's go from +10:30 to +11 and back."""
+    start = datetime(2026, 10, 3, tzinfo=UTC)
+    await put(store, [an_event(n, ts=start + timedelta(minutes=15 * n)) for n in range(192)])
+    asked = about(start=start, end=start + timedelta(days=2))
+    for interval in Interval:
+        points = await store.timeseries(asked, interval=interval, zone="Australia/Lord_Howe")
+        assert sum(point.value for point in points) == 192
+        assert sum(point.visitors for point in points) == 192
+    days = await store.timeseries(asked, interval=Interval.DAY, zone="Australia/Lord_Howe")
+    assert [point.value for point in days] == [54, 94, 44]
+
+
 async def test_the_hour_that_comes_twice_is_two_hours(store: DuckStore) -> None:
     start = datetime(2026, 10, 25, tzinfo=ZoneInfo(BERLIN))
     rows = [an_event(n, ts=start.astimezone(UTC) + timedelta(minutes=60 * n + 5)) for n in range(6)]

@@ -209,7 +209,7 @@ async def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) ->
             end = journal.read("events", None, limit=1_000_000, max_bytes=1 << 30)
             while (known := await store.load(CONSUMER)) is None or known[1] < end[-1].next:
                 await asyncio.sleep(0.05)
-            rows = await store.engine.read(lambda c: c.execute("SELECT id FROM event").fetchall())
+            rows = await store.engine.read(lambda c: c.execute("SELECT id FROM events").fetchall())
     ids = [row[0].removeprefix("clk_") for row in rows]
     assert len(acknowledged) > 500
     assert len(ids) == len(set(ids))

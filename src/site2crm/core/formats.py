@@ -86,8 +86,9 @@ def attributes(values: dict[str, object], nonce: str = "") -> Markup:
     if nonce and any(key.startswith("hx-") for key in named):
         named["hx-nonce"] = nonce
     parts = [_attribute(key, value) for key, value in named.items() if value is not None and value is not False]
-    return Markup("").join(parts)
+    return Markup("".join(parts))  # noqa: S704 - of escaped parts
 
 
-def _attribute(key: str, value: object) -> Markup:
-    return Markup(" {}").format(key) if value is True else Markup(' {}="{}"').format(key, escape(value))
+def _attribute(key: str, value: object) -> str:
+    # Without Markup.format, which costs ten times as much: a list has two hundred attributes.
+    return f" {escape(key)}" if value is True else f' {escape(key)}="{escape(value)}"'

@@ -3,7 +3,7 @@
 Without words to look for it is a walk along an index for each status, merged. With words the order is that in which
 leads came to be, by their number in `lead_search`, and there are three ways. Few leads in question: all are looked
 through. Many: the newest thousand are looked through, where whatever is frequent fills a page; that spares the index
-its worst case, a prefix that thousands of different words begin with. What is rare is found by FTS5.
+its worst case, a prefix that thousands of different words begin with. What is rare is found by FTS5 (`core.wordplan`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, column, func, select, ta
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from site2crm.core import paging
+from site2crm.core import paging, wordplan
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, PageInfo, checked_limit, page_of
 from site2crm.kit import text
@@ -26,8 +26,6 @@ from site2crm.leads.states import OPEN, LeadStatus
 
 LOOKED_THROUGH = 1_000
 SAMPLE = 400
-DENSE_SHARE = 0.05
-"""A word that more leads have than this is checked, not looked up."""
 BOUND_SLACK = 1_000
 """Numbers follow `created_at` but for concurrent requests and replays: so many leads may be out of order."""
 
@@ -203,8 +201,9 @@ async def _by_words(
         rows = await _bounds(session, org_id, wanted, below)
         found = await _first(session, _newest_with(org_id, wanted, parts, rows), limit)
         if len(found) <= limit:
-            asked = await _rarest_first(session, org_id, parts, rows)
-            found = await _first(session, _indexed_with(org_id, wanted, asked, rows), limit)
+            shares = await _shares(session, org_id, parts, rows)
+            rare, dense = wordplan.divided(parts, shares, wanted=limit + 1)
+            found = await _first(session, _indexed_with(org_id, wanted, (rare, dense), rows), limit)
     leads = {row.id: item(row) for row in await session.execute(items(org_id, [lead_id for _, lead_id in found]))}
     listed = [(number, leads[lead_id]) for number, lead_id in found]
     page = page_of(listed, limit, lambda pair: (pair[1].created_at, str(pair[0])))
@@ -254,17 +253,16 @@ def _newest_with(org_id: str, wanted: Wanted, parts: Sequence[str], rows: _Rows)
     )
 
 
-def _indexed_with(org_id: str, wanted: Wanted, asked: Sequence[tuple[float, str]], rows: _Rows) -> Found:
-    """The rarest part, and what else is rare, by the index; the rest is checked on what that finds."""
-    rare = [part for share, part in asked[1:] if share < DENSE_SHARE]
-    dense = [part for share, part in asked[1:] if share >= DENSE_SHARE]
+def _indexed_with(org_id: str, wanted: Wanted, parts: tuple[list[str], list[str]], rows: _Rows) -> Found:
+    """What is rare by the index; the rest is checked on what that finds."""
+    rare, dense = parts
     return (
         select(_FTS.c.rowid, LeadSearch.lead_id)
         .select_from(_FTS)
         .join(LeadSearch, LeadSearch.id == _FTS.c.rowid)
         .join(Lead, Lead.id == LeadSearch.lead_id)
         .where(
-            _FTS.c.lead_fts.op("MATCH", is_comparison=True)(search.match([asked[0][1], *rare])),
+            _FTS.c.lead_fts.op("MATCH", is_comparison=True)(search.match(rare)),
             *_having(LeadSearch.words, dense),
             *rows.of(_FTS.c.rowid),
             Lead.org_id == org_id,
@@ -279,16 +277,14 @@ async def _first(session: AsyncSession, found: Found, limit: int) -> list[tuple[
     return [(number, lead_id) for number, lead_id in await session.execute(newest_first)]
 
 
-async def _rarest_first(
-    session: AsyncSession, org_id: str, parts: Sequence[str], rows: _Rows
-) -> list[tuple[float, str]]:
-    """Each part of the question with the share of the newest leads that have it."""
+async def _shares(session: AsyncSession, org_id: str, parts: Sequence[str], rows: _Rows) -> list[float]:
+    """How many of the newest leads have each part of the question."""
     if len(parts) == 1:
-        return [(0.0, parts[0])]
+        return [0.0]
     newest = _newest(org_id, rows, SAMPLE)
     each = (func.count().filter(_has(newest.c.words, part)) for part in parts)
     total, *counts = (await session.execute(select(func.count(), *each).select_from(newest))).one()
-    return sorted((count / max(total, 1), part) for part, count in zip(parts, counts, strict=True))
+    return [count / max(total, 1) for count in counts]
 
 
 async def _bounds(session: AsyncSession, org_id: str, wanted: Wanted, below: int | None) -> _Rows:

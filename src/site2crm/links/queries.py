@@ -2,7 +2,7 @@
 
 Without words to look for, a page is a walk along an index. With words the newest thousand links are looked through
 first: whatever is frequent fills a page there, and spares the index its worst case, a beginning that thousands of
-different words have. What is rare is found by FTS5, and the rest of the question checked on that.
+different words have. What is rare is found by FTS5, and the rest of the question checked on that (`core.wordplan`).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Select, Subquery, column, func, or_, selec
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from site2crm.core import paging
+from site2crm.core import paging, wordplan
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, PageInfo, checked_limit, older_than, page_of
 from site2crm.links import destinations, search
@@ -25,8 +25,6 @@ from site2crm.links.search import Question
 
 LOOKED_THROUGH = 1_000
 SAMPLE = 400
-DENSE_SHARE = 0.05
-"""A word that more links have than this is checked, not looked up."""
 SORTS = ("created", "changed")
 
 Found: TypeAlias = Select[*tuple[Any, ...]]
@@ -167,8 +165,11 @@ async def _by_words(
     below = _number_in(cursor) if cursor is not None else None
     found = await _first(session, _newest_with(org_id, asked.parts, below), limit)
     if len(found) <= limit:
-        rare, dense = await _by_share(session, org_id, asked.parts, below)
+        shares = await _shares(session, org_id, asked.parts, below)
+        rare, dense = wordplan.divided(asked.parts, shares, wanted=limit + 1)
         found = await _first(session, _indexed_with(org_id, rare, dense, below), limit)
+    if not found:
+        return Page(data=[], page=PageInfo())
     ids = [link_id for _, link_id in found]
     # The org is hidden from the planner, which would rather walk through all its links than look up fifty ids.
     statement = select(*_COLUMNS).where(Link.id.in_(ids), func.coalesce(Link.org_id, "") == org_id)
@@ -198,15 +199,12 @@ def _indexed_with(org_id: str, rare: Iterable[str], dense: Iterable[str], below:
     )
 
 
-async def _by_share(
-    session: AsyncSession, org_id: str, parts: Sequence[str], below: int | None
-) -> tuple[list[str], list[str]]:
-    """The parts that few of the newest links have, and the others; if there is none of the first, all are."""
+async def _shares(session: AsyncSession, org_id: str, parts: Sequence[str], below: int | None) -> list[float]:
+    """How many of the newest links have each part."""
     newest = _newest(org_id, below, SAMPLE)
     each = (func.count().filter(_has(newest.c.words, part)) for part in parts)
     total, *counts = (await session.execute(select(func.count(), *each).select_from(newest))).one()
-    rare = [part for part, count in zip(parts, counts, strict=True) if count < DENSE_SHARE * total]
-    return (rare, [part for part in parts if part not in rare]) if rare else (list(parts), [])
+    return [count / max(total, 1) for count in counts]
 
 
 def _newest(org_id: str, below: int | None, count: int) -> Subquery:

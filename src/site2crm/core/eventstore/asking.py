@@ -6,18 +6,29 @@ from typing import Any, NamedTuple
 
 from site2crm.core.errors import Invalid
 from site2crm.core.eventstore.contract import DIMENSIONS, Bots, Question
-from site2crm.core.eventstore.names import PERSON, Names
-from site2crm.core.eventstore.schema import NUMBERED
+from site2crm.core.eventstore.names import Names
+from site2crm.core.eventstore.schema import NUMBERED, PERSON
 
 
 class Where(NamedTuple):
-    """A condition and its parameters."""
+    """A condition and its parameters, for the tables of those whom it is about."""
 
+    bots: Bots
     sql: str
     values: tuple[Any, ...]
 
+    @property
+    def events(self) -> str:
+        """What follows FROM."""
+        return f"{_EVENTS[self.bots]} WHERE {self.sql}"
+
+    @property
+    def sample(self) -> str:
+        """The same of one visitor in sixteen."""
+        return f"sample WHERE {self.sql}{_OF_SAMPLE[self.bots]}"
+
     def also(self, sql: str, *values: Any) -> "Where":
-        return Where(f"{self.sql} AND {sql}", (*self.values, *values))
+        return Where(self.bots, f"{self.sql} AND {sql}", (*self.values, *values))
 
 
 def where(question: Question, names: Names) -> Where | None:
@@ -28,7 +39,7 @@ def where(question: Question, names: Names) -> Where | None:
     if org is None or kind is None or question.start >= question.end:
         return None
     sql = f"org = {org} AND kind = {kind} AND ts >= ? AND ts < ?"
-    found: Where | None = Where(sql + _BOTS[question.bots], (naive(question.start), naive(question.end)))
+    found: Where | None = Where(question.bots, sql, (naive(question.start), naive(question.end)))
     for dimension, values in question.where.items():
         if found is not None:
             found = only(found, dimension, values, names)
@@ -72,7 +83,8 @@ def naive(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
-_BOTS = {Bots.EXCLUDE: f" AND bot = {PERSON}", Bots.ONLY: f" AND bot <> {PERSON}", Bots.ALL: ""}
+_EVENTS = {Bots.EXCLUDE: "people", Bots.ONLY: "machines", Bots.ALL: "events"}
+_OF_SAMPLE = {Bots.EXCLUDE: f" AND bot = {PERSON}", Bots.ONLY: f" AND bot <> {PERSON}", Bots.ALL: ""}
 
 
 def _is_text(value: str) -> bool:

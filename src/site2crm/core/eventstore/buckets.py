@@ -1,31 +1,20 @@
-"""Hours, days, weeks and months on the clock of a zone, as numbers that DuckDB computes and moments that pages show.
+"""Hours, days, weeks and months on the clock of a zone.
 
-Days are 23 or 25 hours long where clocks change. Between two changes of a zone's offset, the local day of an event is
-plain arithmetic; there are few changes in a span, so they become a CASE over the slots.
+Days are 23 or 25 hours long where clocks change, and some clocks change by half an hour; but every interval of every
+zone begins with a slot. So the database counts by slot, and here slots become intervals.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from typing import NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from site2crm.core import heavy
 from site2crm.core.errors import Invalid
 from site2crm.core.eventstore.contract import Interval
 from site2crm.core.eventstore.schema import SLOT_S
 
 MOST_POINTS = 10_000
-_STEP = timedelta(days=7)
-_SLOTS = {Interval.HOUR: 3600 // SLOT_S, Interval.DAY: 86400 // SLOT_S, Interval.WEEK: 7 * 86400 // SLOT_S}
-_MONDAY = 3 * _SLOTS[Interval.DAY]
-"""1970 began on a Thursday."""
-
-
-class Change(NamedTuple):
-    """From this moment on, local time is UTC and `seconds` more."""
-
-    at: datetime
-    seconds: int
 
 
 def starts(start: datetime, end: datetime, interval: Interval, zone: str) -> list[datetime]:
@@ -40,71 +29,15 @@ def starts(start: datetime, end: datetime, interval: Interval, zone: str) -> lis
     return found
 
 
-def expression(start: datetime, end: datetime, interval: Interval, zone: str) -> str:
-    """SQL for the number of an event's interval; `numbers` says it of their beginnings."""
-    if interval is Interval.MONTH:
-        firsts = starts(start, end, interval, zone)
-        return _tree(list(zip(map(_slot, firsts), numbers(firsts, interval), strict=True)))
-    shifts = _shifts(start, end, interval, zone)
-    offset = str(shifts[0][1])
-    if len(shifts) > 1:
-        whens = "".join(f" WHEN slot < {until} THEN {before}" for (_, before), (until, _) in pairwise(shifts))
-        offset = f"CASE{whens} ELSE {shifts[-1][1]} END"
-    return f"((slot + {offset}) // {_SLOTS[interval]})::INTEGER"
+def places(starts: Sequence[datetime], slots: Any) -> Any:
+    """The number of the interval that each slot is in: arrays of NumPy."""
+    return heavy.numpy().searchsorted([_slot(at) for at in starts], slots, side="right") - 1
 
 
-def numbers(starts: list[datetime], interval: Interval) -> list[int]:
-    """Of the intervals that begin at these local times."""
-    if interval is Interval.MONTH:
-        return [at.year * 12 + at.month - 1 for at in starts]
-    clocks = starts[:1] * len(starts) if interval is Interval.HOUR else starts
-    shifts = [_aligned(_offset(at), interval) for at in clocks]
-    return [(_slot(at) + shift) // _SLOTS[interval] for at, shift in zip(starts, shifts, strict=True)]
-
-
-def _tree(firsts: list[tuple[int, int]]) -> str:
-    """SQL that finds a slot's interval among (first slot, number) in a few comparisons."""
-    if len(firsts) == 1:
-        return str(firsts[0][1])
-    middle = len(firsts) // 2
-    return f"CASE WHEN slot < {firsts[middle][0]} THEN {_tree(firsts[:middle])} ELSE {_tree(firsts[middle:])} END"
-
-
-def _shifts(start: datetime, end: datetime, interval: Interval, zone: str) -> list[tuple[int, int]]:
-    """(first slot, slots to add) of each stretch with one offset."""
-    changes = [Change(start, _offset(start.astimezone(ZoneInfo(zone))))]
-    if interval is not Interval.HOUR:
-        changes += _changes(start, end, ZoneInfo(zone))
-    return [(_slot(at), _aligned(seconds, interval)) for at, seconds in changes]
-
-
-def _changes(start: datetime, end: datetime, zone: ZoneInfo) -> Iterator[Change]:
-    """Where the zone's offset changes inside the span, to the minute."""
-    at = start
-    while at < end:
-        after = min(at + _STEP, end)
-        if _offset(at.astimezone(zone)) != _offset(after.astimezone(zone)):
-            low, high = at, after
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) / 2
-                if _offset(middle.astimezone(zone)) == _offset(low.astimezone(zone)):
-                    low = middle
-                else:
-                    high = middle
-            yield Change(_rounded(high), _offset(high.astimezone(zone)))
-        at = after
-
-
-def _aligned(offset_s: int, interval: Interval) -> int:
-    """Slots to add before dividing.
-
-    Hours go on through a change of clocks, so that one that comes twice is two: only the quarters of the zone are
-    added, those of the span's beginning (Lord Howe's clocks change by half an hour).
-    """
-    slots = offset_s // SLOT_S
-    if interval is Interval.HOUR:
-        return slots % _SLOTS[Interval.HOUR]
-    return slots + _MONDAY if interval is Interval.WEEK else slots
+def sums(starts: Sequence[datetime], slots: Any, numbers: Any) -> list[int]:
+    """What the slots of each interval have together."""
+    found = heavy.numpy().bincount(places(starts, slots), weights=numbers, minlength=len(starts))
+    return found.astype("int64").tolist()  # type: ignore[no-any-return]
 
 
 def _floor(at: datetime, interval: Interval) -> datetime:
@@ -132,7 +65,3 @@ def _slot(at: datetime) -> int:
 def _offset(local: datetime) -> int:
     offset = local.utcoffset()
     return int(offset.total_seconds()) if offset else 0
-
-
-def _rounded(at: datetime) -> datetime:
-    return datetime.fromtimestamp(round(at.timestamp() / 60) * 60, UTC)

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 from site2crm.core.eventstore import asking, buckets, columns, visitors
 from site2crm.core.eventstore.answers import Answers
 from site2crm.core.eventstore.asking import Where
-from site2crm.core.eventstore.contract import Event, Interval, Point, Question, Seen, Share, Totals
+from site2crm.core.eventstore.contract import Bots, Event, Interval, Point, Question, Seen, Share, Totals
 from site2crm.core.eventstore.engine import Engine
 from site2crm.core.eventstore.file import NAME, Connection
-from site2crm.core.eventstore.schema import COLUMNS, SAMPLED
+from site2crm.core.eventstore.schema import COLUMNS, PARTS
 from site2crm.core.journal.contract import Position
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class DuckStore:
 
     async def totals(self, question: Question) -> Totals:
         def work(connection: Connection, where: Where) -> Totals:
-            rows = _number(connection, f"SELECT count(*) FROM event WHERE {where.sql}", where.values)  # noqa: S608
+            rows = _number(connection, f"SELECT count(*) FROM {where.events}", where.values)  # noqa: S608
             people = self._visitors(connection, where, "0", {0: rows}, question)
             return Totals(rows, people.get(0, 0))
 
@@ -57,11 +57,10 @@ class DuckStore:
         starts = buckets.starts(question.start, question.end, interval, zone)
 
         def work(connection: Connection, where: Where) -> list[Point]:
-            key = buckets.expression(question.start, question.end, interval, zone)
-            rows = _counted(connection, where, key)
-            people = visitors.in_time(connection, where, key, rows) if question.with_visitors and rows else {}
-            numbers = buckets.numbers(starts, interval)
-            return [Point(at, rows.get(n, 0), people.get(n, 0)) for at, n in zip(starts, numbers, strict=True)]
+            rows = _in_time(connection, where, starts)
+            has_people = question.with_visitors and any(rows)
+            people = visitors.in_time(connection, where, starts, rows) if has_people else [0] * len(starts)
+            return [Point(*each) for each in zip(starts, rows, people, strict=True)]
 
         nothing = [Point(at, 0, 0) for at in starts]
         return list(await self._ask(("timeseries", interval, zone), question, work, nothing))
@@ -94,9 +93,8 @@ class DuckStore:
 
     async def recent(self, question: Question, *, limit: int) -> list[Event]:
         def work(connection: Connection, where: Where) -> list[Event]:
-            sql = (
-                f"SELECT {', '.join(COLUMNS)} FROM event WHERE {where.sql} ORDER BY ts DESC, id DESC LIMIT {int(limit)}"  # noqa: S608
-            )
+            newest = f"FROM {where.events} ORDER BY ts DESC, id DESC LIMIT {int(limit)}"
+            sql = f"SELECT {', '.join(COLUMNS)} {newest}"
             rows = connection.execute(sql, where.values).fetchall()
             return [columns.event(row, self.engine.names) for row in rows]
 
@@ -106,11 +104,11 @@ class DuckStore:
     async def seen(self, *, org: str, event: str) -> Seen | None:
         def work(connection: Connection) -> Seen | None:
             code = self.engine.names.find("org", org)
-            mine = connection.execute("SELECT visitor FROM event WHERE org = ? AND id = ?", (code, event)).fetchall()
+            mine = connection.execute("SELECT visitor FROM events WHERE org = ? AND id = ?", (code, event)).fetchall()
             if not mine:
                 return None
             number: int = mine[0][0]
-            sql = "SELECT count(*) FROM event WHERE org = ? AND visitor = ?"
+            sql = "SELECT count(*) FROM events WHERE org = ? AND visitor = ?"
             return Seen(columns.visitor_text(number), _number(connection, sql, (code, number)) if number else 1)
 
         return await self.engine.read(work)
@@ -120,7 +118,7 @@ class DuckStore:
             code = self.engine.names.find("org", org)
             if code is None:
                 return 0
-            where = Where("org = ?", (code,))
+            where = Where(Bots.ALL, "org = ?", (code,))
             where = where.also("visitor = ?", columns.visitor_number(visitor)) if visitor else where
             where = where.also("id = ?", event) if event else where
             return _delete(connection, where.also("ts < ?", asking.naive(before)) if before else where)
@@ -129,7 +127,8 @@ class DuckStore:
 
     async def prune(self, before: datetime) -> int:
         """Remove every org's events that are older; how many there were."""
-        return await self._remove(lambda connection: _delete(connection, Where("ts < ?", (asking.naive(before),))))
+        where = Where(Bots.ALL, "ts < ?", (asking.naive(before),))
+        return await self._remove(lambda connection: _delete(connection, where))
 
     def forget_answers(self) -> None:
         """Ask the database again, whatever was asked before."""
@@ -144,9 +143,10 @@ class DuckStore:
         if known and known.epoch == stored.epoch and stored.position <= known.position:
             return False
         if rows:
-            connection.register("arrived", columns.of(rows, self.engine.names))
-            connection.execute("INSERT INTO event SELECT * FROM arrived")
-            connection.execute(f"INSERT INTO sample SELECT * FROM arrived WHERE {SAMPLED}")  # noqa: S608 - own names
+            arrived = columns.of(rows, self.engine.names)
+            connection.register("arrived", arrived)
+            for part in columns.parts(arrived):
+                connection.execute(f"INSERT INTO {part} SELECT * FROM arrived WHERE {PARTS[part]}")  # noqa: S608 - own
             connection.unregister("arrived")
             self.engine.names.store(connection)
         place = (stored.epoch, stored.position.segment, stored.position.offset, consumer)
@@ -212,13 +212,23 @@ def _position(connection: Connection, consumer: str) -> Stored | None:
 
 def _counted(connection: Connection, where: Where, key: str, rest: str = "") -> dict[Any, int]:
     """Events of each key, in the order that `rest` asks for."""
-    sql = f"SELECT {key}, count(*) FROM event WHERE {where.sql} GROUP BY 1 {rest}"  # noqa: S608 - own names
+    sql = f"SELECT {key}, count(*) FROM {where.events} GROUP BY 1 {rest}"  # noqa: S608 - own names
     return dict(connection.execute(sql, where.values).fetchall())
 
 
+def _in_time(connection: Connection, where: Where, starts: Sequence[datetime]) -> list[int]:
+    """Events of each interval."""
+    sql = f"SELECT slot, count(*) AS number FROM {where.events} GROUP BY 1"  # noqa: S608 - own names
+    found = connection.execute(sql, where.values).fetchnumpy()
+    return buckets.sums(starts, found["slot"], found["number"])
+
+
 def _delete(connection: Connection, where: Where) -> int:
-    connection.execute(f"DELETE FROM sample WHERE {where.sql}", where.values).fetchall()  # noqa: S608 - own names
-    return _number(connection, f"DELETE FROM event WHERE {where.sql}", where.values)  # noqa: S608
+    """How many events that were."""
+    found = _number(connection, f"SELECT count(*) FROM events WHERE {where.sql}", where.values)  # noqa: S608 - own names
+    for part in PARTS:
+        connection.execute(f"DELETE FROM {part} WHERE {where.sql}", where.values).fetchall()  # noqa: S608 - own names
+    return found
 
 
 def _number(connection: Connection, sql: str, values: Sequence[Any]) -> int:

@@ -20,8 +20,8 @@ from site2crm.core.eventstore.names import Names
 
 T = TypeVar("T")
 READERS = 2
-VERIFY_ROWS = 122_880
-"""A row group: what one step of looking through the file reads."""
+PATIENCE_S = 3.0
+"""What asks waits so long for the file to be opened: one of an older version is rewritten first."""
 
 BLOCKED = "events.blocked"
 
@@ -64,7 +64,10 @@ class Engine:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run it in a reader's thread. Raises EventsUnavailable while there is no database."""
         if self._root is None:
-            await self.open()
+            try:
+                await asyncio.wait_for(self.open(), PATIENCE_S)
+            except TimeoutError as error:
+                raise EventsUnavailable from error
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, work)
 
     async def checkpoint(self) -> None:
@@ -79,12 +82,9 @@ class Engine:
 
     async def verify(self, *, rest: float = 2.0) -> None:
         """Read the whole file once, resting between the steps; a damaged one is put aside."""
-        first, found = 0, VERIFY_ROWS
-        while found == VERIFY_ROWS or first == 0:
+        for step in await self.read(file.steps):
             begun = asyncio.get_running_loop().time()
-            rows = (first, first + VERIFY_ROWS)
-            found = await self.read(lambda connection, rows=rows: file.verify(connection, rows))  # type: ignore[misc]
-            first += VERIFY_ROWS
+            await self.read(lambda connection, step=step: file.verify(connection, step))  # type: ignore[misc]
             await asyncio.sleep((asyncio.get_running_loop().time() - begun) * rest)
 
     async def close(self) -> None:
@@ -157,9 +157,8 @@ class Engine:
         self._close()
         connection = self._opened()
         try:
-            total = connection.execute("SELECT coalesce(max(rowid), -1) + 1 FROM event").fetchall()[0][0]
-            for first in range(0, total, VERIFY_ROWS):
-                file.verify(connection, (first, first + VERIFY_ROWS))
+            for step in file.steps(connection):
+                file.verify(connection, step)
         except self._errors() as damage:
             if not file.is_breakage(damage):
                 raise

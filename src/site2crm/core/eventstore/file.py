@@ -12,6 +12,9 @@ NAME = "events.duckdb"
 MARK = "events.made"
 """Beside the file since its first opening: without it, a missing file is the first start, not a loss."""
 
+VERIFY_ROWS = 122_880
+"""A row group: what one step of looking through the file reads."""
+
 MIN_FREE_BYTES = 16 * 1024 * 1024
 
 _WORLD = ("lock on file", "no space left", "disk quota", "permission denied", "read-only file", "too many open files")
@@ -19,7 +22,7 @@ _WORLD = ("lock on file", "no space left", "disk quota", "permission denied", "r
 
 _NOT_ITS_FAULT = ("OutOfMemoryException", "ConnectionException", "InterruptException")
 _SMALL = (
-    "SELECT count(*), max(ts) FROM event",
+    *(f"SELECT count(*), max(ts) FROM {part}" for part in schema.PARTS),  # noqa: S608 - own names
     "SELECT bit_xor(hash(col, code, txt)) FROM name",
     'SELECT bit_xor(hash(consumer, epoch, segment, "offset")) FROM position',
 )
@@ -36,6 +39,14 @@ Connection = Any
 
 class Blocked(Exception):
     """The file cannot be opened now, and is not to blame."""
+
+
+class Step(NamedTuple):
+    """Rows of a table, by their number in it."""
+
+    part: str
+    first: int
+    end: int
 
 
 class Opened(NamedTuple):
@@ -83,12 +94,21 @@ def replace(path: Path, *, memory_bytes: int, reason: str) -> Opened:
     return Opened(_open(path, memory_bytes), ("events.damaged", text))
 
 
-def verify(connection: Connection, rows: tuple[int, int]) -> int:
-    """Read these rows whole (by their number in the table), which checks each block's sum; how many there were."""
-    every = ", ".join(schema.COLUMNS)
-    sql = f"SELECT count(*), bit_xor(hash({every})) FROM event WHERE rowid >= ? AND rowid < ?"  # noqa: S608 - own names
-    found: int = connection.execute(sql, rows).fetchall()[0][0]
+def steps(connection: Connection) -> list[Step]:
+    """What `verify` has to be called with to read the whole file."""
+    found = []
+    for part in schema.PARTS:
+        sql = f"SELECT coalesce(max(rowid), -1) + 1 FROM {part}"  # noqa: S608 - own names
+        total = connection.execute(sql).fetchall()[0][0]
+        found += [Step(part, first, first + VERIFY_ROWS) for first in range(0, total, VERIFY_ROWS)]
     return found
+
+
+def verify(connection: Connection, step: Step) -> None:
+    """Read these rows whole, which checks each block's sum."""
+    every = ", ".join(schema.COLUMNS)
+    sql = f"SELECT bit_xor(hash({every})) FROM {step.part} WHERE rowid >= ? AND rowid < ?"  # noqa: S608 - own names
+    connection.execute(sql, (step.first, step.end)).fetchall()
 
 
 def errors() -> type[Exception]:
@@ -121,6 +141,7 @@ def _open(path: Path, memory_bytes: int) -> Connection:
         "memory_limit": f"{memory_bytes // 1024}KiB",
         "preserve_insertion_order": False,
         "perfect_ht_threshold": 20,  # days and countries are grouped by an array instead of a hash table
+        "pandas_analyze_sample": 0,  # texts are texts: looking for what else they may be holds the whole process up
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "enable_external_access": False,
@@ -130,12 +151,26 @@ def _open(path: Path, memory_bytes: int) -> Connection:
     try:
         for statement in schema.STATEMENTS:
             connection.execute(statement)
+        _upgrade(connection)
         for check in _SMALL:
             connection.execute(check).fetchall()
     except Exception:
         connection.close()
         raise
     return connection
+
+
+def _upgrade(connection: Connection) -> None:
+    """In one transaction: killed in between, the file is as it was. Some seconds for a few million events."""
+    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    if (schema.UNDIVIDED,) not in tables:
+        return
+    _log.info("events.upgrading")
+    connection.execute("BEGIN")
+    for statement in schema.UPGRADE:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+    connection.execute("CHECKPOINT")
 
 
 def _put_aside(path: Path) -> str:

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from site2crm.core.eventstore.schema import NUMBERED
-
-PERSON = 0
-"""The number of the empty reason: a person's event."""
+from site2crm.core.eventstore.schema import NUMBERED, PERSON
 
 
 class Names:

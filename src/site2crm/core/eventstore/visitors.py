@@ -6,8 +6,11 @@ Events without a visitor (somebody who asked not to be followed) count as events
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from site2crm.core import heavy
+from site2crm.core.eventstore import buckets
 from site2crm.core.eventstore.asking import Where
 from site2crm.core.eventstore.schema import SAMPLE_SHARE
 
@@ -20,27 +23,39 @@ EXACT_IN_TIME = 250_000
 """In a chart each point has few rows of the sample: it is exact for longer."""
 
 _ALL = 1 << 64
+_VISITOR_BITS = 50
 
 
 def by_key(connection: Any, where: Where, key: str, rows: Mapping[Any, int]) -> dict[Any, int]:
     """Visitors of each key; `rows` are its events, `key` the SQL that gives it."""
     if sum(rows.values()) <= EXACT_ROWS:
-        return _distinct(connection, "event", where.also("visitor > 0"), key)
+        return _distinct(connection, where.also("visitor > 0"), key)
     few = _few(rows)
     return _estimated(connection, where, key, rows) | (_exactly(connection, where, key, few) if few else {})
 
 
-def in_time(connection: Any, where: Where, key: str, rows: Mapping[Any, int]) -> dict[Any, int]:
-    """Visitors of each interval of time."""
-    if sum(rows.values()) <= EXACT_IN_TIME:
-        return _distinct(connection, "event", where.also("visitor > 0"), key)
-    return _estimated(connection, where, key, rows)
+def in_time(connection: Any, where: Where, starts: Sequence[datetime], rows: Sequence[int]) -> list[int]:
+    """Visitors of each interval of time; `rows` are its events."""
+    total = sum(rows)
+    if total <= EXACT_IN_TIME:
+        exact = where.also("visitor > 0")
+        return _distinct_in_time(connection, exact.events, exact.values, starts)
+    share = _share(total)
+    sampled = where.also(f"visitor < {_ALL // share}")
+    found = _distinct_in_time(connection, sampled.sample, sampled.values, starts)
+    return [_scaled(number, share, at_most) for number, at_most in zip(found, rows, strict=True)]
 
 
 def _estimated(connection: Any, where: Where, key: str, rows: Mapping[Any, int]) -> dict[Any, int]:
     share = _share(sum(rows.values()))
-    sampled = _distinct(connection, "sample", where.also(f"visitor < {_ALL // share}"), key)
-    return {one: max(1, min(sampled.get(one, 0) * share, number)) for one, number in rows.items() if number}
+    sampled = where.also(f"visitor < {_ALL // share}")
+    found = _pairs(connection, sampled.sample, sampled.values, key)
+    return {one: _scaled(found.get(one, 0), share, number) for one, number in rows.items()}
+
+
+def _scaled(sampled: int, share: int, rows: int) -> int:
+    """Who was there is at least one, and at most as many as the events."""
+    return max(1, min(sampled * share, rows)) if rows else 0
 
 
 def _share(total: int) -> int:
@@ -63,10 +78,25 @@ def _few(rows: Mapping[Any, int]) -> list[Any]:
 
 def _exactly(connection: Any, where: Where, key: str, few: Sequence[Any]) -> dict[Any, int]:
     marks = ", ".join("?" * len(few))
-    return _distinct(connection, "event", where.also(f"visitor > 0 AND {key} IN ({marks})", *few), key)
+    return _distinct(connection, where.also(f"visitor > 0 AND {key} IN ({marks})", *few), key)
 
 
-def _distinct(connection: Any, table: str, where: Where, key: str) -> dict[Any, int]:
-    pairs = f"SELECT DISTINCT {key} AS k, visitor FROM {table} WHERE {where.sql}"  # noqa: S608 - own names
-    sql = f"SELECT k, count(*) FROM ({pairs}) GROUP BY 1"  # noqa: S608
-    return dict(connection.execute(sql, where.values).fetchall())
+def _distinct(connection: Any, where: Where, key: str) -> dict[Any, int]:
+    return _pairs(connection, where.events, where.values, key)
+
+
+def _pairs(connection: Any, rows: str, values: Sequence[Any], key: str) -> dict[Any, int]:
+    pairs = f"SELECT DISTINCT {key} AS k, visitor FROM {rows}"  # noqa: S608 - own names
+    return dict(connection.execute(f"SELECT k, count(*) FROM ({pairs}) GROUP BY 1", values).fetchall())  # noqa: S608
+
+
+def _distinct_in_time(connection: Any, rows: str, values: Sequence[Any], starts: Sequence[datetime]) -> list[int]:
+    """Interval and visitor (fifty bits of it) as one number: sorting those finds equal ones in the least time."""
+    numpy = heavy.numpy()
+    found = connection.execute(f"SELECT slot, visitor FROM {rows}", values).fetchnumpy()  # noqa: S608 - own names
+    places = buckets.places(starts, found["slot"]).astype("uint64")
+    pairs = numpy.sort(places << _VISITOR_BITS | found["visitor"] & ((1 << _VISITOR_BITS) - 1))
+    different = pairs[
+        numpy.diff(pairs, prepend=numpy.uint64(_ALL - 1)) != 0
+    ]  # numpy.unique would take ten times as long
+    return numpy.bincount((different >> _VISITOR_BITS).astype("int64"), minlength=len(starts)).tolist()  # type: ignore[no-any-return]
