@@ -14,7 +14,7 @@ class State(StrEnum):
     DEAD = "dead"
     """The CRM refused it, or failed until the schedule was used up: a person decides."""
     SKIPPED = "skipped"
-    """A person decided not to send it."""
+    """A person decided not to send it, or there is nothing of it to send."""
 
 
 WAITING = (State.PENDING, State.SENDING, State.RETRYING, State.PARKED)
