@@ -39,12 +39,12 @@ async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
     return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in of_org)]
 
 
-async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> bool:
-    """False: it rang again since it was shown as having rung `count` times, or somebody else was faster."""
+async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> None:
+    """`count`: how often it had rung when it was shown. Raises NotFound for an alarm of others."""
     scopes = [*([INSTANCE] if who.is_super else []), *([who.org_id] if who.can(CLEARS) else [])]
     if not scopes:
         raise Forbidden(f"This needs the right `{CLEARS}`.")
-    return any([await alarms.seen(session, scope, alarm_id, count=count) for scope in scopes])
+    await alarms.seen(session, scopes, alarm_id, count=count)
 
 
 def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
