@@ -13,7 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
-from site2crm.core import access, crypto, db, events, feature, folder, http, migrate, tasks, web
+from site2crm.core import access, control, crypto, db, events, feature, folder, http, migrate, tasks, web
 from site2crm.core.asgi import ASGIApp
 from site2crm.core.bell import Bell
 from site2crm.core.config import Settings
@@ -60,6 +60,8 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
                 await stack.enter_async_context(lifespan(machine))
         if background:
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
+            controls = {verb: answer for part in FEATURES for verb, answer in part.controls.items()}
+            await stack.enter_async_context(control.listening(machine, controls))
             await jobs.start()
             stack.push_async_callback(jobs.stop, settings.server.shutdown_grace)
         app = build(machine)
