@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -15,6 +15,7 @@ from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
 from site2crm.core import access, control, crypto, db, events, feature, folder, http, migrate, tasks, web
 from site2crm.core.asgi import ASGIApp
+from site2crm.core.backup import upkeep
 from site2crm.core.bell import Bell
 from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
@@ -92,7 +93,7 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     data_dir = settings.data.dir
     folder.prepare(data_dir)
     keys = settings.keys()
-    migrate.upgrade(data_dir)
+    migrate.upgrade(data_dir, copy_before=partial(upkeep.before_migration, settings))
     database = Database(data_dir / folder.DATABASE, readers=settings.database.readers)
     stack.push_async_callback(database.close)
     bell = Bell()

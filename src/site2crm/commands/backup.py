@@ -1,8 +1,6 @@
 """`site2crm backup`: make, verify, list and prune backups."""
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,6 @@ from site2crm.kit import clock
 CREATE = "backup.create"
 LONGEST_S = 6 * 3600.0
 GENTLE = 10
-_CHECKING = ".checking-"
-_OLD_S = 86_400.0
 
 
 @click.group("backup")
@@ -136,16 +132,12 @@ def _made_there(settings: Settings, *, verify: bool) -> dict[str, Any]:
 
 def _checked(settings: Settings, path: Path) -> dict[str, Any]:
     shelved, begun = shelf.folder_of(settings), time.monotonic()
-    shelved.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _tidy(shelved)
-    work = Path(tempfile.mkdtemp(prefix=_CHECKING, dir=shelved))
     try:
-        manifest, booted = _boot.check(settings, path, work)
+        with upkeep.checking(settings) as work:
+            manifest, booted = _boot.check(settings, path, work)
     except BackupFailed as error:
         _note(shelved, path, fault=str(error))
         raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     _note(shelved, path)
     return {
         "ok": True,
@@ -163,13 +155,6 @@ def _checked(settings: Settings, path: Path) -> dict[str, Any]:
 def _note(shelved: Path, path: Path, fault: str = "") -> None:
     if path.parent.absolute() == shelved.absolute() and shelf.is_name(path.name):
         shelf.checked(shelved, path.name, at=clock.now(), fault=fault)
-
-
-def _tidy(shelved: Path) -> None:
-    """What a verification left that was killed."""
-    for left_over in shelved.glob(f"{_CHECKING}*"):
-        if left_over.stat().st_mtime < clock.unix() - _OLD_S:
-            shutil.rmtree(left_over, ignore_errors=True)
 
 
 def _newest(settings: Settings) -> str:

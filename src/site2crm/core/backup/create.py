@@ -54,7 +54,7 @@ def create(settings: Settings, *, reason: str, copy_events: CopyEvents) -> Made:
         shutil.rmtree(left_over, ignore_errors=True)
     try:
         with _workplace(shelved) as work:
-            check = partial(_keep_free, shelved, settings.data.min_free)
+            check = partial(keep_free, shelved, settings.data.min_free)
             _expect_room(settings, shelved)
             manifest = _collect(settings, work / "files", reason=reason, copy_events=copy_events, check=check)
             made = _shelve(settings, work, manifest, check=check)
@@ -168,7 +168,7 @@ def _expect_room(settings: Settings, shelved: Path) -> None:
         )
 
 
-def _keep_free(shelved: Path, least: int) -> None:
+def keep_free(shelved: Path, least: int) -> None:
     if disk.free_bytes(shelved) < least:
         raise BackupFailed(
             f"The disk is nearly full: less than [data] min_free ({least:,} bytes) is left. It was given up; "

@@ -18,9 +18,12 @@ _STEP_BYTES = 4 * 1024 * 1024
 
 def copy(source: Path, target: Path, *, check: Callable[[], None]) -> None:
     """The file and its write-ahead log, if there are any. The caller sees to it that nobody writes meanwhile."""
-    for part, copied in ((source, target), (_log_of(source), _log_of(target))):
+    for part, copied, descriptor in (
+        (source, target, _descriptor_of(source)),
+        (_log_of(source), _log_of(target), None),  # which carries no lock
+    ):
         if part.exists():
-            _copy(part, copied, check)
+            _copy(part, copied, descriptor, check)
 
 
 def count(path: Path) -> int:
@@ -57,29 +60,29 @@ def _open(path: Path) -> Any:
         raise CorruptArchive(f"The events cannot be opened: {_first_line(error)}") from None
 
 
-def _copy(source: Path, target: Path, check: Callable[[], None]) -> None:
+def _copy(source: Path, target: Path, descriptor: int | None, check: Callable[[], None]) -> None:
     with target.open("xb") as out:
         target.chmod(0o600)
-        for step in _read(source):
+        for step in _steps(source, descriptor):
             check()
             out.write(step)
 
 
-def _read(source: Path) -> Iterator[bytes]:
+def _steps(source: Path, descriptor: int | None) -> Iterator[bytes]:
     """Through the engine's own descriptor, where this process has the file open.
 
     POSIX locks belong to the process: closing any other descriptor of the file would drop the lock that keeps a second
     process from opening the database.
     """
-    descriptor, offset = _descriptor_of(source), 0
-    if descriptor is None:
-        with source.open("rb") as opened:
-            while step := opened.read(_STEP_BYTES):
-                yield step
+    offset = 0
+    if descriptor is not None:
+        while step := os.pread(descriptor, _STEP_BYTES, offset):
+            yield step
+            offset += len(step)
         return
-    while step := os.pread(descriptor, _STEP_BYTES, offset):
-        yield step
-        offset += len(step)
+    with source.open("rb") as opened:
+        while step := opened.read(_STEP_BYTES):
+            yield step
 
 
 def _descriptor_of(path: Path) -> int | None:

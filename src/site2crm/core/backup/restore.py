@@ -176,10 +176,15 @@ def _takes_key(settings: Settings, manifest: Manifest, *, new_key: bool) -> bool
 
 def _is_known(settings: Settings, manifest: Manifest) -> bool:
     """Whether what the backup's key sealed opens here."""
-    if isinstance(settings.secrets.key, Path):
-        return False  # no key was made here yet
+    if not _has_key(settings):
+        return False
     keys = settings.keys()
     return manifest.secret_key in {crypto.key_id(key) for key in (keys.current, *keys.previous)}
+
+
+def _has_key(settings: Settings) -> bool:
+    """A path is that of a file which the first start makes."""
+    return not isinstance(settings.secrets.key, Path) or settings.secrets.key.exists()
 
 
 def _key_is_in_folder(settings: Settings) -> bool:
@@ -188,7 +193,7 @@ def _key_is_in_folder(settings: Settings) -> bool:
 
 
 def _other_key(settings: Settings, manifest: Manifest) -> str:
-    here = "there is no key here" if isinstance(settings.secrets.key, Path) else "the key here is another one"
+    here = "the key here is another one" if _has_key(settings) else "there is no key here"
     return (
         f"Its stored tokens were sealed with the secret key {manifest.secret_key}, and {here}. Put that secret.key "
         f"into {settings.data.dir} first. If it is lost: --new-key restores everything but the tokens, and each "
@@ -198,7 +203,7 @@ def _other_key(settings: Settings, manifest: Manifest) -> str:
 
 def _make_key(settings: Settings, fresh: Path) -> None:
     """Here and not at the start, which refuses to make a key beside a database."""
-    if isinstance(settings.secrets.key, Path) and not (fresh / KEY_FILE).exists():
+    if not _has_key(settings) and not (fresh / KEY_FILE).exists():
         disk.write_file(fresh / KEY_FILE, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
 
 

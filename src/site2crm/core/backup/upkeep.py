@@ -1,15 +1,58 @@
-"""What follows a backup that was made: a copy elsewhere, and old ones let go."""
+"""When a backup is made, and what follows: a copy elsewhere, and old ones let go."""
 
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from site2crm.core.backup import shelf
+from site2crm.core.backup import create, restore, shelf
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.backup.remote import Remote
 from site2crm.core.config import Settings
 from site2crm.kit import clock
 
-_DAY_S = 86_400.0
+_CHECKING = ".checking-"
+_OLD_S = 86_400.0
 _QUARTER_PAST_THREE_S = 3 * 3600.0 + 15 * 60.0
+
+
+def before_migration(settings: Settings, head: str) -> None:
+    """A backup of what is to be changed, read back and looked through. Raises BackupFailed: change nothing."""
+    made = create.create(settings, reason=f"before-{head}", copy_events=create.copy_events_at_rest)
+    fault = "It was not looked through to its end."
+    try:
+        with checking(settings) as work:
+            manifest = restore.unpack(made.path, work, key=create.key_of(settings), min_free=settings.data.min_free)
+            restore.examine(work, manifest)
+        fault = ""
+    except BackupFailed as error:
+        fault = str(error)
+        raise
+    finally:
+        shelf.checked(made.path.parent, made.name, at=clock.now(), fault=fault)
+    with contextlib.suppress(BackupFailed):  # the store elsewhere is away: nothing that a start should wait for
+        prune(settings)
+
+
+@contextlib.contextmanager
+def checking(settings: Settings) -> Iterator[Path]:
+    """An empty folder on the shelf's disk, removed in the end; also what a killed verification left there."""
+    shelved = shelf.folder_of(settings)
+    shelved.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left_over in shelved.glob(f"{_CHECKING}*"):
+        if left_over.stat().st_mtime < clock.unix() - _OLD_S:
+            shutil.rmtree(left_over, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=_CHECKING, dir=shelved))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def expect_room(settings: Settings) -> None:
+    """Raises BackupFailed when the disk of the shelf is nearly full."""
+    create.keep_free(shelf.folder_of(settings), settings.data.min_free)
 
 
 def send(settings: Settings, name: str) -> bool:
