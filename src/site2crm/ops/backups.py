@@ -89,9 +89,11 @@ class Backups:
 
         try:
             made = await asyncio.to_thread(create.create, settings, reason=reason, copy_events=copy_events)
-        except BackupFailed as error:
+        except Exception as error:  # whatever it was, who relies on backups must hear of it
             self._bell.ring(FAILED, f"No backup could be made. {error}")
-            raise
+            if isinstance(error, BackupFailed):
+                raise
+            raise BackupFailed(repr(error)) from error
         await self._clear(FAILED)
         return made
 

@@ -49,10 +49,10 @@ def create(settings: Settings, *, reason: str, copy_events: CopyEvents) -> Made:
     if settings.database.url != "sqlite":
         raise BackupFailed("The records are on PostgreSQL: back them up with pg_dump. This copies a data folder only.")
     started, shelved = clock.now(), shelf.folder_of(settings)
-    shelved.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left_over in shelved.glob(f"{_MAKING}*"):
-        shutil.rmtree(left_over, ignore_errors=True)
     try:
+        shelved.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left_over in shelved.glob(f"{_MAKING}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
         with _workplace(shelved) as work:
             check = partial(keep_free, shelved, settings.data.min_free)
             _expect_room(settings, shelved)
