@@ -3,17 +3,18 @@
 import gzip
 import io
 import json
+import resource
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from site2crm.core.backup import archive, create, records, restore
+from site2crm.core.backup import create, records, restore
 from site2crm.core.backup.create import Made
-from site2crm.core.backup.errors import BackupFailed, CorruptArchive, WrongKey
+from site2crm.core.backup.errors import BackupFailed, CorruptArchive, Stopped, WrongKey
 from site2crm.core.config import Settings
-from tests.backup.conftest import KEY, OTHER_KEY, settings_of
+from tests.backup.conftest import KEY, OTHER_KEY, made, settings_of
 
 Backed = Callable[..., tuple[Settings, Made]]
 FLIPS = 60
@@ -25,20 +26,20 @@ def read(path: Path, target: Path, key: bytes | None = None) -> None:
 
 
 def test_a_backup_unpacks_to_what_was_there(backed_up: Backed, tmp_path: Path) -> None:
-    settings, made = backed_up()
+    settings, backup = backed_up()
 
-    read(made.path, tmp_path / "out")
+    read(backup.path, tmp_path / "out")
 
     assert records.counts(tmp_path / "out" / records.MEMBER) == records.counts(settings.data.dir / "site2crm.db")
-    assert made.counts.tables["lead"] == 5
-    assert made.counts.events == 7
+    assert backup.counts.tables["lead"] == 5
+    assert backup.counts.events == 7
     assert not (tmp_path / "out" / "secret.key").exists()
 
 
 def test_an_ordinary_tar_opens_a_plain_one(backed_up: Backed) -> None:
-    _, made = backed_up()
+    _, backup = backed_up()
 
-    with tarfile.open(made.path) as opened:
+    with tarfile.open(backup.path) as opened:
         names = opened.getnames()
 
     assert names[0] == "manifest.json"
@@ -47,15 +48,15 @@ def test_an_ordinary_tar_opens_a_plain_one(backed_up: Backed) -> None:
 
 
 def test_only_its_owner_can_read_it(backed_up: Backed) -> None:
-    _, made = backed_up()
+    _, backup = backed_up()
 
-    assert made.path.stat().st_mode & 0o777 == 0o600
+    assert backup.path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("flags", [{}, {"backup__key": KEY}], ids=["plain", "encrypted"])
 def test_a_flipped_byte_is_refused_wherever_it_is(backed_up: Backed, tmp_path: Path, flags: dict[str, str]) -> None:
-    settings, made = backed_up(**flags)
-    whole = made.path.read_bytes()
+    settings, backup = backed_up(**flags)
+    whole = backup.path.read_bytes()
     accepted = []
     for number in range(FLIPS):
         at = number * (len(whole) - 1) // (FLIPS - 1)
@@ -71,8 +72,8 @@ def test_a_flipped_byte_is_refused_wherever_it_is(backed_up: Backed, tmp_path: P
 @pytest.mark.parametrize("flags", [{}, {"backup__key": KEY}], ids=["plain", "encrypted"])
 @pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_one_that_is_cut_off_is_refused(backed_up: Backed, tmp_path: Path, flags: dict[str, str], share: float) -> None:
-    settings, made = backed_up(**flags)
-    whole = made.path.read_bytes()
+    settings, backup = backed_up(**flags)
+    whole = backup.path.read_bytes()
     (tmp_path / "cut").write_bytes(whole[: int(len(whole) * share)])
 
     with pytest.raises(CorruptArchive):
@@ -84,20 +85,20 @@ def test_one_that_is_cut_off_is_refused(backed_up: Backed, tmp_path: Path, flags
 def test_something_behind_its_end_is_refused(
     backed_up: Backed, tmp_path: Path, flags: dict[str, str], more: bytes
 ) -> None:
-    settings, made = backed_up(**flags)
-    (tmp_path / "longer").write_bytes(made.path.read_bytes() + more)
+    settings, backup = backed_up(**flags)
+    (tmp_path / "longer").write_bytes(backup.path.read_bytes() + more)
 
     with pytest.raises(CorruptArchive):
         read(tmp_path / "longer", tmp_path / "out", create.key_of(settings))
 
 
 def test_an_encrypted_one_shows_nothing_and_brings_the_secret_key(backed_up: Backed, tmp_path: Path) -> None:
-    settings, made = backed_up(backup__key=KEY)
+    settings, backup = backed_up(backup__key=KEY)
 
-    read(made.path, tmp_path / "out", create.key_of(settings))
+    read(backup.path, tmp_path / "out", create.key_of(settings))
 
-    assert made.name.endswith(".enc")
-    assert b"SQLite" not in made.path.read_bytes()
+    assert backup.name.endswith(".enc")
+    assert b"SQLite" not in backup.path.read_bytes()
     assert (tmp_path / "out" / "secret.key").read_text() == (settings.data.dir / "secret.key").read_text()
 
 
@@ -105,11 +106,11 @@ def test_an_encrypted_one_shows_nothing_and_brings_the_secret_key(backed_up: Bac
 def test_without_its_key_an_encrypted_one_is_refused_and_names_it(
     backed_up: Backed, tmp_path: Path, key: str, words: str
 ) -> None:
-    _, made = backed_up(backup__key=KEY)
+    _, backup = backed_up(backup__key=KEY)
     other = settings_of(tmp_path, backup__key=key)
 
     with pytest.raises(WrongKey, match=words):
-        read(made.path, tmp_path / "out", create.key_of(other))
+        read(backup.path, tmp_path / "out", create.key_of(other))
 
 
 def test_swapped_parts_of_an_encrypted_one_are_refused(tmp_path: Path) -> None:
@@ -212,11 +213,36 @@ def test_a_table_of_contents_without_end_is_not_read(tmp_path: Path) -> None:
         read(path, tmp_path / "out")
 
 
-def test_reading_writes_the_archive_in_steps_and_can_be_stopped(at_rest: Path) -> None:
+def left(settings: Settings) -> list[str]:
+    return sorted(path.name for path in (settings.data.dir / "backups").iterdir())
+
+
+def test_without_room_none_is_begun(at_rest: Path) -> None:
     settings = settings_of(at_rest, data__min_free="1024GiB")
 
     with pytest.raises(BackupFailed, match="no room"):
-        create.create(settings, reason="", copy_events=create.copy_events_at_rest)
+        made(settings)
 
-    assert [path.name for path in (settings.data.dir / "backups").iterdir()] == []
-    assert archive.MANIFEST == "manifest.json"
+    assert left(settings) == []
+
+
+def test_a_disk_that_fills_up_meanwhile_costs_no_older_backup(backed_up: Backed) -> None:
+    settings, older = backed_up()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))  # a write beyond it fails, as on a full disk
+    try:
+        with pytest.raises(BackupFailed):
+            made(settings, "second")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert left(settings) == [older.name]
+
+
+def test_one_is_given_up_when_the_server_stops(at_rest: Path) -> None:
+    settings, steps = settings_of(at_rest), iter([True, True, False])
+
+    with pytest.raises(Stopped):
+        create.create(settings, reason="", copy_events=create.copy_events_at_rest, is_wanted=lambda: next(steps, False))
+
+    assert left(settings) == []

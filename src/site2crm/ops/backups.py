@@ -13,7 +13,7 @@ import msgspec
 from site2crm.core import alarms, folder, log, resources, tasks
 from site2crm.core.backup import create, event_file, shelf, upkeep
 from site2crm.core.backup.create import Made
-from site2crm.core.backup.errors import BackupFailed
+from site2crm.core.backup.errors import BackupFailed, Stopped
 from site2crm.core.bell import Bell
 from site2crm.core.config_sources import PREFIX
 from site2crm.core.config_types import Secret
@@ -51,6 +51,7 @@ class Backups:
         self._machine = machine
         self._bell = bell
         self._lock = asyncio.Lock()
+        self._is_wanted = True
 
     @property
     def is_busy(self) -> bool:
@@ -76,6 +77,10 @@ class Backups:
             pruned=pruned,
         )
 
+    def stop(self) -> None:
+        """Give up what is being made: a thread would keep the process until it is done."""
+        self._is_wanted = False
+
     async def _made(self, reason: str) -> Made:
         settings, loop = self._machine.settings, asyncio.get_running_loop()
 
@@ -88,7 +93,11 @@ class Backups:
             return asyncio.run_coroutine_threadsafe(engine.at_rest(work), loop).result()
 
         try:
-            made = await asyncio.to_thread(create.create, settings, reason=reason, copy_events=copy_events)
+            made = await asyncio.to_thread(
+                create.create, settings, reason=reason, copy_events=copy_events, is_wanted=lambda: self._is_wanted
+            )
+        except Stopped:
+            raise
         except Exception as error:  # whatever it was, who relies on backups must hear of it
             self._bell.ring(FAILED, f"No backup could be made. {error}")
             if isinstance(error, BackupFailed):
@@ -136,9 +145,11 @@ async def kept(machine: Machine) -> AsyncIterator[None]:
     """Put Backups into the machine."""
     bell = Bell()
     folder.identity(machine.data_dir)
-    machine.put(Backups(machine, bell))
+    backups = Backups(machine, bell)
+    machine.put(backups)
     async with tasks.running("backup.bell", bell.answer(machine.database)):
         yield
+        backups.stop()
 
 
 @job(JOB, timeout_s=LONGEST_S, retries=0)

@@ -13,7 +13,7 @@ import msgspec
 from site2crm import __version__
 from site2crm.core import crypto, folder, log
 from site2crm.core.backup import archive, event_file, journal_copy, records, shelf
-from site2crm.core.backup.errors import BackupFailed, CorruptArchive
+from site2crm.core.backup.errors import BackupFailed, CorruptArchive, Stopped
 from site2crm.core.backup.manifest import FORMAT, Counts, Manifest, Member
 from site2crm.core.config import Settings
 from site2crm.core.config_values import key_bytes
@@ -40,8 +40,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
 
 
-def create(settings: Settings, *, reason: str, copy_events: CopyEvents) -> Made:
-    """Copy the three stores, journal first, into one new file on the shelf.
+def create(
+    settings: Settings, *, reason: str, copy_events: CopyEvents, is_wanted: Callable[[], bool] = lambda: True
+) -> Made:
+    """Copy the three stores, journal first, into one new file on the shelf; given up once it `is_wanted` no more.
 
     Raises BackupFailed; then the shelf is as it was. It keeps `[data] min_free` of the disk free, because what takes
     submissions in needs it more.
@@ -54,7 +56,7 @@ def create(settings: Settings, *, reason: str, copy_events: CopyEvents) -> Made:
         for left_over in shelved.glob(f"{_MAKING}*"):
             shutil.rmtree(left_over, ignore_errors=True)
         with _workplace(shelved) as work:
-            check = partial(keep_free, shelved, settings.data.min_free)
+            check = partial(_go_on, shelved, settings.data.min_free, is_wanted)
             _expect_room(settings, shelved)
             manifest = _collect(settings, work / "files", reason=reason, copy_events=copy_events, check=check)
             made = _shelve(settings, work, manifest, check=check)
@@ -166,6 +168,12 @@ def _expect_room(settings: Settings, shelved: Path) -> None:
             f"The disk has no room: the copies need {needed:,} bytes, and {max(free, 0):,} are free beyond "
             f"[data] min_free. Older backups are untouched."
         )
+
+
+def _go_on(shelved: Path, least: int, is_wanted: Callable[[], bool]) -> None:
+    if not is_wanted():
+        raise Stopped("It was given up because the server stops.")
+    keep_free(shelved, least)
 
 
 def keep_free(shelved: Path, least: int) -> None:

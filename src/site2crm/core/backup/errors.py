@@ -5,6 +5,10 @@ class BackupFailed(Exception):
     """Not made, or not restored. What was there before is still there."""
 
 
+class Stopped(BackupFailed):
+    """Given up because the server stops; the next start makes it."""
+
+
 class CorruptArchive(BackupFailed):
     """Damaged, cut off, made by somebody else, or sealed with another key: nothing of it was used."""
 

@@ -31,8 +31,7 @@ def before_migration(settings: Settings, head: str) -> None:
         raise
     finally:
         shelf.checked(made.path.parent, made.name, at=clock.now(), fault=fault)
-    with contextlib.suppress(BackupFailed):  # the store elsewhere is away: nothing that a start should wait for
-        prune(settings)
+    _prune_here(settings)  # a start waits for no store elsewhere
 
 
 @contextlib.contextmanager
@@ -67,11 +66,7 @@ def send(settings: Settings, name: str) -> bool:
 
 def prune(settings: Settings) -> list[str]:
     """Let go of what the rules do not keep, here and there; the newest one that is good always stays."""
-    folder = shelf.folder_of(settings)
-    gone = _unwanted(settings, [backup.name for backup in shelf.listed(folder)])
-    good = shelf.newest(folder)
-    gone = [name for name in gone if good is None or name != good.name]
-    shelf.remove(folder, gone)
+    gone = _prune_here(settings)
     if settings.backup.s3:
         store = Remote(settings)
         store.remove(_unwanted(settings, list(store.names())))
@@ -103,6 +98,15 @@ def is_due(settings: Settings, *, since: float) -> bool:
     offset = _QUARTER_PAST_THREE_S % every
     tick = (clock.unix() - offset) // every * every + offset
     return last < tick
+
+
+def _prune_here(settings: Settings) -> list[str]:
+    folder = shelf.folder_of(settings)
+    gone = _unwanted(settings, [backup.name for backup in shelf.listed(folder)])
+    good = shelf.newest(folder)
+    gone = [name for name in gone if good is None or name != good.name]
+    shelf.remove(folder, gone)
+    return gone
 
 
 def _unwanted(settings: Settings, names: list[str]) -> list[str]:
