@@ -24,7 +24,7 @@ with engine.connect() as connection:
         render_as_batch=True,
         include_name=_only_ours,
         render_item=_plain,
-        transaction_per_migration=True,
+        transaction_per_migration=False,  # all or nothing: a failure in the second must not leave the first
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -35,7 +35,7 @@ def write(settings: Settings, work: Work[T]) -> T:
         settings.keys()  # first: a data folder that holds a database but no key is refused as half a backup
         migrate.upgrade(data_dir)
         return asyncio.run(_written(data_dir, work))
-    except migrate.SchemaTooNew as error:
+    except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
         options.stop(Exit.SCHEMA, str(error))
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))

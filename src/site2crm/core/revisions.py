@@ -41,6 +41,7 @@ class Revisions:
         database.on_bump = self.refresh
         self._reloads: dict[str, Reload] = {}
         self._seen: dict[str, int] = {}
+        self._lock = asyncio.Lock()
 
     async def watch(self, name: str, reload: Reload) -> None:
         """Load now, and again whenever somebody bumps `name`."""
@@ -69,12 +70,17 @@ class Revisions:
             _log.warning("revisions.unread", error=str(error))
 
     async def refresh(self) -> None:
-        """Reload what was bumped since the last look."""
-        current = await self._read()
-        for name, value in current.items():
-            if name in self._reloads and self._seen.get(name) != value:
-                self._seen[name] = value
-                await self._reloads[name]()
+        """Reload what was bumped since the last look.
+
+        One after the other: whoever has just written something must not go on while another look, which has noticed it
+        too, is still reloading it; a form would be unknown that was made a moment before.
+        """
+        async with self._lock:
+            current = await self._read()
+            for name, value in current.items():
+                if name in self._reloads and self._seen.get(name) != value:
+                    self._seen[name] = value
+                    await self._reloads[name]()
 
     async def _read(self) -> dict[str, int]:
         async with self._database.session() as session:

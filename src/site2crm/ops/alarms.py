@@ -19,6 +19,7 @@ CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
 MENDED_BY_ITSELF = ("events.blocked",)
 """They end when their cause does."""
+OF_BACKUPS = "backup."
 FOR_EVERYBODY = {
     "events.damaged": "The store of the clicks was damaged: their figures begin anew. Leads are not touched by this.",
     "events.missing": "The store of the clicks was deleted: their figures begin anew. Leads are not touched by this.",
@@ -57,6 +58,8 @@ def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
 def _to_be_seen(alarm: OpenAlarm, base: str) -> Banner:
     if alarm.code in MENDED_BY_ITSELF:
         return Banner(text=alarm.text, tone="warn")
+    if alarm.code.startswith(OF_BACKUPS):  # the next good one ends it
+        return Banner(text=alarm.text, tone="warn", action_label="Open backups", action_url="/admin/backups")
     times = f" ({alarm.count} times)" if alarm.count > 1 else ""
     return Banner(
         text=alarm.text + times,
