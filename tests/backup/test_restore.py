@@ -42,7 +42,7 @@ async def what_is_there(root: Path) -> tuple[list[str], int]:
     async with an_instance(root) as instance:
         await applied(instance)
         rows = await instance.machine.get(DuckStore).engine.read(
-            lambda connection: connection.execute("SELECT count(*), count(DISTINCT id) FROM event").fetchall()
+            lambda connection: connection.execute("SELECT count(*), count(DISTINCT id) FROM events").fetchall()
         )
         clicks, different = rows[0]
         assert clicks == different
