@@ -13,7 +13,7 @@ import msgspec
 
 from site2crm.app import Instance, running
 from site2crm.core import alarms, http
-from site2crm.core.backup import create, records, restore
+from site2crm.core.backup import create, event_file, records, restore
 from site2crm.core.backup.errors import CorruptArchive
 from site2crm.core.backup.manifest import Manifest
 from site2crm.core.config import Settings
@@ -102,10 +102,10 @@ async def _counted(machine: Machine, poisoned: int) -> Booted:
     if rung:
         raise CorruptArchive(rung[0].text)
     store = machine.get(DuckStore)
-    events = await store.engine.read(lambda connection: connection.execute("SELECT count(*) FROM event").fetchall())
+    events = await store.engine.read(event_file.rows)
     return Booted(
         submissions=tables.get("submission", 0),
         leads=tables.get("lead", 0),
-        events=int(events[0][0]),
+        events=events,
         set_aside=tables.get("poison_record", 0) - poisoned,
     )
