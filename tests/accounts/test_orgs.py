@@ -109,3 +109,14 @@ async def test_other_features_find_names_and_owners(instance: Instance, alice: P
     async with instance.machine.session() as session:
         assert await queries.names(session, [alice.user_id, "usr_gone"]) == {alice.user_id: "Alice"}
         assert list(await queries.owner_emails(session, alice.org.id)) == [alice.email]
+
+
+async def test_time_zones_are_offered_by_todays_names_and_an_old_one_stays(alice: Person) -> None:
+    before = (await alice.web.get(GENERAL)).text
+    changed = await alice.web.post(GENERAL, data={**FORM, "time_zone": "Asia/Calcutta"})
+    after = (await alice.web.get(GENERAL)).text
+
+    assert changed.status_code == 303
+    assert 'value="Asia/Kolkata"' in before and 'value="Europe/Oslo"' in before and 'value="UTC"' in before
+    assert "Calcutta" not in before and "Brazil/" not in before
+    assert '<option value="Asia/Calcutta" selected' in after

@@ -4,7 +4,7 @@ import pytest
 
 from site2crm.connectors import service as connections
 from site2crm.core.errors import Invalid
-from site2crm.delivery import service
+from site2crm.delivery import service, timeline, words
 from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import DeliveryItem, Numbers, Wanted
 from tests.delivery.conftest import MAPPING, Office
@@ -32,6 +32,32 @@ async def test_a_dead_one_can_be_sent_again_as_it_is(office: Office) -> None:
         assert (row.state, row.failures, row.error) == ("pending", 0, "")
     await office.work()
     assert (await office.only()).state == "delivered"
+
+
+@pytest.mark.parametrize("kind", ["hubspot", "inbox"])
+async def test_a_lead_of_which_nothing_is_mapped_is_skipped_and_can_be_sent_when_something_is(
+    office: Office, kind: str
+) -> None:
+    mapping = {"company": "company"}
+    office.connection_id = await office.connect(kind=kind, mapping=mapping)
+    await office.submit(None, phone="+12025550143")
+    await office.work()
+    [skipped] = await office.deliveries(connection=office.connection_id)
+    async with office.machine.session() as session:
+        banners = await timeline.banners(session, office.org)
+    said = words.explain(skipped, "the CRM")
+
+    await office.map({**mapping, "phone": "phone"})
+    async with office.machine.session() as session:
+        await service.replay(session, office.org.id, skipped.id)
+    await office.work()
+    [sent] = await office.deliveries(connection=office.connection_id)
+
+    assert (skipped.state, skipped.error_code) == ("skipped", "EMPTY")
+    assert "Nothing of this lead is mapped" in said.why
+    assert "Map a field" in said.cure
+    assert banners == []
+    assert sent.state == "delivered"
 
 
 async def test_an_edit_is_checked_against_the_choices_of_the_crm(office: Office) -> None:

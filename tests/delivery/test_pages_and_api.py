@@ -203,3 +203,9 @@ async def test_what_has_arrived_is_not_pressed_on_anybody_to_send_again(office: 
     head = shown[shown.index("<h1") : shown.index('class="split"')]
     assert "Edit and resend" in head
     assert 'data-tone="primary"' not in head
+
+
+@pytest.mark.parametrize("path", ["deliveries.csv", "links.csv", "leads.csv"])
+async def test_a_csv_names_its_charset_once(office: Office, alice: Person, path: str) -> None:
+    answer = await alice.web.get(f"/o/{office.org.slug}/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")

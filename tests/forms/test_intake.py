@@ -252,6 +252,29 @@ async def test_an_unknown_form_is_404_and_says_so(nobody: httpx.AsyncClient) -> 
     assert (answer.status_code, answer.json()["code"]) == (404, "form_not_found")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/f/0unknown0", "/f/not-a-key", "/f/", "/f/0unknown0/frame"])
+async def test_a_browser_is_told_on_a_page_that_a_form_does_not_exist(
+    nobody: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await nobody.request(method, path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "This form does not exist" in answer.text
+    assert "finds the right one" in answer.text
+    assert ("Nothing was sent" in answer.text) == (method == "POST")
+    assert "frame-ancestors" not in answer.headers["content-security-policy"]
+
+
+async def test_a_browser_is_told_on_a_page_why_its_submission_was_refused(
+    alice: Person, nobody: httpx.AsyncClient
+) -> None:
+    path = await a_form(alice, allowed_origins=["https://www.example.com"])
+    headers = {"Sec-Fetch-Mode": "navigate", "Origin": "https://evil.example"}
+    answer = await nobody.post(path, data={"email": "ada@example.com"}, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "https://evil.example may not post to this form" in answer.text
+
+
 async def test_an_archived_form_takes_nothing(alice: Person, nobody: httpx.AsyncClient, instance: Instance) -> None:
     path = await a_form(alice)
     form = (await alice.api.get("/api/v1/forms")).json()["data"][0]

@@ -2,24 +2,29 @@
 
 import functools
 import zoneinfo
+from importlib import resources
 
 from site2crm.accounts.permissions import ALL_SCOPES, ROLE_HINTS, Permission, grantable_roles, scopes_of
 from site2crm.core.access import Who
 
 Options = list[tuple[str, str]]
 
-_OLD_NAMES = ("Etc/", "posix/", "right/", "SystemV/", "US/")
+
+def zones(chosen: str = "") -> list[tuple[str, Options]]:
+    """Time zones by continent; an older name that is in use stays in the list."""
+    grouped: dict[str, Options] = {"Everywhere": [("UTC", "UTC")]}
+    for name in sorted(_named_today() | {chosen} - {"", "UTC"}):
+        continent, _, city = name.partition("/")
+        grouped.setdefault(continent, []).append((name, (city or name).replace("_", " ")))
+    return list(grouped.items())
 
 
 @functools.cache
-def zones() -> list[tuple[str, Options]]:
-    """Time zones by continent."""
-    grouped: dict[str, Options] = {"Everywhere": [("UTC", "UTC")]}
-    for name in sorted(zoneinfo.available_timezones()):
-        continent, _, city = name.partition("/")
-        if city and not name.startswith(_OLD_NAMES):
-            grouped.setdefault(continent, []).append((name, city.replace("_", " ")))
-    return list(grouped.items())
+def _named_today() -> frozenset[str]:
+    """Without the some two hundred names of old, such as Asia/Calcutta (tz database: zone.tab, third column)."""
+    table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text("utf-8")
+    names = {line.split("\t")[2] for line in table.splitlines() if not line.startswith("#")}
+    return frozenset(names & zoneinfo.available_timezones())
 
 
 def roles(who: Who) -> list[tuple[str, str, str]]:

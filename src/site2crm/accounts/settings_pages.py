@@ -120,7 +120,7 @@ async def _general(
         org=org,
         fields=fields or stored,
         errors=refused.errors if refused else (),
-        zones=choices.zones(),
+        zones=choices.zones(org.time_zone),
         slug_rule=orgs.SLUG_RULE,
         slug_needed=True,
     )

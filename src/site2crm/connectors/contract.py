@@ -46,6 +46,9 @@ class ErrorClass(StrEnum):
     NOT_FOUND = "not_found"  # the known id is gone
 
 
+EMPTY = "EMPTY"
+"""The code of a PERMANENT error that says: nothing of this lead is mapped, so no call was made."""
+
 Value: TypeAlias = str | bool | int | Decimal | date | datetime | Sequence[str] | None
 FieldType: TypeAlias = Literal["text", "number", "money", "bool", "date", "datetime", "choice", "choices", "ref"]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from site2crm.connectors.contract import CrmError, ErrorClass
+from site2crm.connectors.contract import EMPTY, CrmError, ErrorClass
 from site2crm.delivery.states import State
 
 PAUSE_UNTOLD = timedelta(seconds=10)
@@ -60,7 +60,9 @@ def judge(error: CrmError, *, failures: int, now: datetime, schedule: Schedule) 
         return Verdict(state=State.PARKED, failures=failures, code=code, text=error.text, field=field, park=True)
     if error.kind in _PASSING:
         return _later(error, code, failures=failures + 1, now=now, schedule=schedule)
-    return Verdict(state=State.DEAD, failures=failures, code=code, text=error.text, field=field)
+    # Where there is nothing to say nobody was refused: no alarm, and a mended mapping lets it be sent.
+    state = State.SKIPPED if code == EMPTY else State.DEAD
+    return Verdict(state=state, failures=failures, code=code, text=error.text, field=field)
 
 
 def _later(error: CrmError, code: str, *, failures: int, now: datetime, schedule: Schedule) -> Verdict:

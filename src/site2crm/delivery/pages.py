@@ -81,7 +81,7 @@ async def export_deliveries(
     await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
     content = export.lines(machine, who.org_id, wanted)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(content, media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(content, media_type="text/csv", headers=headers)
 
 
 @post("/deliveries/replay", opt=WRITE)

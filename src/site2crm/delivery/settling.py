@@ -40,7 +40,7 @@ async def _verdict(session: AsyncSession, way: Way | None, result: Result, *, sc
     verdict = judge(result.error, failures=failures, now=clock.now(), schedule=schedule)
     if verdict.pause_until is not None:
         await connections.throttle(session, result.claim.connection_id, until=verdict.pause_until)
-    if verdict.state is State.DEAD:
+    if verdict.state in (State.DEAD, State.SKIPPED):
         return verdict
     if way is None:
         return Verdict(state=State.SKIPPED, failures=failures, code="removed", text=outbox.REMOVED_TEXT)

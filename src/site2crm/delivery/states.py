@@ -14,7 +14,8 @@ class State(StrEnum):
     DEAD = "dead"
     """The CRM refused it, or failed until the schedule was used up: a person decides."""
     SKIPPED = "skipped"
-    """It is not sent: a person decided so, its connection was removed, or something newer was sent there already."""
+    """It is not sent: a person decided so, its connection was removed, something newer was sent there already, or
+    nothing of the lead is mapped."""
 
 
 WAITING = (State.PENDING, State.SENDING, State.RETRYING, State.PARKED)

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from site2crm.connectors.contract import EMPTY
 from site2crm.delivery.judging import GAVE_UP
 from site2crm.delivery.queries import DeliveryItem
 from site2crm.delivery.states import State
@@ -32,7 +33,7 @@ def explain(delivery: DeliveryItem, crm: str) -> Explanation:
             cure = "Mend the connection; then this lead is sent by itself, oldest first."
             return Explanation(f"This lead waits until {crm} can be sent to again.", why, cure, "warn")
         case State.SKIPPED:
-            return Explanation(f"This lead is not sent to {crm}.", why, "It can still be sent.", "neutral")
+            return _skipped(delivery, crm)
         case State.DEAD:
             return _dead(delivery, crm)
 
@@ -44,6 +45,13 @@ def _delivered(delivery: DeliveryItem, crm: str) -> Explanation:
     why = " ".join(dict.fromkeys(str(warning["text"]) for warning in delivery.warnings))
     cure = "Mend the mapping of the connection, then send it again."
     return Explanation(f"{crm} has this lead, but without {left_out}.", why, cure, "warn")
+
+
+def _skipped(delivery: DeliveryItem, crm: str) -> Explanation:
+    cure = "It can still be sent."
+    if delivery.error_code == EMPTY:
+        cure = "Map a field that this lead has filled in, in the mapping of the connection; then send it again."
+    return Explanation(f"This lead is not sent to {crm}.", delivery.error or "", cure, "neutral")
 
 
 def _dead(delivery: DeliveryItem, crm: str) -> Explanation:

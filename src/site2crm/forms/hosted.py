@@ -17,6 +17,7 @@ from site2crm.core.machine import Machine
 from site2crm.core.templates import Shell
 from site2crm.forms import clicks
 from site2crm.forms.fields import FieldType
+from site2crm.forms.refusal import refuse
 from site2crm.forms.registry import FormSpec
 from site2crm.kit import clock, ids, urls
 from site2crm.links import token
@@ -34,7 +35,7 @@ PASSED_CHARS = 500
 async def hosted_answer(machine: Machine, form: FormSpec, scope: Scope, send: Send, *, part: str) -> None:
     """One of the form's own pages. A wrong method or an unknown part is told as a problem."""
     if scope["method"] not in {"GET", "HEAD"}:
-        return await front.problem(scope, send, errors.MethodNotAllowed("Post to the form's address itself."))
+        return await refuse(scope, send, errors.MethodNotAllowed("Post to the form's address itself."))
     if part == "embed.js":
         return await _embed(machine, form, scope, send)
     if part == "thanks":
@@ -43,7 +44,7 @@ async def hosted_answer(machine: Machine, form: FormSpec, scope: Scope, send: Se
         return await _page(form, scope, send, "forms/sample.html", framed=False, script=True)
     if part in {"", "frame"}:
         return await _page(form, scope, send, "forms/hosted.html", framed=part == "frame")
-    return await front.problem(scope, send, errors.NotFound())
+    return await refuse(scope, send, errors.NotFound(f"The form's page is at /f/{form.key}."))
 
 
 async def _page(form: FormSpec, scope: Scope, send: Send, template: str, *, framed: bool, script: bool = False) -> None:

@@ -25,6 +25,7 @@ from site2crm.forms.events import SubmissionFrame
 from site2crm.forms.hosted import hosted_answer
 from site2crm.forms.normalise import Normalised, normalise
 from site2crm.forms.recent import Recent
+from site2crm.forms.refusal import is_browser, refuse
 from site2crm.forms.registry import FormRegistry, FormSpec
 from site2crm.kit import clock, ids, urls
 from site2crm.links import token
@@ -33,6 +34,7 @@ FLOOD_WINDOW_S = 60
 RETRY_S = "5"
 AGENT_CAP = 400
 KEY_CAP = 255
+NO_FORM = "The address may be mistyped, or the form deleted. Who runs the website finds the right one on its page."
 
 _KEY = re.compile(r"[0-9a-z]{6,40}")
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,7 +66,7 @@ class Intake:
         form = self._forms.find(key) if _KEY.fullmatch(key) else None
         origin = security.header(scope, b"origin")
         if form is None:
-            return await front.problem(scope, send, FormNotFound("Copy the form's address again from its page."))
+            return await refuse(scope, send, FormNotFound(NO_FORM))
         if scope["method"] == "OPTIONS":
             return await front.respond(send, 204, cors(form, origin, preflight=True), b"")
         if scope["method"] != "POST" or rest:
@@ -73,7 +75,7 @@ class Intake:
             return await self._submitted(form, scope, receive, send, origin)
         except AppError as error:
             error.headers.update({key.decode(): value.decode() for key, value in cors(form, origin)})
-            return await front.problem(scope, send, error)
+            return await refuse(scope, send, error)
 
     async def _submitted(self, form: FormSpec, scope: Scope, receive: Receive, send: Send, origin: str) -> None:
         if not form.admits(origin if origin != "null" else None):
@@ -228,7 +230,7 @@ def _too_large(cap: int) -> errors.TooLarge:
 async def _answer(form: FormSpec, scope: Scope, send: Send, frame: SubmissionFrame, *, repeat: bool) -> None:
     """A bot is answered like everybody: it learns nothing."""
     origin = security.header(scope, b"origin")
-    if _is_browser(scope):
+    if is_browser(scope):
         target = thanks_url(form, frame.normalised.redirect_to)
         headers = [(b"location", target.encode()), (b"cache-control", b"no-store")]
         return await front.respond(send, 303, headers, b"")
@@ -259,8 +261,3 @@ def cors(form: FormSpec, origin: str, *, preflight: bool = False) -> Headers:
             (b"access-control-max-age", b"86400"),
         ]
     return headers
-
-
-def _is_browser(scope: Scope) -> bool:
-    mode = security.header(scope, b"sec-fetch-mode")
-    return mode == "navigate" or (not mode and "text/html" in security.header(scope, b"accept"))

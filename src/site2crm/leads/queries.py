@@ -181,9 +181,11 @@ async def form_numbers(session: AsyncSession, org_id: str, form_id: str) -> Form
     if form_id not in await forms.names(session, org_id):
         raise FormNotFound
     rows = await session.execute(
-        select(Submission.status, func.count()).where(Submission.form_id == form_id).group_by(Submission.status)
+        select(Submission.status, func.count().label("number"))
+        .where(Submission.form_id == form_id)
+        .group_by(Submission.status)
     )
-    counts = dict(rows.tuples().all())
+    counts = {row.status: row.number for row in rows}
     review = await session.scalar(
         select(func.count()).where(Lead.form_id == form_id, Lead.status == LeadStatus.NEEDS_REVIEW)
     )

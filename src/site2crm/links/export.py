@@ -24,7 +24,7 @@ async def download(session: AsyncSession, machine: Machine, who: Who, *, wanted:
     await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
     name = f"links-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(_lines(machine, who.org_id, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    return Stream(_lines(machine, who.org_id, wanted), media_type="text/csv", headers=headers)
 
 
 async def _lines(machine: Machine, org_id: str, wanted: Wanted) -> AsyncIterator[str]:

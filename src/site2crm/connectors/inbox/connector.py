@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from site2crm.connectors.contract import (
+    EMPTY,
     Account,
     Caps,
     Context,
@@ -80,7 +81,8 @@ class Inbox:
         person, call = judged.person, self._call(_key_of(judged.person), judged.properties)
         if place is None:
             error = judged.error
-            self._report(call, 400, {"message": str(error), "property": error and error.field}, ref=person.ref)
+            if judged.properties:  # else there is nothing to send
+                self._report(call, 400, {"message": str(error), "property": error and error.field}, ref=person.ref)
             return Written(person.ref, error=error, warnings=judged.warnings)
         id, created = place
         self._report(call, 201 if created else 200, {"id": id, "properties": judged.properties}, ref=person.ref)
@@ -133,7 +135,7 @@ def _accepted(fields: Mapping[str, Value]) -> tuple[dict[str, str], list[Warned]
 
 def _refused(properties: Mapping[str, str], person: PersonIn) -> CrmError | None:
     if not properties:
-        return CrmError(ErrorClass.PERMANENT, "Nothing of this lead is mapped.", code="EMPTY")
+        return CrmError(ErrorClass.PERMANENT, "Nothing of this lead is mapped.", code=EMPTY)
     email = properties.get("email") or person.email
     library = heavy.email_validator()
     try:
