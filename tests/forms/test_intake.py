@@ -260,7 +260,7 @@ async def test_a_browser_is_told_on_a_page_that_a_form_does_not_exist(
     answer = await nobody.request(method, path, headers={"Accept": "text/html,*/*;q=0.8"})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "This form does not exist" in answer.text
-    assert "finds the right one" in answer.text
+    assert "copy the address again" in answer.text
     assert ("Nothing was sent" in answer.text) == (method == "POST")
     assert "frame-ancestors" not in answer.headers["content-security-policy"]
 

@@ -34,7 +34,10 @@ FLOOD_WINDOW_S = 60
 RETRY_S = "5"
 AGENT_CAP = 400
 KEY_CAP = 255
-NO_FORM = "The address may be mistyped, or the form deleted. Who runs the website finds the right one on its page."
+NO_FORM = (
+    "The address may be mistyped, or the form was deleted. "
+    "If it is your website, copy the address again from the form's page."
+)
 
 _KEY = re.compile(r"[0-9a-z]{6,40}")
 _encode = msgspec.msgpack.Encoder().encode
