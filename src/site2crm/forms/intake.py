@@ -34,6 +34,7 @@ FLOOD_WINDOW_S = 60
 RETRY_S = "5"
 AGENT_CAP = 400
 KEY_CAP = 255
+TRAPPED = "Honeypot: the hidden field that people leave empty was filled in."
 NO_FORM = (
     "The address may be mistyped, or the form was deleted. "
     "If it is your website, copy the address again from the form's page."
@@ -162,7 +163,7 @@ class Intake:
         if lead.kind == "test":
             return "test", "The form builder's test call."
         if lead.kind == "spam":
-            return "quarantined", lead.reason
+            return "quarantined", TRAPPED
         if not verdict.allowed and not lead.provider_id:
             return "quarantined", f"More than {limit} submissions a minute from one address."
         too_fast = self._filled_too_fast(lead)
