@@ -50,3 +50,16 @@ async def test_https_is_said_to_stay(tmp_path_factory: pytest.TempPathFactory) -
     ):
         answer = await visitor.get("/livez", headers={"Host": "leads.acme.example"})
     assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+async def test_a_browser_at_the_door_is_refused_with_a_page(nobody: httpx.AsyncClient) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    wrong_host = await nobody.get("/login", headers={**accept, "Host": "203.0.113.7:8080"})
+    other_site = await nobody.post("/login", headers={**accept, "Origin": "https://evil.example"})
+    script = await nobody.get("/api/v1/leads", headers={**accept, "Host": "203.0.113.7:8080"})
+
+    assert (wrong_host.status_code, wrong_host.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "[server] public_url" in wrong_host.text
+    assert (other_site.status_code, other_site.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "from another website" in other_site.text
+    assert (script.status_code, script.headers["content-type"]) == (404, "application/problem+json")

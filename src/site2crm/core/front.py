@@ -150,10 +150,15 @@ def _open_segment(scope: Scope) -> str:
 
 
 async def problem(scope: Scope, send: Send, error: AppError) -> None:
-    """Answer with problem+json from outside the router."""
-    body = msgspec.json.encode(web.as_problem(error, scope["state"].get("request_id", "")))
-    headers = [(b"content-type", b"application/problem+json"), (b"cache-control", b"no-store")]
-    headers += [(key.lower().encode(), value.encode()) for key, value in error.headers.items()]
+    """Answer from outside the router: with a page for who looks at it, with problem+json for everybody else."""
+    request_id = scope["state"].get("request_id", "")
+    if "text/html" in security.header(scope, b"accept") and not scope["path"].startswith("/api/"):
+        page, told = web.problem_page(error, request_id)
+        body = page.encode()
+    else:
+        told = {"Content-Type": web.PROBLEM_JSON, "Cache-Control": "no-store"}
+        body = msgspec.json.encode(web.as_problem(error, request_id))
+    headers = [(key.lower().encode(), value.encode()) for key, value in {**told, **error.headers}.items()]
     await respond(send, error.status, headers, body)
 
 

@@ -6,6 +6,7 @@ problem+json (RFC 9457) under `/api`, a fragment for htmx, a page for everybody 
 
 import base64
 import binascii
+import re
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from msgspec import Struct
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import db, errors, feature, log, templates
+from site2crm.core import db, errors, feature, formats, log, templates
 from site2crm.core.access import Who, who_asks
 from site2crm.core.errors import AppError, FieldError
 from site2crm.core.templates import Flash, NavItem, NavSection, Org, Person, Shell
@@ -35,6 +36,11 @@ PROBLEM_JSON = "application/problem+json"
 _REQUEST = "request"
 
 _HOME = "home"
+_NAMES_A_FIELD = re.compile(
+    r"Object (?:contains unknown field `(?P<unknown>.*)`|missing required field `(?P<missing>.*)`)$"
+)
+_LENGTH = re.compile(r"Expected `(?P<of>str|array)` of length (?P<sign>>=|<=) (?P<size>\d+)$")
+_PARTS = {"str": ("character", "characters"), "array": ("entry", "entries")}
 
 _log = log.get("web")
 
@@ -146,6 +152,16 @@ def _problem_json(body: ProblemDetails, error: AppError) -> Response[Any]:
     )
 
 
+def problem_page(error: AppError, request_id: str) -> tuple[str, dict[str, str]]:
+    """The page of an error and its headers, for who answers outside the router and knows nobody."""
+    told = as_problem(error, request_id)
+    shell = Shell(title=told.title, nonce=secrets.token_urlsafe(16))
+    body = templates.render(
+        "errors/page.html", page=shell, action_url="/", **_told(told), status=told.status, action_label=""
+    )
+    return body, {"Content-Type": "text/html; charset=utf-8", **_html_headers(shell.nonce)}
+
+
 def _error_page(request: AnyRequest, problem: ProblemDetails) -> Html:
     who = who_asks(request)
     shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
@@ -187,7 +203,14 @@ def _invalid(error: LitestarInvalid) -> AppError:
 def _refused(item: dict[str, Any]) -> FieldError:
     name, message = str(item.get("key", "")), str(item.get("message", ""))
     if message == f"'{name}'":  # the framework found no body: a key that is missing, as Python says it
-        message = "Send a JSON body."
+        return FieldError(name, "Send a JSON body.")
+    if found := _NAMES_A_FIELD.match(message):  # msgspec speaks of the object, a person looks for the field
+        inside = f"{name}." if name not in {"", "data"} else ""
+        words = "There is no such field; check the spelling." if found["unknown"] else "This field is needed."
+        return FieldError(inside + (found["unknown"] or found["missing"]), words)
+    if found := _LENGTH.match(message):
+        end = "At least" if found["sign"] == ">=" else "At most"
+        return FieldError(name, f"{end} {formats.plural(int(found['size']), *_PARTS[found['of']])}.")
     return FieldError(name, message)
 
 

@@ -1,6 +1,5 @@
 """Making and changing forms."""
 
-import re
 import secrets
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -19,14 +18,13 @@ from site2crm.forms.events import FormArchived, FormCreated
 from site2crm.forms.fields import Field
 from site2crm.forms.models import Form
 from site2crm.forms.registry import CACHE
-from site2crm.kit import clock, ids, urls
+from site2crm.kit import clock, countries, ids, urls
 
 KEY_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 KEY_LENGTH = 12
 T = TypeVar("T")
 
 OUR_FIELDS = ("email", "first_name", "last_name", "name", "phone", "company", "message")
-_COUNTRY = re.compile(r"[A-Z]{2}|")
 
 Name = Annotated[str, Meta(min_length=1, max_length=120)]
 
@@ -185,6 +183,6 @@ def _field_map(given: dict[str, str], refused: list[FieldError]) -> dict[str, st
 
 def _country(given: str, refused: list[FieldError]) -> str:
     text = given.strip().upper()
-    if not _COUNTRY.fullmatch(text):
-        refused.append(FieldError("country", "Two letters, such as US or DE."))
+    if text and text not in countries.NAMES:
+        refused.append(FieldError("country", "A country's two letters, such as US or DE."))
     return text
