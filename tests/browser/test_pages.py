@@ -51,6 +51,8 @@ class Found:
         width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if width > 0:
             self.faults.append(f"{name} (phone): {width} px too wide")
+        if page.evaluate("[...document.querySelectorAll('[data-cards]')].some(e => e.scrollWidth > e.clientWidth)"):
+            self.faults.append(f"{name} (phone): a list of cards scrolls sideways")
         self._rules(page, f"{name} (phone)", ALL_RULES)
 
     def _rules(self, page: Page, name: str, rules: list[str]) -> None:
