@@ -20,6 +20,8 @@ VERBS = {
     "link": "Create, change, archive and list short links.",
     "geo": "Refresh the database that tells countries.",
     "health": "Ask the running server whether it is well.",
+    "service": "Print a systemd unit that runs this installation.",
+    "caddyfile": "Print a configuration of the Caddy web server, for HTTPS in front.",
     "version": "Print the version.",
 }
 
