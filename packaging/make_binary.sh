@@ -1,5 +1,6 @@
 #!/bin/sh
-# make_binary.sh: dist/site2crm-VERSION-linux-ARCH.tar.xz (one folder) and dist/site2crm (one file).
+# make_binary.sh [folder]: dist/site2crm-VERSION-linux-ARCH.tar.xz (one folder) and dist/site2crm (one file);
+# with "folder", only the folder, in build/dist.
 # `make binary` calls it, after it has made build/venv from pinned packages. The result runs on this machine's glibc or
 # a newer one: releases are built on the oldest system that is served, Debian 12.
 set -eu
@@ -19,6 +20,7 @@ build/venv/bin/python -m PyInstaller --noconfirm --log-level ERROR \
 rm -rf "build/dist/$name"
 mv build/dist/site2crm "build/dist/$name"
 cp packaging/examples/site2crm.toml packaging/systemd/site2crm.service packaging/Caddyfile "build/dist/$name/"
+[ "${1:-}" != folder ] || exit 0
 
 mkdir -p dist
 tar -C build/dist --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" |

@@ -55,6 +55,10 @@ class Server:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "site2crm", *words]
 
+    def surroundings(self) -> dict[str, str]:
+        """The environment it runs in."""
+        return environment(*self.path)
+
     def start(self, *, wait: bool = True) -> "Server":
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "site2crm.toml"
@@ -63,7 +67,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),
             cwd=self.folder,
-            env=environment(*self.path),
+            env=self.surroundings(),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
@@ -117,7 +121,7 @@ class Server:
         run = subprocess.run(
             self.command(*words, "--json", "--config", str(self.folder / "site2crm.toml")),
             cwd=self.folder,
-            env=environment(),
+            env=self.surroundings(),
             input=stdin,
             capture_output=True,
             text=True,
