@@ -24,7 +24,7 @@ cp packaging/examples/site2crm.toml packaging/systemd/site2crm.service packaging
 
 mkdir -p dist
 tar -C build/dist --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - "$name" |
-  xz -6 -T0 >"dist/$name.tar.xz"
+  xz -T0 >"dist/$name.tar.xz"
 sh packaging/make_single_file.sh "build/dist/$name" "$version" dist/site2crm
 (cd dist && sha256sum "$name.tar.xz" site2crm >SHA256SUMS)
 ls -l dist

@@ -20,7 +20,7 @@ import pytest
 
 from site2crm import __version__
 from site2crm.core.sqlite import OLDEST_SAFE
-from tests.server import ROOT, SETUP, Server, free_port
+from tests.server import ROOT, Server
 
 DIST = ROOT / "dist"
 NAME = f"site2crm-{__version__}-linux-{os.uname().machine}"
@@ -119,7 +119,9 @@ def make_the_owner(frozen: Frozen) -> None:
     with httpx.Client(follow_redirects=False, timeout=30) as browser:
         page = browser.get(frozen.setup_url)
         assert page.status_code == 200
-        assert httpx.get(f"{frozen.url}{re.search(r'/static/[^\"]+/css/app.css', page.text)[0]}").status_code == 200  # type: ignore[index]
+        style = re.search(r"/static/\w+/css/app.css", page.text)
+        assert style is not None
+        assert browser.get(frozen.url + style[0]).status_code == 200
         answers = {"name": "Ann", "email": "ann@example.com", "password": PASSWORD, "org": "First", "time_zone": ZONE}
         made = browser.post(frozen.setup_url, data=answers, headers={"Origin": frozen.url})
         assert made.status_code == 303, made.text
