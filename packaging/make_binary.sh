@@ -17,6 +17,9 @@ export SOURCE_DATE_EPOCH PYTHONHASHSEED=1 PYTHONPATH=src PYTHONDONTWRITEBYTECODE
 
 build/venv/bin/python -m PyInstaller --noconfirm --log-level ERROR \
   --distpath build/dist --workpath build/work packaging/site2crm.spec
+# Symbols are half of some files. Libraries that a wheel brought in a folder ".libs" were moved about in their own
+# headers and do not load any more once they are stripped.
+find build/dist/site2crm/_internal -type f -name '*.so*' ! -path '*.libs/*' -exec strip --strip-unneeded {} +
 rm -rf "build/dist/$name"
 mv build/dist/site2crm "build/dist/$name"
 cp packaging/examples/site2crm.toml packaging/systemd/site2crm.service packaging/Caddyfile "build/dist/$name/"

@@ -5,7 +5,7 @@ folder=$1 version=$2 target=$3
 here=$(dirname "$0")
 payload=$target.payload
 trap 'rm -f "$payload"' EXIT
-tar -C "$folder" --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner -cf - . | gzip -9n >"$payload"
+tar -C "$folder" --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner -cf - . | gzip -n >"$payload"
 
 # The build is named for what is in it: another one of the same version is unpacked beside it, not taken for it.
 build=$version-$(sha256sum "$payload" | cut -c1-12)

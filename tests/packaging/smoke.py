@@ -9,6 +9,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +101,15 @@ def test_there_is_one_copy_of_sqlite_and_nothing_of_the_developers(folder_build:
     assert [name for name in sqlite if "pysqlite3/" not in name] == []
     assert len(sqlite) == 1
     assert [name for name in names if re.search(r"tcl|tk8|pytest|hypothesis|playwright|caddy$", name)] == []
+
+
+def test_every_library_loads(folder_build: Path) -> None:
+    """Stripping some of them makes them unreadable, which shows when they are first needed: with the first click."""
+    libraries = [str(path) for path in folder_build.parent.rglob("*.so*") if path.is_file()]
+    load = "import ctypes, sys\nfor path in sys.argv[1:]: ctypes.CDLL(path)"
+
+    tried = subprocess.run([sys.executable, "-c", load, *libraries], capture_output=True, text=True, check=False)
+    assert (tried.returncode, tried.stderr) == (0, "")
 
 
 def test_setup_form_lead_and_redirect(frozen: Frozen) -> None:
