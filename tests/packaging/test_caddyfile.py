@@ -123,7 +123,7 @@ def test_a_restart_behind_caddy_makes_visitors_wait_and_loses_none(tmp_path: Pat
         with server.an_org() as api, caddy(tmp_path, caddyfile.render(outside, [f"127.0.0.1:{server.port}"])):
             form = api.post("/api/v1/forms", json={"name": "Contact"}).json()
             _until(lambda: httpx.get(f"{outside}/readyz").status_code == 200)
-            with Visitor(f"{outside}/f/{form['id']}") as visitor:
+            with Visitor(f"{outside}/f/{form['key']}") as visitor:
                 for _ in range(2):
                     seen = len(visitor.answers)
                     _until(lambda seen=seen: len(visitor.answers) > seen + 10)
