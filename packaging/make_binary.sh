@@ -22,7 +22,7 @@ build/venv/bin/python -m PyInstaller --noconfirm --log-level ERROR \
 find build/dist/site2crm/_internal -type f -name '*.so*' ! -path '*.libs/*' -exec strip --strip-unneeded {} +
 rm -rf "build/dist/$name"
 mv build/dist/site2crm "build/dist/$name"
-cp packaging/examples/site2crm.toml packaging/systemd/site2crm.service packaging/Caddyfile "build/dist/$name/"
+cp packaging/examples/site2crm.toml "build/dist/$name/"
 [ "${1:-}" != folder ] || exit 0
 
 mkdir -p dist

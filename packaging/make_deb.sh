@@ -19,4 +19,4 @@ echo /etc/site2crm/site2crm.toml >$root/DEBIAN/conffiles
 sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$(du -sk $root/opt | cut -f1)/" \
   packaging/deb/control >$root/DEBIAN/control
 mkdir -p dist
-dpkg-deb --root-owner-group -Zxz -z6 --build $root "dist/site2crm_${version}_$arch.deb"
+dpkg-deb --root-owner-group -Zxz --build $root "dist/site2crm_${version}_$arch.deb"
