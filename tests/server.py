@@ -47,6 +47,7 @@ class Server:
     setup_url: str = ""
     path: Sequence[Path] = ()
     """Folders that the server's Python looks into first."""
+    patience_s: float = READY_S
 
     @property
     def url(self) -> str:
@@ -77,7 +78,7 @@ class Server:
         return self
 
     def wait_ready(self) -> None:
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + self.patience_s
         while time.monotonic() < until:
             assert self.process is not None
             if self.process.poll() is not None:
@@ -87,7 +88,7 @@ class Server:
                 self.setup_url = found[0] if found else ""
                 return
             time.sleep(0.02)
-        raise AssertionError(f"not ready in {READY_S} s:\n{self.log()[-4000:]}")
+        raise AssertionError(f"not ready in {self.patience_s} s:\n{self.log()[-4000:]}")
 
     def _answers(self) -> bool:
         """Asked without httpx, whose clients read certificates: that would take the core from who is starting."""

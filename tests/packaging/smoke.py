@@ -39,6 +39,7 @@ TOOLS = ("sh", "tail", "tar", "gzip", "mkdir", "mktemp", "mv", "rm", "find")
 class Frozen(Server):
     """The product as a stranger has it: a program, an empty folder, nothing of ours in the environment."""
 
+    patience_s: float = 120
     program: Path = Path()
     environment: dict[str, str] = field(default_factory=dict)
 
