@@ -18,8 +18,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
+from site2crm.core import meter
 from site2crm.core.config_schema import Log as LogSettings
 from site2crm.core.config_types import LogFormat
+from site2crm.core.meter import Trouble
 
 _LONGEST = 4000
 _PRIVATE = frozenset({"password", "secret", "token", "authorization", "cookie", "api_key"})
@@ -101,7 +103,7 @@ def setup(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_TextLines() if is_text else _JsonLines())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, counting()]
     root.setLevel(logging.WARNING)  # libraries speak up only when something is wrong
     logging.getLogger("site2crm").setLevel(settings.level.value.upper())
     logging.captureWarnings(capture=True)
@@ -110,6 +112,26 @@ def setup(settings: LogSettings, *, stream: TextIO | None = None) -> None:
 def inert(text: str) -> str:
     """The text with every control character written as an escape."""
     return _ACTIVE.sub(lambda match: _escape(ord(match.group())), text)
+
+
+def counting() -> logging.Handler:
+    """Counts warnings and errors, and remembers the last errors."""
+    return _Counting()
+
+
+class _Counting(logging.Handler):
+    """Counts warnings and errors for `/metrics`, and remembers the last errors for the page of the administrator."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meter.counted[record.levelname.lower()] += 1
+        if record.levelno >= logging.ERROR:
+            error = record.exc_info[0] if record.exc_info else None
+            at = datetime.fromtimestamp(record.created, UTC)
+            request_id = str(_fields(record).get("request_id", ""))
+            meter.troubles.append(Trouble(at, _event(record), error.__name__ if error else "", request_id))
 
 
 class _JsonLines(logging.Formatter):

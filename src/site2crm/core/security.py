@@ -11,6 +11,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOOPBACK_PEERS = frozenset({"127.0.0.1", "::1"})
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPEN_TO_OTHER_SITES = ("/f/", "/t/", "/hooks/")
 """Paths that other websites post to; they use no cookie, so there is nothing to forge."""
@@ -40,6 +41,12 @@ def secured(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return pair
 
 
+def names_this_machine(host: str) -> bool:
+    """Whether a Host is a loopback name, with or without a port."""
+    name, _, port = host.lower().rpartition(":") if not host.endswith("]") else (host.lower(), "", "")
+    return (name or host) in LOOPBACK_HOSTS and (not name or not port or port.isdigit())
+
+
 class Hosts:
     """Which Host a request may name: the public one, and loopback's names for health checks and first steps."""
 
@@ -51,10 +58,7 @@ class Hosts:
         if len(named) != 1:
             return False
         host = named[0].decode("latin-1").lower()
-        if self._public and host == self._public:
-            return True
-        name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-        return (name or host) in LOOPBACK_HOSTS and (not name or not port or port.isdigit())
+        return (bool(self._public) and host == self._public) or names_this_machine(host)
 
 
 def same_origin(scope: Scope, own_origins: frozenset[str]) -> bool:
@@ -83,6 +87,13 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
         if not _within(hop, trusted):
             return hop if _is_address(hop) else peer
     return peer
+
+
+def is_edge(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Whether the request comes from this machine or from one of our proxies."""
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return peer in LOOPBACK_PEERS or _within(peer, trusted)
 
 
 @lru_cache(maxsize=4096)
