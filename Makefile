@@ -1,5 +1,5 @@
 # make serve    run the product on http://127.0.0.1:8080
-# make test     everything CI runs; installs what it needs (apt: chromium)
+# make test     everything CI runs; installs what it needs (apt: chromium, redis)
 # make bench    the budgets, as a table, with ratios measured in the same run
 # make soak     fifty rounds of kill -9 under load, twenty of backup and restore
 # make fmt      format and sort
@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE_FLAGS ?=
 
-.PHONY: install serve test bench soak fmt lint lock migration browser
+.PHONY: install serve test bench soak fmt lint lock migration browser redis
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -48,7 +48,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint browser
+redis:
+	@test -x /usr/bin/redis-server || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+	  else sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; fi; }
+
+test: lint browser redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev

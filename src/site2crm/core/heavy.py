@@ -37,3 +37,8 @@ def obstore() -> ModuleType:
 def agent_patterns() -> ModuleType:
     """`core/agent_patterns.py`: thousands of patterns that take up to a second to compile."""
     return importlib.import_module("site2crm.core.agent_patterns")
+
+
+def redis() -> ModuleType:
+    """The client of a shared Redis: only instances of several nodes have one."""
+    return importlib.import_module("redis.asyncio")

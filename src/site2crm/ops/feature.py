@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
-from site2crm.core import idempotency
+from site2crm.core import idempotency, tasks
 from site2crm.core.access import INSTANCE
 from site2crm.core.feature import Feature, NavItem
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext
+from site2crm.core.ratelimit import Backoff
+from site2crm.core.shared_limits import SharedLimits
 from site2crm.ops import alarms, api, backup_pages, backups, crashes, pages, status_pages
 from site2crm.ops.condition import Watch
 
@@ -24,7 +27,21 @@ async def _tidy(ctx: JobContext) -> None:
 @asynccontextmanager
 async def _watching(machine: Machine) -> AsyncIterator[None]:
     machine.put(Watch())
-    async with crashes.watched(machine):
+    async with crashes.watched(machine), _sharing(machine):
+        yield
+
+
+@asynccontextmanager
+async def _sharing(machine: Machine) -> AsyncIterator[None]:
+    """Rate limits of several nodes, where a Redis is configured."""
+    url = machine.settings.limits.url
+    if not url:
+        yield
+        return
+    mac = partial(machine.vault.mac, "limits")
+    shared = SharedLimits(url, machine.limits, machine.get(Backoff), mac=mac)
+    machine.put(shared)
+    async with tasks.running("limits", shared.run()):
         yield
 
 

@@ -20,6 +20,7 @@ from site2crm.core.errors import AppError, Forbidden
 from site2crm.core.figures import CONTENT_TYPE, Figure, Kind, Sample, by, counter, gauge
 from site2crm.core.machine import Machine
 from site2crm.core.queue import store
+from site2crm.core.shared_limits import SharedLimits
 from site2crm.core.web import AnyRequest
 from site2crm.ops import condition
 
@@ -98,6 +99,9 @@ def _process(machine: Machine) -> Iterator[Figure]:
     yield gauge("memory_bytes", "Resident memory of the process.", condition.memory_bytes())
     yield counter("cpu_seconds_total", "Processor time of the process.", used.ru_utime + used.ru_stime)
     yield gauge("open_files", "Open files and connections.", len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - names only
+    if SharedLimits in machine.parts:
+        shared = machine.get(SharedLimits).is_shared
+        yield gauge("limits_shared", "Whether Redis answers, by which nodes share their rate limits.", shared)
     yield gauge("started_seconds", "When the process began, in unix seconds.", machine.meter.started_at.timestamp())
 
 
