@@ -319,6 +319,16 @@ class Log(Section, frozen=True):
     format: Annotated[
         LogFormat, Setting("auto", read.one_of(LogFormat), "json, text, or auto: text on a terminal, else json.")
     ]
+    sentry_dsn: Annotated[
+        Secret,
+        Setting(
+            "",
+            read.sentry_dsn,
+            "Errors of the server and of browsers are told to this Sentry project, without bodies, addresses and "
+            "tokens. Empty: they stay in the log.",
+            secret=True,
+        ),
+    ]
 
 
 class Privacy(Section, frozen=True):

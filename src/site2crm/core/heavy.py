@@ -42,3 +42,9 @@ def agent_patterns() -> ModuleType:
 def redis() -> ModuleType:
     """The client of a shared Redis: only instances of several nodes have one."""
     return importlib.import_module("redis.asyncio")
+
+
+def sentry() -> ModuleType:
+    """Half a second that only the first error has to pay, in a thread of its own."""
+    importlib.import_module("sentry_sdk.utils")
+    return importlib.import_module("sentry_sdk")

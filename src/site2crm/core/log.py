@@ -130,16 +130,16 @@ class _Counting(logging.Handler):
         if record.levelno >= logging.ERROR:
             error = record.exc_info[0] if record.exc_info else None
             at = datetime.fromtimestamp(record.created, UTC)
-            request_id = str(_fields(record).get("request_id", ""))
-            meter.troubles.append(Trouble(at, _event(record), error.__name__ if error else "", request_id))
+            request_id = str(fields_of(record).get("request_id", ""))
+            meter.troubles.append(Trouble(at, event_of(record), error.__name__ if error else "", request_id))
 
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {"ts": moment, "level": record.levelname.lower(), "log": _name(record)}
-        line["event"] = _event(record)
-        for key, value in _fields(record).items():
+        line["event"] = event_of(record)
+        for key, value in fields_of(record).items():
             line.setdefault(key, value if isinstance(value, bool | int | float | None) else _text(value))
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -149,15 +149,16 @@ class _JsonLines(logging.Formatter):
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        fields = " ".join(f"{key}={_quoted(_text(value))}" for key, value in _fields(record).items())
-        line = inert(f"{clock} {record.levelname:<7} {_event(record)} {fields}".rstrip())
+        fields = " ".join(f"{key}={_quoted(_text(value))}" for key, value in fields_of(record).items())
+        line = inert(f"{clock} {record.levelname:<7} {event_of(record)} {fields}".rstrip())
         if not record.exc_info:
             return line
         trace = self.formatException(record.exc_info).splitlines()
         return "\n".join([line, *(f"    {inert(each)}" for each in trace)])
 
 
-def _event(record: logging.LogRecord) -> str:
+def event_of(record: logging.LogRecord) -> str:
+    """The name of the event; of a library's line its text."""
     return str(getattr(record, "event", None) or record.getMessage())[:_LONGEST]
 
 
@@ -165,7 +166,8 @@ def _name(record: logging.LogRecord) -> str:
     return record.name.removeprefix("site2crm.")
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """What was bound and what was given, secrets masked by their names."""
     context = getattr(record, "context", None)
     fields = {**(_bound.get() if context is None else context), **getattr(record, "fields", {})}
     return {key: "***" if key in _PRIVATE else value for key, value in fields.items()}

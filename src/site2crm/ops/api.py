@@ -7,7 +7,7 @@ from msgspec import Struct
 from site2crm.core.access import public
 from site2crm.core.errors import Unavailable
 from site2crm.core.machine import Machine
-from site2crm.ops import condition, metrics
+from site2crm.ops import browser_errors, condition, metrics
 from site2crm.ops.condition import LAG_S
 
 
@@ -50,4 +50,4 @@ def _journal(machine: Machine) -> str:
     return "ok" if age < LAG_S else f"accepted submissions have been waiting for {age:.0f} seconds"
 
 
-router = Router(path="/", route_handlers=[live, ready, health, metrics.metrics])
+router = Router(path="/", route_handlers=[live, ready, health, metrics.metrics, browser_errors.report])
