@@ -88,7 +88,7 @@ class Front:
             return errors.NotFound("This host is not served here. The administrator sets it as [server] public_url.")
         if not scope["path"].startswith("/"):
             return errors.BadRequest("An address begins with a slash.")  # `OPTIONS *`, `CONNECT host:443`
-        if scope["method"] not in security.UNSAFE or scope["path"].startswith(security.OPEN_TO_OTHER_SITES):
+        if scope["method"] not in security.UNSAFE or security.is_open_to_other_sites(scope["path"]):
             return None
         bearer = security.header(scope, b"authorization").lower().startswith("bearer ")
         if bearer or security.same_origin(scope, self._origins):

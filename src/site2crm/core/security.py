@@ -15,6 +15,8 @@ LOOPBACK_PEERS = frozenset({"127.0.0.1", "::1"})
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPEN_TO_OTHER_SITES = ("/f/", "/t/", "/hooks/")
 """Paths that other websites post to; they use no cookie, so there is nothing to forge."""
+BROWSER_ERRORS = "/t/error"
+"""Below one of them, and for our own pages only."""
 
 BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -31,6 +33,10 @@ def header(scope: Scope, name: bytes) -> str:
         if key == name:
             return str(value, "latin-1")
     return ""
+
+
+def is_open_to_other_sites(path: str) -> bool:
+    return path.startswith(OPEN_TO_OTHER_SITES) and path.rstrip("/") != BROWSER_ERRORS
 
 
 def secured(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from site2crm.core import log, ratelimit, reporting, security
 from site2crm.core.access import public
-from site2crm.core.errors import Forbidden, TooLarge
+from site2crm.core.errors import TooLarge
 from site2crm.core.machine import Machine
 from site2crm.core.reserved import SEGMENTS
 from site2crm.core.web import AnyRequest
@@ -36,10 +36,12 @@ class BrowserError(Struct):
     page: str = ""
 
 
-@post("/t/error", opt=public(), status_code=204, include_in_schema=False)
+@post(security.BROWSER_ERRORS, opt=public(), status_code=204, include_in_schema=False)
 async def report(request: AnyRequest, machine: NamedDependency[Machine], data: JSONBody[BrowserError]) -> None:
-    """Taken or not, the browser is told the same."""
-    _admit(request, machine)
+    """Taken or not, the browser is told the same; another website's page is refused before (core/front.py)."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > LARGEST:
+        raise TooLarge(f"At most {LARGEST // 1024} KiB, with its length.")
     shared = ratelimit.network(request.scope["state"]["address"])
     here = machine.limits.take(f"browser errors {shared}", limit=PER_NETWORK, per_s=WINDOW_S)
     if not here.allowed or not machine.limits.take("browser errors", limit=IN_ALL, per_s=WINDOW_S).allowed:
@@ -49,16 +51,6 @@ async def report(request: AnyRequest, machine: NamedDependency[Machine], data: J
     page = _place(data.page)
     _log.warning("browser.error", text=message, where=where, page=page, stack=stack)
     reporting.browser(message, stack=stack, where=where, page=page)
-
-
-def _admit(request: AnyRequest, machine: Machine) -> None:
-    """Raises Forbidden, TooLarge: `/t/` is open to other websites, this is not."""
-    own = frozenset({machine.settings.base_url})
-    if not security.same_origin(request.scope, own):  # type: ignore[arg-type]
-        raise Forbidden("Only our own pages report here.")
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > LARGEST:
-        raise TooLarge(f"At most {LARGEST // 1024} KiB, with its length.")
 
 
 def _place(page: str) -> str:
