@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import httpx
-import pytest
 from sqlalchemy import update
 
 from site2crm.accounts.models import User
@@ -13,7 +12,6 @@ from site2crm.app import Instance
 from site2crm.core import alarms, log, meter
 from site2crm.core.machine import Machine
 from site2crm.ops import crashes
-from site2crm.ops.last_backup import last_backup
 from tests import cast
 from tests.cast import Person
 
@@ -94,22 +92,3 @@ async def test_a_torn_mark_is_a_crash_too(tmp_path: Path) -> None:
     (data / crashes.MARK).write_bytes(b"")
     async with cast.an_instance(tmp_path):
         assert [crash.version for crash in crashes.crashes(data)] == ["unknown"]
-
-
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        ([], None),
-        (["before-0004-20261101T000000.db", "state.json"], None),
-        (
-            ["site2crm-20261101T031500Z.tar.gz", "site2crm-20261102T031500Z-manual.tar.gz.enc"],
-            "2026-11-02T03:15:00+00:00",
-        ),
-    ],
-)
-def test_the_last_backup_is_read_from_the_names(tmp_path: Path, names: list[str], expected: str | None) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    found = last_backup(tmp_path)
-    assert (found.isoformat() if found else None) == expected
-    assert last_backup(tmp_path / "absent") is None

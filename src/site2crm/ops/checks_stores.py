@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from site2crm.core import folder, heavy, migrate, sqlite
+from site2crm.core.backup import shelf
 from site2crm.core.config import Settings
 from site2crm.core.eventstore import file as events
 from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
 from site2crm.kit import clock
 from site2crm.ops.findings import Finding, failed, ok, warning
-from site2crm.ops.last_backup import last_backup
 
 INSTANCE = "main"
 CONSUMER = "leads"
@@ -45,7 +45,7 @@ def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Find
     finally:
         connection.close()
     yield _events(settings, figures)
-    yield _backup(settings.data.dir / folder.BACKUPS)
+    yield _backup(settings)
 
 
 def _open(path: Path) -> Any:
@@ -161,15 +161,16 @@ def _event_position(connection: Any) -> Any:
     return connection.execute("SELECT epoch, segment, \"offset\" FROM position WHERE consumer = 'clicks'").fetchone()
 
 
-def _backup(shelf: Path) -> Finding:
-    made = last_backup(shelf)
-    if made is None:
-        return warning(
-            "backup", "none was ever made", "copy the data folder while the server is stopped: see /help/data"
-        )
-    age = clock.now() - made
-    says = f"the last is of {made:%Y-%m-%d %H:%M} UTC"
-    return ok("backup", says) if age < BACKUP_AGE else warning("backup", says, "find out why none was made since")
+def _backup(settings: Settings) -> Finding:
+    found = shelf.listed(shelf.folder_of(settings))
+    good = next((backup for backup in found if not backup.fault), None)
+    if good is None:
+        says = f"the last one is bad: {found[0].fault}" if found else "none was ever made"
+        return warning("backup", says, "site2crm backup create")
+    says = f"the last is of {good.made_at:%Y-%m-%d %H:%M} UTC, {'verified' if good.verified_at else 'not verified'}"
+    if clock.now() - good.made_at > max(BACKUP_AGE, timedelta(seconds=2 * settings.backup.every)):
+        return warning("backup", says, "site2crm backup create, and see the log why none was made since")
+    return ok("backup", says)
 
 
 def _number(connection: Any, sql: str, *values: float) -> int:

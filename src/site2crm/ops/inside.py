@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm import __version__
 from site2crm.core import alarms, folder, meter, migrate, sqlite
 from site2crm.core.alarms import OpenAlarm
+from site2crm.core.backup import shelf
 from site2crm.core.journal.contract import JournalStats
 from site2crm.core.machine import Machine
 from site2crm.core.queue import store
@@ -20,7 +21,6 @@ from site2crm.core.tables import PoisonRecord
 from site2crm.ops import condition, crashes
 from site2crm.ops.condition import Condition
 from site2crm.ops.crashes import Crash
-from site2crm.ops.last_backup import last_backup
 
 FAILURES_SHOWN = 10
 
@@ -76,10 +76,11 @@ class Inside(Struct, frozen=True, kw_only=True):
 
 async def look(machine: Machine, session: AsyncSession) -> Inside:
     """Everything, now."""
+    backup = await asyncio.to_thread(shelf.newest, shelf.folder_of(machine.settings))
     return Inside(
         condition=await condition.look(machine),
         started_at=machine.meter.started_at,
-        last_backup=await asyncio.to_thread(last_backup, machine.data_dir / folder.BACKUPS),
+        last_backup=backup.made_at if backup else None,
         queue=await store.stats(session),
         journal=machine.journal.stats(),
         poisoned=await session.scalar(select(func.count()).select_from(PoisonRecord)) or 0,
