@@ -1,5 +1,5 @@
 # make serve    run the product on http://127.0.0.1:8080
-# make test     everything CI runs; installs what it needs (apt: chromium)
+# make test     everything CI runs; installs what it needs (apt: chromium, redis)
 # make bench    the budgets, as a table, with ratios measured in the same run
 # make soak     fifty rounds of kill -9 under load, twenty of backup and restore
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
@@ -17,7 +17,7 @@ SERVE_FLAGS ?=
 CONTAINER ?= docker
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/site2crm/__init__.py)
 
-.PHONY: install serve test bench soak fmt lint lock migration browser binary test-binary deb image
+.PHONY: install serve test bench soak fmt lint lock migration browser redis binary test-binary deb image
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -54,7 +54,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint browser
+redis:
+	@test -x /usr/bin/redis-server || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+	  else sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; fi; }
+
+test: lint browser redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(VENV)/.dev

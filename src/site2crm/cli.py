@@ -21,6 +21,7 @@ VERBS = {
     "geo": "Refresh the database that tells countries.",
     "backup": "Make, verify, list and prune backups.",
     "restore": "Put a backup in the place of what is there.",
+    "doctor": "Look at everything that can be wrong with this machine, with a cure each.",
     "health": "Ask the running server whether it is well.",
     "service": "Print a systemd unit that runs this installation.",
     "caddyfile": "Print a configuration of the Caddy web server, for HTTPS in front.",

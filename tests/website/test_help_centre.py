@@ -57,7 +57,7 @@ async def test_every_link_leads_somewhere(visitor: httpx.AsyncClient) -> None:
         path, _, anchor = link.partition("#")
         if "https://" in path or path in ELSEWHERE:
             continue
-        known = path in {"/livez", "/readyz", "/health"} or path in pages
+        known = path in {"/livez", "/readyz", "/health", "/status"} or path in pages
         if not known or (anchor and anchor not in pages[path].ids):
             dead.append(link)
     assert dead == []

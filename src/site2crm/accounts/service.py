@@ -3,11 +3,12 @@
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.accounts import orgs, tokens, users
+from site2crm.accounts import authentication, orgs, tokens, users
 from site2crm.accounts.models import User
 from site2crm.accounts.queries import OrgOut
 from site2crm.accounts.tokens import Purpose
 from site2crm.core import db
+from site2crm.core.access import Who
 from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
 
@@ -33,6 +34,11 @@ async def setup_url(machine: Machine) -> str | None:
     async with machine.session() as session:
         token = await tokens.issue(session, Purpose.SETUP, user_id=None, valid_s=SETUP_VALID_S)
     return machine.url(f"/setup/{token}")
+
+
+async def at_home(session: AsyncSession, who: Who) -> Who:
+    """The same person in the org where they were last: for pages that belong to no org."""
+    return await authentication.at_home(session, who)
 
 
 async def expect_setup(session: AsyncSession, token: str) -> None:

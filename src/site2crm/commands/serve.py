@@ -23,7 +23,7 @@ from site2crm.accounts import service as accounts
 from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
-from site2crm.core import folder, live, log, migrate, tasks
+from site2crm.core import folder, live, log, migrate, reporting, tasks
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.config import KeyUnusable, Listen, Settings
 from site2crm.core.journal.contract import JournalInUse
@@ -48,6 +48,7 @@ def command(
     """Run the product until it is told to stop."""
     settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
     log.setup(settings.log)
+    reporting.start(settings.log.sentry_dsn)
     try:
         folder.prepare(settings.data.dir)
         with folder.held(settings.data.dir):
@@ -67,6 +68,8 @@ def command(
         options.stop(Exit.DATABASE, f"{settings.data.dir / folder.DATABASE}: {error.orig}")
     except PermissionError as error:
         options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
+    finally:
+        reporting.stop()
 
 
 def _refuse_taken_port(settings: Settings) -> None:

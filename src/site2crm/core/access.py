@@ -17,6 +17,9 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 SIGNED_IN = "signed_in"
 """The permission of pages that belong to a user and not to an org."""
 
+INSTANCE = "instance"
+"""The permission of pages about the whole instance: super admins have it, signed in; no key and no role does."""
+
 
 class OrgRef(Struct, frozen=True):
     """An org as the shell shows it."""
@@ -45,7 +48,7 @@ class Who(Struct, frozen=True, kw_only=True):
     """Owners of any org and super admins may open another one."""
 
     def can(self, permission: str) -> bool:
-        return permission in self.permissions
+        return self.is_super if permission == INSTANCE else permission in self.permissions
 
     @property
     def actor(self) -> str:
@@ -95,6 +98,10 @@ def _hold(who: Who | None, permission: str | None) -> None:
     if permission == SIGNED_IN:
         if who.user_id is None:
             raise Forbidden("An API key has no user. Sign in for this.")
+        return
+    if permission == INSTANCE:
+        if not who.is_super:
+            raise Forbidden("This is for the administrators of the instance.")
         return
     if who.org is None:
         raise NotFound

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import log
@@ -70,3 +70,8 @@ async def open_alarms(session: AsyncSession, org_id: str) -> Sequence[OpenAlarm]
         .order_by(Alarm.first_at)
     )
     return [OpenAlarm(*row) for row in rows]
+
+
+async def open_elsewhere(session: AsyncSession) -> int:
+    """How many the orgs have, without saying which."""
+    return await session.scalar(select(func.count()).where(Alarm.org_id != INSTANCE, Alarm.cleared_at.is_(None))) or 0

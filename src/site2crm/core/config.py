@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
     links: config_schema.Links
     outbound: config_schema.Outbound
     backup: config_schema.Backup
+    limits: config_schema.Limits
     log: config_schema.Log
     privacy: config_schema.Privacy
     connectors: dict[str, Connector]

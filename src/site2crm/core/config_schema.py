@@ -80,6 +80,15 @@ class Server(Section, frozen=True):
         float,
         Setting("10s", read.duration("0s", "10m"), "How long running requests and jobs may finish at a stop."),
     ]
+    metrics_token: Annotated[
+        Secret,
+        Setting(
+            "",
+            read.metrics_token,
+            "Who sends it (Authorization: Bearer ...) may read /metrics, and nobody else. Empty: this machine only.",
+            secret=True,
+        ),
+    ]
 
 
 class Data(Section, frozen=True):
@@ -290,12 +299,35 @@ class Backup(Section, frozen=True):
     s3_secret: Annotated[Secret, Setting("", read.secret_text, "The access key's secret.", secret=True)]
 
 
+class Limits(Section, frozen=True):
+    url: Annotated[
+        Secret,
+        Setting(
+            "",
+            read.redis_url,
+            "A Redis that several nodes share their rate limits by, such as redis://:password@host:6379/0. Empty, or "
+            "while it does not answer: each node counts for itself.",
+            secret=True,
+        ),
+    ]
+
+
 class Log(Section, frozen=True):
     level: Annotated[
         LogLevel, Setting("info", read.one_of(LogLevel), "Least that is logged: debug, info, warning or error.")
     ]
     format: Annotated[
         LogFormat, Setting("auto", read.one_of(LogFormat), "json, text, or auto: text on a terminal, else json.")
+    ]
+    sentry_dsn: Annotated[
+        Secret,
+        Setting(
+            "",
+            read.sentry_dsn,
+            "Errors of the server and of browsers are told to this Sentry project, without bodies, addresses and "
+            "tokens. Empty: they stay in the log.",
+            secret=True,
+        ),
     ]
 
 
@@ -347,6 +379,7 @@ SECTIONS: dict[str, type[Section]] = {
     "links": Links,
     "outbound": Outbound,
     "backup": Backup,
+    "limits": Limits,
     "log": Log,
     "privacy": Privacy,
 }

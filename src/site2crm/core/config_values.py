@@ -24,6 +24,8 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _MAILBOX = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]+@[^\s@<>,;:\"()\[\]\\\x00-\x1f]+")
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+_REDIS = frozenset({"redis", "rediss", "unix"})
 _MAIL_PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -31,6 +33,38 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"this is {_kind(value)}; write text in quotes")
     return value
+
+
+def metrics_token(value: object) -> Secret:
+    """Empty means none."""
+    written = text(value).strip()
+    if written and not _TOKEN.fullmatch(written):
+        raise ValueError("write at least 16 letters, digits or -._~ ; make one with: openssl rand -hex 24")
+    return Secret(written)
+
+
+def redis_url(value: object) -> Secret:
+    """Empty means none."""
+    written = text(value).strip()
+    parts = urlsplit(written)
+    try:
+        known = parts.scheme in _REDIS and bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        known = known and parts.port != 0
+    except ValueError:
+        known = False
+    if written and (not known or re.search(r"[\s\x00-\x1f\x7f]", written)):
+        raise ValueError('write "redis://:password@host:6379/0", "rediss://..." for TLS, or "unix:///path/redis.sock"')
+    return Secret(written)
+
+
+def sentry_dsn(value: object) -> Secret:
+    """Empty means none."""
+    written = text(value).strip()
+    parts = urlsplit(written)
+    known = parts.scheme in {"http", "https"} and parts.username and parts.hostname and parts.path.strip("/")
+    if written and not known:
+        raise ValueError('write the DSN that Sentry shows for the project, such as "https://key@host/1"')
+    return Secret(written)
 
 
 def flag(value: object) -> bool:

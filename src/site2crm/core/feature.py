@@ -18,6 +18,7 @@ from site2crm.core.access import OrgRef
 from site2crm.core.asgi import ASGIApp, Fallback
 from site2crm.core.control import Control
 from site2crm.core.events import Event, LateListener, Listener
+from site2crm.core.figures import Figure
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobSpec
 from site2crm.core.templates import Banner
@@ -58,6 +59,7 @@ Timeline = Callable[[AsyncSession, str, str], Awaitable[Sequence[TimelineEntry]]
 Banners = Callable[[AsyncSession, OrgRef], Awaitable[Sequence[Banner]]]
 PanelMaker = Callable[[AsyncSession, OrgRef, str], Awaitable[Panel | None]]
 """(session, org, id of what the page shows)"""
+Figures = Callable[[Machine, AsyncSession], Awaitable[Sequence[Figure]]]
 Lifespan = Callable[[Machine], AbstractAsyncContextManager[None]]
 
 
@@ -75,6 +77,8 @@ class Feature:
     late: Sequence[tuple[type[Event], LateListener]] = ()
     lifespans: Sequence[Lifespan] = ()
     """Caches to fill and background work to run while the server runs; entered in order, left in reverse."""
+    figures: Figures | None = None
+    """For `/metrics`, beside what the machine counts itself."""
     timeline: Timeline | None = None
     banners: Banners | None = None
     panels: Mapping[str, PanelMaker] = field(default_factory=dict)
@@ -82,6 +86,8 @@ class Feature:
     nav: Sequence[NavItem] = ()
     controls: Mapping[str, Control] = field(default_factory=dict)
     """What the command line may ask the running server, by verb ("backup.create")."""
+    admin: Sequence[NavItem] = ()
+    """Pages about the whole instance; `path` is below `/admin/`, the permission `core.access.INSTANCE`."""
     creates: Sequence[NavItem] = ()
     """What the command palette offers to make."""
 
@@ -114,6 +120,15 @@ async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     for feature in _installed:
         if feature.banners is not None:
             found.extend(await feature.banners(session, org))
+    return found
+
+
+async def figures(machine: Machine, session: AsyncSession) -> list[Figure]:
+    """What all features count."""
+    found: list[Figure] = []
+    for feature in _installed:
+        if feature.figures is not None:
+            found.extend(await feature.figures(machine, session))
     return found
 
 

@@ -4,7 +4,9 @@ Short links and forms are answered here by their own small apps; everything else
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -16,12 +18,17 @@ from site2crm.core.machine import Machine
 from site2crm.core.reserved import SEGMENTS
 from site2crm.kit import ids
 
-QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz"})
+QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz", "/metrics"})
 """Asked every few seconds by whoever watches us: not worth a line."""
+
+STREAMED = "/live"
+"""Open for as long as somebody looks at the page: no measure of how fast we answer."""
 
 _log = log.get("http")
 
 _READING = frozenset({"GET", "HEAD"})
+_METHODS = frozenset({*_READING, *security.UNSAFE, "OPTIONS"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 
 
 class Front:
@@ -32,6 +39,7 @@ class Front:
     ) -> None:
         server = machine.settings.server
         self._machine = machine
+        self._meter = machine.meter
         self._app = app
         self._raw = raw
         self._fallback = fallback
@@ -44,12 +52,11 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if (
-            self._fallback is not None
-            and (segment := _open_segment(scope))
-            and await self._fallback(scope, send, segment)
-        ):
-            return None
+        if self._fallback is not None and (segment := _open_segment(scope)):
+            begun = perf_counter()
+            if await self._fallback(scope, send, segment):
+                self._meter.redirects.add(perf_counter() - begun)
+                return None
         self._begin(scope)
         send = self._finished(scope, send)
         refused = self._refusal(scope)
@@ -57,23 +64,31 @@ class Front:
             return await problem(scope, send, refused)
         segment = scope["path"].split("/", 2)[1]
         if segment == "static":
+            self._meter.statics += 1
             return await _static(scope, send)
         if segment in self._raw:
-            return await self._raw[segment](scope, receive, send)
+            return await self._raw_answered(segment, scope, receive, send)
         return await self._routed(scope, receive, send)
 
     def _begin(self, scope: Scope) -> None:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["machine"] = self._machine
-        state["request_id"] = ids.request()
+        state["request_id"] = self._named_at_the_edge(scope) or ids.request()
         state["address"] = security.client_address(scope, self._trusted)
+
+    def _named_at_the_edge(self, scope: Scope) -> str:
+        """What a proxy of ours calls the request. A stranger may not choose: theirs would pass for another's."""
+        given = security.header(scope, b"x-request-id")
+        if not given or not _REQUEST_ID.fullmatch(given):
+            return ""
+        return given if security.is_edge(scope, self._trusted) else ""
 
     def _refusal(self, scope: Scope) -> AppError | None:
         if not self._hosts.allows(scope):
             return errors.NotFound("This host is not served here. The administrator sets it as [server] public_url.")
         if not scope["path"].startswith("/"):
             return errors.BadRequest("An address begins with a slash.")  # `OPTIONS *`, `CONNECT host:443`
-        if scope["method"] not in security.UNSAFE or scope["path"].startswith(security.OPEN_TO_OTHER_SITES):
+        if scope["method"] not in security.UNSAFE or security.is_open_to_other_sites(scope["path"]):
             return None
         bearer = security.header(scope, b"authorization").lower().startswith("bearer ")
         if bearer or security.same_origin(scope, self._origins):
@@ -105,6 +120,14 @@ class Front:
 
         return finish
 
+    async def _raw_answered(self, segment: str, scope: Scope, receive: Receive, send: Send) -> None:
+        begun, method = perf_counter(), scope["method"]
+        try:
+            await self._raw[segment](scope, receive, send)
+        finally:
+            self._meter.forms.add(perf_counter() - begun)
+            self._meter.answered(f"/{segment}", _known(method), scope["state"].get("status", 0))
+
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         log.bind(request_id=scope["state"]["request_id"])
         if scope["method"] == "HEAD":
@@ -135,9 +158,15 @@ class Front:
         finally:
             # The route's pattern, not the path: a path can hold a setup or reset token
             path = scope.get("path_template") or "unknown"
+            self._count(path, scope, loop.time() - begun)
             ms = round((loop.time() - begun) * 1000, 1)
             write = _log.debug if path in QUIET else _log.info
             write("request", method=scope["method"], path=path, status=scope["state"].get("status"), ms=ms)
+
+    def _count(self, path: str, scope: Scope, seconds: float) -> None:
+        if not path.endswith(STREAMED):
+            (self._meter.api if path.startswith("/api/") else self._meter.pages).add(seconds)
+        self._meter.answered(path, _known(scope["method"]), scope["state"].get("status", 0))
 
 
 def _open_segment(scope: Scope) -> str:
@@ -147,6 +176,11 @@ def _open_segment(scope: Scope) -> str:
     if not segment or "/" in segment or segment in SEGMENTS or scope["method"] not in _READING:
         return ""
     return segment
+
+
+def _known(method: str) -> str:
+    """A stranger may write any word in the place of the method."""
+    return method if method in _METHODS else "other"
 
 
 async def problem(scope: Scope, send: Send, error: AppError) -> None:

@@ -37,3 +37,14 @@ def obstore() -> ModuleType:
 def agent_patterns() -> ModuleType:
     """`core/agent_patterns.py`: thousands of patterns that take up to a second to compile."""
     return importlib.import_module("site2crm.core.agent_patterns")
+
+
+def redis() -> ModuleType:
+    """The client of a shared Redis: only instances of several nodes have one."""
+    return importlib.import_module("redis.asyncio")
+
+
+def sentry() -> ModuleType:
+    """Half a second that only the first error has to pay, in a thread of its own."""
+    importlib.import_module("sentry_sdk.utils")
+    return importlib.import_module("sentry_sdk")

@@ -18,8 +18,10 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TextIO
 
+from site2crm.core import meter
 from site2crm.core.config_schema import Log as LogSettings
 from site2crm.core.config_types import LogFormat
+from site2crm.core.meter import Trouble
 
 _LONGEST = 4000
 _PRIVATE = frozenset({"password", "secret", "token", "authorization", "cookie", "api_key"})
@@ -101,7 +103,7 @@ def setup(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_TextLines() if is_text else _JsonLines())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, counting()]
     root.setLevel(logging.WARNING)  # libraries speak up only when something is wrong
     logging.getLogger("site2crm").setLevel(settings.level.value.upper())
     logging.captureWarnings(capture=True)
@@ -112,12 +114,32 @@ def inert(text: str) -> str:
     return _ACTIVE.sub(lambda match: _escape(ord(match.group())), text)
 
 
+def counting() -> logging.Handler:
+    """Counts warnings and errors, and remembers the last errors."""
+    return _Counting()
+
+
+class _Counting(logging.Handler):
+    """Counts warnings and errors for `/metrics`, and remembers the last errors for the page of the administrator."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meter.counted[record.levelname.lower()] += 1
+        if record.levelno >= logging.ERROR:
+            error = record.exc_info[0] if record.exc_info else None
+            at = datetime.fromtimestamp(record.created, UTC)
+            request_id = str(fields_of(record).get("request_id", ""))
+            meter.troubles.append(Trouble(at, event_of(record), error.__name__ if error else "", request_id))
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, object] = {"ts": moment, "level": record.levelname.lower(), "log": _name(record)}
-        line["event"] = _event(record)
-        for key, value in _fields(record).items():
+        line["event"] = event_of(record)
+        for key, value in fields_of(record).items():
             line.setdefault(key, value if isinstance(value, bool | int | float | None) else _text(value))
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
@@ -127,15 +149,16 @@ class _JsonLines(logging.Formatter):
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        fields = " ".join(f"{key}={_quoted(_text(value))}" for key, value in _fields(record).items())
-        line = inert(f"{clock} {record.levelname:<7} {_event(record)} {fields}".rstrip())
+        fields = " ".join(f"{key}={_quoted(_text(value))}" for key, value in fields_of(record).items())
+        line = inert(f"{clock} {record.levelname:<7} {event_of(record)} {fields}".rstrip())
         if not record.exc_info:
             return line
         trace = self.formatException(record.exc_info).splitlines()
         return "\n".join([line, *(f"    {inert(each)}" for each in trace)])
 
 
-def _event(record: logging.LogRecord) -> str:
+def event_of(record: logging.LogRecord) -> str:
+    """The name of the event; of a library's line its text."""
     return str(getattr(record, "event", None) or record.getMessage())[:_LONGEST]
 
 
@@ -143,7 +166,8 @@ def _name(record: logging.LogRecord) -> str:
     return record.name.removeprefix("site2crm.")
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """What was bound and what was given, secrets masked by their names."""
     context = getattr(record, "context", None)
     fields = {**(_bound.get() if context is None else context), **getattr(record, "fields", {})}
     return {key: "***" if key in _PRIVATE else value for key, value in fields.items()}

@@ -12,6 +12,7 @@ from site2crm.core.db import Database
 from site2crm.core.http import Outbound
 from site2crm.core.journal.journal import Journal
 from site2crm.core.mail import Mailer
+from site2crm.core.meter import Meter
 from site2crm.core.queue import Jobs
 from site2crm.core.ratelimit import Limits
 from site2crm.core.revisions import Revisions
@@ -41,6 +42,7 @@ class Machine:
         self.mailer = mailer
         self.outbound = outbound
         self.limits = Limits()
+        self.meter = Meter()
         self.revisions = Revisions(database)
         self.jobs: Jobs | None = None
         self.ready = False

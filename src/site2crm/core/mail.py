@@ -50,7 +50,12 @@ class Mailer:
         if self._server is None:
             _print(to, subject, text)
         else:
-            await self._deliver(self._server, message, to)
+            await self._deliver(self._server, message)
+
+    async def check(self) -> None:
+        """Connect and log in; nothing is sent. Raises MailFailed."""
+        if self._server is not None:
+            await self._deliver(self._server, None)
 
     def _message(self, to: str, subject: str, text: str, html: str | None) -> EmailMessage:
         if _CONTROL.search(subject):
@@ -67,7 +72,7 @@ class Mailer:
             message.add_alternative(_HAS_NO_PLACE_IN_TEXT.sub("?", html), subtype="html")
         return message
 
-    async def _deliver(self, server: MailServer, message: EmailMessage, to: str) -> None:
+    async def _deliver(self, server: MailServer, message: EmailMessage | None) -> None:
         # A mail server on this machine often offers STARTTLS with a certificate that nobody signed.
         client = aiosmtplib.SMTP(
             hostname=server.host,
@@ -80,7 +85,8 @@ class Mailer:
         try:
             async with asyncio.timeout(3 * TIMEOUT_S), client:
                 await _log_in(client, server)
-                await client.send_message(message)
+                if message is not None:
+                    await client.send_message(message)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise _failed(error, f"{server.host}:{server.port}") from error
 

@@ -1,5 +1,7 @@
 """How often: a token bucket per key, and the waits between log-in attempts. In this process's memory.
 
+Other nodes hear of it through `core/shared_limits.py`, if there are any.
+
 The bucket is kept as one number, the moment at which it is full again (GCRA): nothing has to be refilled,
 a bucket that is full again is nothing to remember, and every call costs the same.
 """
@@ -8,6 +10,7 @@ import hashlib
 import ipaddress
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
@@ -32,12 +35,36 @@ class Verdict(msgspec.Struct, frozen=True):
     """Until the next one is allowed; 0 if this one is."""
 
 
+class Taken(msgspec.Struct):
+    """What was taken of a bucket since other nodes were told; `taken_s` is how much longer it takes to be full."""
+
+    key: str
+    per_s: int
+    taken_s: float = 0.0
+
+
 class Limits:
     """Token buckets by key. What was quiet longest is forgotten first when there are too many."""
 
     def __init__(self, *, most_keys: int = MOST_KEYS) -> None:
         self._full_at: OrderedDict[str, float] = OrderedDict()
         self._most_keys = most_keys
+        self._tell: Callable[[], None] | None = None
+        self._untold: dict[str, Taken] = {}
+
+    def share(self, tell: Callable[[], None] | None) -> None:
+        """Call `tell` when there is something for other nodes to know; None: there are none."""
+        self._tell, self._untold = tell, {}
+
+    def taken(self) -> list[Taken]:
+        """What others have to be told, each once."""
+        untold, self._untold = self._untold, {}
+        return list(untold.values())
+
+    def learn(self, key: str, left_s: float) -> None:
+        """What is gone of this bucket over all nodes, as seconds until it is full; what was taken since is added."""
+        since = self._untold.get(key)
+        self._full_at[key] = clock.unix() + left_s + (since.taken_s if since else 0.0)
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -54,10 +81,18 @@ class Limits:
         self._full_at[key] = now + after_s
         self._full_at.move_to_end(key)
         self._forget(now)
+        if self._tell is not None:
+            self._note(key, per_s, step)
         return Verdict(True, limit, int((per_s - after_s + _SLACK_S) / step), per_s, _whole(after_s), 0)
 
     def forget(self, key: str) -> None:
         self._full_at.pop(key, None)
+
+    def _note(self, key: str, per_s: int, step: float) -> None:
+        if len(self._untold) < self._most_keys:
+            self._untold.setdefault(key, Taken(key, per_s)).taken_s += step
+        if self._tell is not None:
+            self._tell()
 
     def _forget(self, now: float) -> None:
         """Drop at most two a call, so that what is idle goes at twice the speed that it comes."""
@@ -116,6 +151,23 @@ class Backoff:
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
         self._most_keys = most_keys
+        self._tell: Callable[[], None] | None = None
+        self._untold: dict[str, int] = {}
+
+    def share(self, tell: Callable[[], None] | None) -> None:
+        """As `Limits.share`. Attempts at an account are shared; which networks an account is known from is not."""
+        self._tell, self._untold = tell, {}
+
+    def tried(self) -> dict[str, int]:
+        """Attempts since others were told, by account; 0: it has logged in."""
+        untold, self._untold = self._untold, {}
+        return untold
+
+    def learn(self, key: str, attempts: int) -> None:
+        """How many attempts there were over all nodes."""
+        entry = self._accounts.get(key)
+        if entry is not None:
+            entry.attempts = max(entry.attempts, attempts)
 
     def attempt(self, account: str, address: str) -> int:
         """0: go on, the attempt is counted. Else: seconds to wait, and nothing was counted."""
@@ -129,12 +181,20 @@ class Backoff:
         shared = self._networks.take(network(address), limit=self.PER_NETWORK, per_s=self.NETWORK_WINDOW_S)
         if shared.allowed:
             self._remember(self._accounts, key, _Account(entry.attempts + 1, now))
+            self._note(key, self._untold.get(key, 0) + 1)
         return shared.retry_after_s
 
     def succeeded(self, account: str, address: str) -> None:
         """Forget this account's attempts from here, and know the network from now on."""
-        self._accounts.pop(self._key(account, address), None)
+        key = self._key(account, address)
+        self._accounts.pop(key, None)
+        self._note(key, 0)
         self._remember(self._known, _pair(account, address), None)
+
+    def _note(self, key: str, attempts: int) -> None:
+        if self._tell is not None and len(self._untold) < self._most_keys:
+            self._untold[key] = attempts
+            self._tell()
 
     def _delay_s(self, attempts: int) -> int:
         beyond = attempts - self.FREE

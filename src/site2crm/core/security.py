@@ -11,9 +11,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOOPBACK_PEERS = frozenset({"127.0.0.1", "::1"})
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 OPEN_TO_OTHER_SITES = ("/f/", "/t/", "/hooks/")
 """Paths that other websites post to; they use no cookie, so there is nothing to forge."""
+BROWSER_ERRORS = "/t/error"
+"""Below one of them, and for our own pages only."""
 
 BASE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -32,12 +35,22 @@ def header(scope: Scope, name: bytes) -> str:
     return ""
 
 
+def is_open_to_other_sites(path: str) -> bool:
+    return path.startswith(OPEN_TO_OTHER_SITES) and path.rstrip("/") != BROWSER_ERRORS
+
+
 def secured(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     """A cookie of an https site never travels over plain http."""
     name, value = pair
     if name.lower() == b"set-cookie" and b"; secure" not in value.lower():
         return name, value + b"; Secure"
     return pair
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a Host is a loopback name, with or without a port."""
+    name, _, port = host.lower().rpartition(":") if not host.endswith("]") else (host.lower(), "", "")
+    return (name or host) in LOOPBACK_HOSTS and (not name or not port or port.isdigit())
 
 
 class Hosts:
@@ -51,10 +64,7 @@ class Hosts:
         if len(named) != 1:
             return False
         host = named[0].decode("latin-1").lower()
-        if self._public and host == self._public:
-            return True
-        name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-        return (name or host) in LOOPBACK_HOSTS and (not name or not port or port.isdigit())
+        return (bool(self._public) and host == self._public) or names_this_machine(host)
 
 
 def same_origin(scope: Scope, own_origins: frozenset[str]) -> bool:
@@ -83,6 +93,13 @@ def client_address(scope: Scope, trusted: Sequence[Network]) -> str:
         if not _within(hop, trusted):
             return hop if _is_address(hop) else peer
     return peer
+
+
+def is_edge(scope: Scope, trusted: Sequence[Network]) -> bool:
+    """Whether the request comes from this machine or from one of our proxies."""
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return peer in LOOPBACK_PEERS or _within(peer, trusted)
 
 
 @lru_cache(maxsize=4096)

@@ -253,7 +253,18 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         shell.search_url = f"/o/{org.slug}/leads"
         shell.new_org_url = "/orgs/new" if who.makes_orgs else ""
         shell.banners = await feature.banners(session, org)
+    if who.is_super:
+        shell.nav = [*shell.nav, NavSection(label="Instance", items=_admin_nav(request.url.path))]
     return shell
+
+
+def _admin_nav(path: str) -> list[NavItem]:
+    items = sorted((item for part in feature.installed() for item in part.admin), key=lambda item: item.order)
+    urls = [f"/admin/{item.path}" for item in items]
+    return [
+        NavItem(label=item.label, url=url, icon=item.icon, current=path == url or path.startswith(url + "/"))
+        for item, url in zip(items, urls, strict=True)
+    ]
 
 
 def _nav(who: Who, path: str) -> list[NavSection]:

@@ -2,7 +2,7 @@
 
 from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
 from site2crm.core.feature import Feature, NavItem
-from site2crm.delivery import api, jobs, outbox, pages, timeline
+from site2crm.delivery import api, figures, jobs, outbox, pages, timeline
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.leads.events import SubmissionsAccepted
 
@@ -20,6 +20,7 @@ FEATURE = Feature(
         (DeliveriesSettled, outbox.settled),
     ),
     lifespans=(jobs.recovered,),
+    figures=figures.figures,
     timeline=timeline.entries,
     banners=timeline.banners,
     panels={

@@ -57,7 +57,9 @@ async def _park(session: AsyncSession, result: Result, reason: str) -> bool:
 
 
 def _tell(result: Result, verdict: Verdict | None) -> None:
-    about = {"delivery": result.claim.id, "connection": result.claim.connection_id, "lead": result.claim.lead_id}
+    claim = result.claim
+    about = {"delivery": claim.id, "connection": claim.connection_id, "lead": claim.lead_id}
+    about["submission"] = claim.submission_id
     if verdict is None:
         _log.info("delivery.delivered", **about, remote=result.written.id)
     else:

@@ -40,3 +40,5 @@ class SubmissionFrame(Struct, array_like=True):
     normalised: Normalised
     country: str = ""
     """Where phone numbers without a country code are from."""
+    request_id: str = ""
+    """The request that brought it, for the log."""

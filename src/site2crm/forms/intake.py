@@ -152,6 +152,7 @@ class Intake:
             origin=_sent_from(scope)[:AGENT_CAP],
             normalised=lead,
             country=form.country,
+            request_id=scope["state"]["request_id"],
         )
 
     def _judged(self, form: FormSpec, address: str, lead: Normalised) -> tuple[str, str]:

@@ -36,6 +36,7 @@ NODE = "main"
 """Whose journal: this instance's own."""
 POISON_ALARM = "leads.poison"
 ERROR_CHARS = 2_000
+NOTED_IN_A_LINE = 40
 
 _SUBMISSION = cast("Table", Submission.__table__)
 _decode = msgspec.msgpack.Decoder(SubmissionFrame).decode
@@ -95,6 +96,14 @@ async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, win
         await session.execute(insert(_SUBMISSION), [_row(frame, fates.get(frame.id)) for frame in new])
         await clicks.write(session, joined)
         await joining.tell(session, joined, also={frame.org_id for frame in new})
+        _note_requests(new)
+
+
+def _note_requests(frames: Sequence[SubmissionFrame]) -> None:
+    """Which request became which submission: from here on the log names the submission. One line for many."""
+    for start in range(0, len(frames), NOTED_IN_A_LINE):
+        noted = [f"{one.request_id}={one.id}" for one in frames[start : start + NOTED_IN_A_LINE]]
+        _log.info("submissions.stored", requests=" ".join(noted))
 
 
 async def poison(machine: Machine, record: Record, error: Exception) -> None:

@@ -1,19 +1,14 @@
 """Health, for load balancers, containers and people. Nothing here tells what is inside to a stranger."""
 
-import asyncio
-import shutil
-
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 from msgspec import Struct
-from sqlalchemy import text
 
 from site2crm.core.access import public
-from site2crm.core.errors import AppError, Unavailable
+from site2crm.core.errors import Unavailable
 from site2crm.core.machine import Machine
-
-DATABASE_WAIT_S = 2.0
-LAG_S = 60
+from site2crm.ops import browser_errors, condition, metrics
+from site2crm.ops.condition import LAG_S
 
 
 class Health(Struct, frozen=True):
@@ -40,23 +35,13 @@ async def ready(machine: NamedDependency[Machine]) -> str:
 @get(["/health", "/healthz"], opt=public(), tags=["Health"])
 async def health(machine: NamedDependency[Machine]) -> Response[Health]:
     """Database, disk and journal; 503 when one of them is not well. Forms are accepted even then."""
-    checks = {"database": await _database(machine), "disk": _disk(machine), "journal": _journal(machine)}
+    checks = {
+        "database": "ok" if await condition.database_answers(machine) else "does not answer",
+        "disk": "ok" if condition.has_space(machine) else "nearly full",
+        "journal": _journal(machine),
+    }
     well = all(value == "ok" for value in checks.values())
     return Response(Health("ok" if well else "degraded", checks), status_code=200 if well else 503)
-
-
-async def _database(machine: Machine) -> str:
-    try:
-        async with asyncio.timeout(DATABASE_WAIT_S), machine.session() as session:
-            await session.execute(text("SELECT 1"))
-    except (AppError, TimeoutError):
-        return "does not answer"
-    return "ok"
-
-
-def _disk(machine: Machine) -> str:
-    free = shutil.disk_usage(machine.data_dir).free
-    return "ok" if free >= machine.settings.data.min_free else "nearly full"
 
 
 def _journal(machine: Machine) -> str:
@@ -65,4 +50,4 @@ def _journal(machine: Machine) -> str:
     return "ok" if age < LAG_S else f"accepted submissions have been waiting for {age:.0f} seconds"
 
 
-router = Router(path="/", route_handlers=[live, ready, health])
+router = Router(path="/", route_handlers=[live, ready, health, metrics.metrics, browser_errors.report])

@@ -6,6 +6,7 @@ from litestar import Router, get, post
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.accounts import service as accounts
 from site2crm.core import web
 from site2crm.core.access import SIGNED_IN, Who, needs
 from site2crm.core.backup import shelf
@@ -27,6 +28,7 @@ async def show_backups(
     who: NamedDependency[Who],
 ) -> Html:
     _for_owner(who)
+    web.in_org_of(request, await accounts.at_home(session, who))
     settings = machine.settings
     return await web.page(
         request,

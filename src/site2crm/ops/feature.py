@@ -1,10 +1,18 @@
 """What operations add to the product."""
 
-from site2crm.core import idempotency
-from site2crm.core.feature import Feature
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from site2crm.core import idempotency, tasks
+from site2crm.core.access import INSTANCE
+from site2crm.core.feature import Feature, NavItem
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext
-from site2crm.ops import alarms, api, backup_pages, backups, pages
+from site2crm.core.ratelimit import Backoff
+from site2crm.core.shared_limits import SharedLimits
+from site2crm.ops import alarms, api, backup_pages, backups, crashes, pages, status_pages
+from site2crm.ops.condition import Watch
 
 HOUR_S = 3600
 
@@ -16,12 +24,37 @@ async def _tidy(ctx: JobContext) -> None:
         await idempotency.forget_old(session)
 
 
+@asynccontextmanager
+async def _watching(machine: Machine) -> AsyncIterator[None]:
+    machine.put(Watch())
+    async with crashes.watched(machine), _sharing(machine):
+        yield
+
+
+@asynccontextmanager
+async def _sharing(machine: Machine) -> AsyncIterator[None]:
+    """Rate limits of several nodes, where a Redis is configured."""
+    url = machine.settings.limits.url
+    if not url:
+        yield
+        return
+    mac = partial(machine.vault.mac, "limits")
+    shared = SharedLimits(url, machine.limits, machine.get(Backoff), mac=mac)
+    machine.put(shared)
+    async with tasks.running("limits", shared.run()):
+        yield
+
+
 FEATURE = Feature(
     name="ops",
-    routers=(api.router, pages.router, backup_pages.router),
+    routers=(api.router, pages.router, backup_pages.router, status_pages.router),
     jobs=(backups.back_up_now,),
     crons=(Cron(name="ops.tidy", every_s=HOUR_S, function=_tidy), backups.CRON),
-    lifespans=(backups.kept,),
+    lifespans=(backups.kept, _watching),
     controls={"backup.create": backups.create_control},
+    admin=(
+        NavItem("Status", "status", "activity", INSTANCE, order=10),
+        NavItem("Backups", "backups", "database", INSTANCE, order=20),
+    ),
     banners=alarms.banners,
 )

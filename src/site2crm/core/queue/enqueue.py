@@ -8,9 +8,13 @@ from saq.job import Status
 from sqlalchemy import case
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import log
 from site2crm.core.queue import dialect
 from site2crm.core.queue.model import is_status, jobs
 from site2crm.kit import clock
+
+REQUEST = "_request"
+"""Beside the arguments of a job: the request that enqueued it, so that its log lines name the same request."""
 
 Payload = tuple[str | None, datetime | None, Mapping[str, Any]]
 """(key, at, kwargs) of one job."""
@@ -43,10 +47,11 @@ async def enqueue_many(session: AsyncSession, name: str, payloads: Sequence[Payl
 
 def _row(name: str, payload: Payload, *, now: float) -> dict[str, Any]:
     key, at, kwargs = payload
+    request_id = log.bound().get("request_id")
     return {
         "name": name,
         "key": key,
-        "kwargs": dict(kwargs),
+        "kwargs": {**kwargs, REQUEST: request_id} if request_id else dict(kwargs),
         "status": Status.QUEUED.value,
         "scheduled": at.timestamp() if at else now,
         "attempts": 0,

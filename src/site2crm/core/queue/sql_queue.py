@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core import db
 from site2crm.core.queue import dialect, store
 from site2crm.core.queue.crons import CronBook
-from site2crm.core.queue.enqueue import enqueue_many
+from site2crm.core.queue.enqueue import REQUEST, enqueue_many
 from site2crm.core.queue.model import is_status, jobs
 from site2crm.core.queue.spec import JobContext, JobSpec
 from site2crm.kit import clock, ids
@@ -42,6 +42,8 @@ class SqlJob(Job):
     row_id: int
     spec: JobSpec
     dedupe: str | None
+    request_id: str
+    """The request that enqueued it; empty for crons and what came from outside of one."""
 
     def info(self, full: bool = False) -> str:
         """SAQ builds its text field by field, for each job, even when nobody logs it; and it shows the payload."""
@@ -174,9 +176,11 @@ class SqlQueue(Queue):
 
     def _job(self, row: store.JobValues) -> SqlJob:
         spec = self.specs.get(row.name) or JobSpec(row.name, _unknown, retries=0)
+        kwargs = dict(row.kwargs or {})
+        request_id = kwargs.pop(REQUEST, "")
         job = SqlJob(
             function=row.name,
-            kwargs=row.kwargs,
+            kwargs=kwargs,
             queue=self,
             key=str(row.id),
             # SAQ's own: 10 s, one try and 600 s; a timeout of 0 is never swept
@@ -188,7 +192,7 @@ class SqlQueue(Queue):
             status=Status(row.status),
             worker_id=row.worker,
         )
-        job.row_id, job.spec, job.dedupe = row.id, spec, row.key
+        job.row_id, job.spec, job.dedupe, job.request_id = row.id, spec, row.key, request_id
         return job
 
     def _hand_out(self, job: SqlJob) -> None:

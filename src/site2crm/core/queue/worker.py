@@ -10,6 +10,7 @@ from saq.job import Status
 from saq.worker import Worker
 
 from site2crm.core import db
+from site2crm.core import log as events
 from site2crm.core.queue.spec import JobContext, JobSpec
 from site2crm.core.queue.sql_queue import BUSY_PAUSE_S, SqlJob, SqlQueue
 
@@ -86,7 +87,8 @@ class SqlWorker(Worker[Any]):
 
     async def _call(self, job: SqlJob) -> None:
         ctx = JobContext(machine=self._machine, attempt=job.attempts, job_key=job.dedupe or job.key)
-        await job.spec.function(ctx, **(job.kwargs or {}))
+        with events.scope(**_named(job)):
+            await job.spec.function(ctx, **(job.kwargs or {}))
 
     async def _interrupt(self, job: SqlJob, task: asyncio.Task[None]) -> None:
         """SAQ's `cancel_tasks` waits without end for a task that ignores its cancellation."""
@@ -96,7 +98,7 @@ class SqlWorker(Worker[Any]):
             log.error("job.does_not_stop", extra={"fields": {"job": job.function, "job_id": job.key}})
 
     async def _settle(self, job: SqlJob, error: BaseException | None) -> None:
-        about = {"job": job.function, "job_id": job.key, "attempt": job.attempts}
+        about = {**_named(job), "attempt": job.attempts}
         if error is None:
             await self.queue.finish(job, Status.COMPLETE)
         elif db.is_passing(error):
@@ -109,6 +111,12 @@ class SqlWorker(Worker[Any]):
         else:
             log.error("job.failed", extra={"fields": about}, exc_info=error)
             await self.queue.finish(job, Status.FAILED, error=_text(error))
+
+
+def _named(job: SqlJob) -> dict[str, object]:
+    """What every log line of a job says, its own and ours."""
+    request = {"request_id": job.request_id} if job.request_id else {}
+    return {"job": job.function, "job_id": job.key, **request}
 
 
 def _text(error: BaseException) -> str:

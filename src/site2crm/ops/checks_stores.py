@@ -1,0 +1,177 @@
+"""Checks of what is stored: the records, their schema, the journal, the events, alarms, backups. Read only."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from site2crm.core import folder, heavy, migrate, sqlite
+from site2crm.core.backup import shelf
+from site2crm.core.config import Settings
+from site2crm.core.eventstore import file as events
+from site2crm.core.journal import peek
+from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
+from site2crm.kit import clock
+from site2crm.ops.findings import Finding, failed, ok, warning
+
+INSTANCE = "main"
+CONSUMER = "leads"
+BACKUP_AGE = timedelta(days=2)
+LARGE_WAL_BYTES = 256 << 20
+LATE_S = 120
+WAIT_S = 10.0
+_FINE = "ok"
+
+Figures = dict[str, float]
+"""What the running server told at /metrics: name{labels} -> value. Empty: it is stopped, or did not tell."""
+
+
+def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Finding]:
+    path = settings.data.dir / folder.DATABASE
+    yield ok("sqlite", f"SQLite {sqlite.VERSION}")
+    if not path.exists():
+        yield ok("database", "there is none yet; the first start makes it")
+        return
+    broken = _integrity(path, deep=deep)
+    yield broken or _size(path)
+    if broken is not None:
+        return
+    yield _schema(settings.data.dir)
+    connection = _open(path)
+    try:
+        yield _journal(settings, figures, connection)
+        yield _jobs(connection)
+        yield _alarms(connection)
+    finally:
+        connection.close()
+    yield _events(settings, figures)
+    yield _backup(settings)
+
+
+def _open(path: Path) -> Any:
+    return sqlite.connect(f"file:{path}?mode=ro", timeout_s=WAIT_S)
+
+
+def _integrity(path: Path, *, deep: bool) -> Finding | None:
+    cure = "stop the server, keep a copy of the data folder, and restore the last backup"
+    try:
+        connection = _open(path)
+        rows = connection.execute(f"PRAGMA {'integrity_check' if deep else 'quick_check'}(5)").fetchall()
+        connection.close()
+    except sqlite.DatabaseError as error:
+        return failed("database", f"{path}: {error}", cure)
+    said = "; ".join(str(row[0]) for row in rows)
+    return None if said == _FINE else failed("database", f"{path} is damaged: {said[:300]}", cure)
+
+
+def _size(path: Path) -> Finding:
+    log = path.with_name(path.name + "-wal")
+    waiting = log.stat().st_size if log.exists() else 0
+    says = f"whole, {path.stat().st_size / (1 << 20):,.1f} MiB"
+    if waiting > LARGE_WAL_BYTES:
+        cure = "restart the server; if it grows again, some reader stays open: see the log"
+        return warning("database", f"{says}; its log has grown to {waiting >> 20} MiB", cure)
+    return ok("database", says)
+
+
+def _schema(data_dir: Path) -> Finding:
+    current, wanted = migrate.status(data_dir)
+    if current == wanted:
+        return ok("schema", f"{current}")
+    if current is not None and current not in migrate.revisions():
+        return failed("schema", f"{current} was made by a newer version", "install that version again, or a newer one")
+    return warning("schema", f"{current}, this version wants {wanted}", "site2crm migrate up (serve does it by itself)")
+
+
+def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
+    """From the running server, else from the files and the positions beside them."""
+    home = settings.data.dir / folder.JOURNAL / INSTANCE
+    found = peek.waiting(home, SUBMISSIONS, _position(connection, peek.epoch(home)))
+    records, aside = found.records, found.quarantined_files
+    late_s = clock.unix() - found.oldest if found.oldest is not None else 0.0
+    if figures:
+        records = int(figures.get('journal_lag_records{stream="submissions"}', records))
+        late_s = figures.get('journal_oldest_unread_seconds{stream="submissions"}', late_s)
+    poisoned = _number(connection, "SELECT count(*) FROM poison_record")
+    if poisoned or aside:
+        says = f"{poisoned} submissions could not be stored and {aside} damaged pieces were set aside"
+        return failed("journal", says, "nothing is lost: send us the log lines; the table poison_record has the bytes")
+    if figures and late_s > LATE_S:
+        says = f"{records} accepted submissions wait, the oldest for {late_s:.0f} s"
+        return failed("journal", says, "see the log for consumer.waiting; they are safe, and applied once it is mended")
+    waits = f"{records} accepted submissions wait{'' if figures else ' for the next start'}"
+    return ok("journal", waits if records else "every accepted submission is a lead")
+
+
+def _position(connection: Any, epoch: str) -> Position | None:
+    sql = 'SELECT epoch, segment, "offset" FROM consumer_position WHERE consumer = ? AND instance = ?'
+    row = connection.execute(sql, (CONSUMER, INSTANCE)).fetchone()
+    return Position(row[1], row[2]) if row is not None and row[0] == epoch else None
+
+
+def _jobs(connection: Any) -> Finding:
+    late = _number(
+        connection, "SELECT count(*) FROM job WHERE status = 'queued' AND scheduled < ?", clock.unix() - LATE_S
+    )
+    given_up = _number(connection, "SELECT count(*) FROM job WHERE status = 'failed'")
+    if late:
+        says = f"{late} jobs are overdue by more than {LATE_S // 60} minutes"
+        return warning("jobs", says, "start the server; if it runs, look for job.failed and queue.waits in its log")
+    if given_up:
+        return warning(
+            "jobs", f"{given_up} jobs were given up in the last 30 days", "their reasons stand on /admin/status"
+        )
+    return ok("jobs", "none is late")
+
+
+def _alarms(connection: Any) -> Finding:
+    rows = connection.execute("SELECT text FROM alarm WHERE org_id = '' AND cleared_at IS NULL").fetchall()
+    others = _number(connection, "SELECT count(*) FROM alarm WHERE org_id <> '' AND cleared_at IS NULL")
+    if rows:
+        return warning(
+            "alarms", " / ".join(str(row[0]) for row in rows)[:500], "each says what to do; see /admin/status"
+        )
+    return ok("alarms", f"none of the instance, {others} of organisations")
+
+
+def _events(settings: Settings, figures: Figures) -> Finding:
+    path = settings.data.dir / events.NAME
+    if not path.exists():
+        return ok("events", "no click has been counted yet")
+    waiting = figures.get('journal_lag_records{stream="events"}')
+    if waiting is not None:
+        return ok("events", f"open in the running server, {waiting:.0f} clicks wait")
+    try:
+        connection = heavy.duckdb().connect(str(path), read_only=True)
+        count, row = connection.execute("SELECT count(*) FROM event").fetchone()[0], _event_position(connection)
+        connection.close()
+    except Exception as error:
+        if not isinstance(error, events.errors()):
+            raise
+        if "lock" in str(error).lower():
+            return ok("events", "open in the running server")
+        cure = "start the server: it puts a damaged file aside and begins a new one; leads are not touched by this"
+        return failed("events", f"{path} cannot be opened: {str(error).partition(chr(10))[0][:200]}", cure)
+    home = settings.data.dir / folder.JOURNAL / INSTANCE
+    at = Position(row[1], row[2]) if row is not None and row[0] == peek.epoch(home) else None
+    return ok("events", f"{count:,} stored, {peek.waiting(home, EVENTS, at).records} clicks wait for the next start")
+
+
+def _event_position(connection: Any) -> Any:
+    return connection.execute("SELECT epoch, segment, \"offset\" FROM position WHERE consumer = 'clicks'").fetchone()
+
+
+def _backup(settings: Settings) -> Finding:
+    found = shelf.listed(shelf.folder_of(settings))
+    good = next((backup for backup in found if not backup.fault), None)
+    if good is None:
+        says = f"the last one is bad: {found[0].fault}" if found else "none was ever made"
+        return warning("backup", says, "site2crm backup create")
+    says = f"the last is of {good.made_at:%Y-%m-%d %H:%M} UTC, {'verified' if good.verified_at else 'not verified'}"
+    if clock.now() - good.made_at > max(BACKUP_AGE, timedelta(seconds=2 * settings.backup.every)):
+        return warning("backup", says, "site2crm backup create, and see the log why none was made since")
+    return ok("backup", says)
+
+
+def _number(connection: Any, sql: str, *values: float) -> int:
+    return int(connection.execute(sql, values).fetchone()[0])

@@ -1,0 +1,13 @@
+"""Reads back what `/metrics` of our own server says, for `site2crm doctor`."""
+
+import re
+
+from site2crm.core.figures import PREFIX
+
+_LINE = re.compile(rf"{PREFIX}(\w+(?:\{{[^}}]*\}})?) (\S+)")
+
+
+def parse(text: str) -> dict[str, float]:
+    """Name with its labels -> value."""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    return {match[1]: float(match[2]) for match in found if match}
