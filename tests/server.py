@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from tests import records
+
 ROOT = Path(__file__).resolve().parents[1]
 READY_S = 30
 SETUP = re.compile(r"http://\S+/setup/\S+")
@@ -58,7 +60,8 @@ class Server:
     def start(self, *, wait: bool = True) -> "Server":
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "site2crm.toml"
-        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{self.config}')
+        url = "" if "[database]" in self.config else f'[database]\nurl = "{records.url_of(self.folder)}"\n'
+        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{url}{self.config}')
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),

@@ -20,6 +20,11 @@ FTS = (
     END""",
 )
 
+GIN = (
+    "CREATE INDEX ix_lead_search_words ON lead_search USING gin (array_to_tsvector(string_to_array(btrim(words), ' ')))"
+)
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -66,7 +71,7 @@ def upgrade() -> None:
 
     op.create_table(
         "job",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=True),
         sa.Column("kwargs", sa.JSON(none_as_null=True), nullable=False),
@@ -326,7 +331,7 @@ def upgrade() -> None:
 
     op.create_table(
         "lead_search",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
         sa.Column("lead_id", sa.String(), nullable=False),
         sa.Column("words", sa.String(), nullable=False),
@@ -336,7 +341,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("lead_id", name=op.f("uq_lead_search_lead_id")),
     )
     with op.batch_alter_table("lead_search", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_lead_search_org_id"), ["org_id"], unique=False)
+        # SQLite has the row's number in every index; elsewhere the newest of an org are found only with it
+        by = ["org_id"] if op.get_bind().dialect.name == "sqlite" else ["org_id", "id"]
+        batch_op.create_index(batch_op.f("ix_lead_search_org_id"), by, unique=False)
 
     op.create_table(
         "remote_record",
@@ -451,12 +458,13 @@ def upgrade() -> None:
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_delivery", ["delivery_id", "number"], unique=False)
 
-    for statement in FTS:
+    for statement in FTS if op.get_bind().dialect.name == "sqlite" else [GIN]:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE lead_fts")
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE lead_fts")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.drop_index("ix_attempt_delivery")
 

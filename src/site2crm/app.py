@@ -60,6 +60,8 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
                 await stack.enter_async_context(lifespan(machine))
         if background:
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
+            if machine.database.line is not None:
+                await stack.enter_async_context(tasks.running("postgresql.line", machine.database.line.run()))
             await jobs.start()
             stack.push_async_callback(jobs.stop, settings.server.shutdown_grace)
         app = build(machine)
@@ -90,8 +92,8 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     data_dir = settings.data.dir
     folder.prepare(data_dir)
     keys = settings.keys()
-    migrate.upgrade(data_dir)
-    database = Database(data_dir / folder.DATABASE, readers=settings.database.readers)
+    await migrate.bring_up(settings.records, data_dir)
+    database = Database(settings.records, readers=settings.database.readers)
     stack.push_async_callback(database.close)
     bell = Bell()
     await stack.enter_async_context(tasks.running("bell", bell.answer(database)))

@@ -1,5 +1,6 @@
 """`site2crm migrate`: what `serve` does at boot, by hand."""
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ def up(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> Non
     folder.prepare(settings.data.dir)
     try:
         with folder.held(settings.data.dir):
-            revision = migrate.upgrade(settings.data.dir)
+            revision = asyncio.run(migrate.bring_up(settings.records, settings.data.dir))
     except folder.FolderHeld as error:
         options.stop(Exit.BUSY, str(error))
     except migrate.SchemaTooNew as error:
@@ -38,7 +39,7 @@ def up(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> Non
 def status(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Which schema the database has, and which this version wants."""
     settings = options.settings(config_path, data_dir)
-    current, wanted = migrate.status(settings.data.dir)
+    current, wanted = asyncio.run(migrate.status(settings.records))
     options.answer(
         as_json, {"schema": current, "wanted": wanted}, f"The database has {current or 'nothing'}; wanted: {wanted}."
     )

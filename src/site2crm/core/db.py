@@ -1,9 +1,10 @@
 """The records database: engines, sessions, column types.
 
-Two engines on one SQLite file. The write engine has one connection and begins with `BEGIN IMMEDIATE`, so that
-writers queue in order and never meet "database is locked" half way; the read engine cannot write. A session reads
-from the second until its first write, and from then on does everything on the first. One session is one
-transaction: `Database.session()` commits when its block ends and rolls back when it raises.
+Two engines on one database. The write engine has one connection and begins with the write lock (SQLite: `BEGIN
+IMMEDIATE`; PostgreSQL: see `core.postgresql`), so that writers queue in order and never meet a conflict half way; the
+read engine cannot write. A session reads from the second until its first write, and from then on does everything on
+the first. One session is one transaction: `Database.session()` commits when its block ends and rolls back when it
+raises.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -38,7 +39,8 @@ from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from site2crm.core import sqlite
+from site2crm.core import postgresql, sqlite
+from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseBusy
 
 SQLITE_VERSION = sqlite.VERSION
@@ -139,12 +141,14 @@ def these(model: type[OrgOwned], org_id: str, ids: Collection[str]) -> ColumnEle
 
 
 class Database:
-    """Both engines and the sessions over them."""
+    """Both engines and the sessions over them: on a file, or on the PostgreSQL at an address."""
 
-    def __init__(self, path: Path, *, readers: int = 4) -> None:
-        self.path = path
-        self.writer = _engine(path, size=1, read_only=False)
-        self.reader = _engine(path, size=readers, read_only=True)
+    def __init__(self, place: Path | Secret, *, readers: int = 4) -> None:
+        self.place = place
+        self.line = postgresql.Line(place) if isinstance(place, Secret) else None
+        """Where other nodes are heard; None on SQLite, where there are none."""
+        self.writer = _writer(place)
+        self.reader = _reader(place, readers)
         bound = type(
             "BoundSession",
             (RoutedSession,),
@@ -181,6 +185,11 @@ class Database:
         for call in session.info.get("after_commit", ()):
             await call()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may use it at the same time."""
+        return self.line is not None
+
     async def close(self) -> None:
         await self.writer.dispose()
         await self.reader.dispose()
@@ -188,10 +197,13 @@ class Database:
 
 async def lock(session: AsyncSession) -> None:
     """Take the write lock first: what is read from here on cannot change before the commit."""
-    held = session.sync_session
-    assert isinstance(held, RoutedSession)
-    held.take_write()
+    _routed(session).take_write()
     await session.connection()
+
+
+def is_postgresql(session: AsyncSession) -> bool:
+    """For the few statements that the two databases do not share."""
+    return _routed(session).writer.dialect.name == postgresql.NAME
 
 
 def after_commit(session: AsyncSession, call: AfterCommit) -> None:
@@ -205,14 +217,34 @@ def is_passing(error: BaseException) -> bool:
         return True
     if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
         return False  # "NOT NULL constraint failed: connection.name" is about a table, not about a lost connection
-    text = str(error.orig).lower()
-    return error.connection_invalidated or any(sign in text for sign in _PASSING_SIGNS)
+    if error.connection_invalidated:
+        return True
+    if state := getattr(error.orig, "sqlstate", None):
+        return postgresql.is_passing_state(state)
+    text = str(error.orig).lower()  # of a PostgreSQL driver's own, with the value that it could not send
+    return "query argument" not in text and any(sign in text for sign in _PASSING_SIGNS)
+
+
+def _routed(session: AsyncSession) -> RoutedSession:
+    held = session.sync_session
+    assert isinstance(held, RoutedSession)
+    return held
 
 
 def _released(session: AsyncSession) -> None:
-    held = session.sync_session
-    assert isinstance(held, RoutedSession)
-    held.writing = False
+    _routed(session).writing = False
+
+
+def _writer(place: Path | Secret) -> AsyncEngine:
+    if isinstance(place, Secret):
+        return postgresql.engine(place, size=1, writes=True)
+    return _engine(place, size=1, read_only=False)
+
+
+def _reader(place: Path | Secret, readers: int) -> AsyncEngine:
+    if isinstance(place, Secret):
+        return postgresql.engine(place, size=readers, writes=False)
+    return _engine(place, size=readers, read_only=True)
 
 
 def _engine(path: Path, *, size: int, read_only: bool) -> AsyncEngine:

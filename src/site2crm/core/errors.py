@@ -95,3 +95,14 @@ class DatabaseBusy(Unavailable):
         super().__init__(
             "Another process holds the database. Nothing was changed; try again.", headers={"Retry-After": "5"}
         )
+
+
+class DatabaseRefused(DatabaseBusy):
+    """It answers, and says no: a password, a name or a right is wrong. Nothing works until a person has mended it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why

@@ -29,6 +29,11 @@ def numpy() -> ModuleType:
     return importlib.import_module("numpy")
 
 
+def asyncpg() -> ModuleType:
+    """PostgreSQL's driver; SQLAlchemy loads its half of it with the first engine."""
+    return importlib.import_module("asyncpg")
+
+
 def agent_patterns() -> ModuleType:
     """`core/agent_patterns.py`: thousands of patterns that take up to a second to compile."""
     return importlib.import_module("site2crm.core.agent_patterns")

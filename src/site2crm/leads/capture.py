@@ -33,7 +33,7 @@ from site2crm.leads.states import SubmissionStatus
 
 CONSUMER = "leads"
 NODE = "main"
-"""Whose journal: this instance's own."""
+"""Whose journal: this instance's own. Where several nodes share the records, the journal's epoch stands for it."""
 POISON_ALARM = "leads.poison"
 ERROR_CHARS = 2_000
 
@@ -68,7 +68,7 @@ async def capturing(machine: Machine) -> AsyncIterator[None]:
 async def load(machine: Machine) -> Position | None:
     """Where to go on; None for the beginning, also when the position belongs to another journal."""
     async with machine.session() as session:
-        row = await session.get(ConsumerPosition, (CONSUMER, NODE))
+        row = await session.get(ConsumerPosition, (CONSUMER, _node(machine)))
         if row is None or row.epoch != machine.journal.epoch:
             return None
         return Position(row.segment, row.offset)
@@ -183,8 +183,12 @@ def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:
 
 async def _advance(session: AsyncSession, machine: Machine, position: Position) -> None:
     place = {"epoch": machine.journal.epoch, "segment": position.segment, "offset": position.offset}
-    key = {"consumer": CONSUMER, "instance": NODE}
+    key = {"consumer": CONSUMER, "instance": _node(machine)}
     await session.execute(upsert(ConsumerPosition, [key | place], on=list(key), set_=place))
+
+
+def _node(machine: Machine) -> str:
+    return machine.journal.epoch if machine.database.is_shared else NODE
 
 
 def _moment(frame: SubmissionFrame) -> datetime:
