@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     JSON,
+    BigInteger,
     ColumnElement,
     Connection,
     DateTime,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Insert,
+    Integer,
     MetaData,
     Select,
     TypeDecorator,
@@ -34,7 +36,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -52,8 +54,13 @@ _PRAGMAS = ("busy_timeout=5000", "foreign_keys=ON", "temp_store=MEMORY", "cache_
 _WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "wal_autocheckpoint=4000")
 _READER_PRAGMAS = ("query_only=ON",)
 _PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
+_ROWS_FAULT = ("22", "23", "54")
+"""SQLSTATEs: data, constraints, limits of the server."""
 
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on both: SQLite's INTEGER has them, and only that counts up by itself."""
 
 _open_write: ContextVar["RoutedSession | None"] = ContextVar("open_write", default=None)
 
@@ -85,6 +92,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         datetime: UtcTime,
+        int: NUMBER,
         dict[str, str]: JSON(none_as_null=True),
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
@@ -221,8 +229,21 @@ def is_passing(error: BaseException) -> bool:
         return True
     if state := getattr(error.orig, "sqlstate", None):
         return postgresql.is_passing_state(state)
-    text = str(error.orig).lower()  # of a PostgreSQL driver's own, with the value that it could not send
-    return "query argument" not in text and any(sign in text for sign in _PASSING_SIGNS)
+    text = str(error.orig).lower()
+    return not _is_unsendable(error) and any(sign in text for sign in _PASSING_SIGNS)
+
+
+def blames_the_row(error: BaseException) -> bool:
+    """What was to be written is refused for itself: a broken rule, a value too long or of the wrong kind."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or state.startswith(_ROWS_FAULT) or _is_unsendable(error)
+
+
+def _is_unsendable(error: DBAPIError) -> bool:
+    """PostgreSQL's driver looks at values before it sends them, and quotes them in what it says."""
+    return "invalid input for query argument" in str(error.orig)
 
 
 def _routed(session: AsyncSession) -> RoutedSession:

@@ -7,7 +7,7 @@ the same, and compiles for both.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, String, func
+from sqlalchemy import ColumnElement, Integer, String, func
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as insert
 from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
@@ -16,9 +16,6 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from site2crm.core.db import Base
-
-NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-"""A key that counts up: SQLite does that for INTEGER only, which has 64 bits there."""
 
 
 def upsert(

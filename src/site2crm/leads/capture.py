@@ -119,7 +119,7 @@ def is_data_error(error: Exception) -> bool:
     """The record is to blame, not the database, the disk or the network."""
     if db.is_passing(error) or isinstance(error, Unavailable):
         return False
-    return isinstance(error, (*_DATA_ERRORS, AppError))
+    return db.blames_the_row(error) or isinstance(error, (*_DATA_ERRORS, AppError))
 
 
 def incoming(frame: SubmissionFrame) -> Incoming:

@@ -7,7 +7,6 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core.db import Base, OrgOwned
-from site2crm.core.sql import NUMBER
 
 
 class Lead(OrgOwned, Base):
@@ -115,7 +114,7 @@ class LeadSearch(OrgOwned, Base):
 
     __tablename__ = "lead_search"
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
     lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), unique=True)
     words: Mapped[str]

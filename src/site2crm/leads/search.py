@@ -6,7 +6,6 @@ orgs there are. Beside what a person has typed there are marks, for filters, whi
 the forms, the links and the utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`:
 tokenizer `ascii` (the words are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the
 consumer a tenth).
-
 """
 
 from collections.abc import Iterable

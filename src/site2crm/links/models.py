@@ -6,7 +6,6 @@ from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core.db import Base, OrgOwned
-from site2crm.core.sql import NUMBER
 
 LIVE, ARCHIVED = "archived_at IS NULL", "archived_at IS NOT NULL"
 
@@ -57,7 +56,7 @@ class LinkSearch(OrgOwned, Base):
 
     __tablename__ = "link_search"
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
     link_id: Mapped[str] = mapped_column(ForeignKey("link.id", ondelete="CASCADE"), unique=True)
     words: Mapped[str]

@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Index, String, Table, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core import db
-from site2crm.core.sql import NUMBER
 
 
 class JobRow(db.Base):
@@ -17,7 +16,7 @@ class JobRow(db.Base):
     __tablename__ = "job"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy reads it from the class
 
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     """Counts up, so that jobs of one moment run in the order in which they came; never used twice."""
     name: Mapped[str]
     key: Mapped[str | None]
