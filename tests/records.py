@@ -54,19 +54,25 @@ def forget() -> None:
     """Drop what a test has made."""
     while _made:
         _, name = _made.popitem()
-        cluster().psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        cluster().drop(name)
 
 
 @lru_cache(maxsize=1)
 def cluster() -> "Cluster":
     """The one of this test process, with a migrated template."""
-    made = Cluster(Path(tempfile.mkdtemp(prefix="s2c-pg-")))
+    made = new_cluster()
     atexit.register(made.remove)
-    made.initialise()
-    made.start()
     made.psql(f"CREATE DATABASE {TEMPLATE}")
     with ThreadPoolExecutor(1) as beside:  # the first test may be inside a running loop already
         beside.submit(asyncio.run, migrate.bring_up(Secret(made.url(TEMPLATE)), Path())).result()
+    return made
+
+
+def new_cluster() -> "Cluster":
+    """Started, and empty. Not in pytest's folder, which only root may enter; `remove` it."""
+    made = Cluster(Path(tempfile.mkdtemp(prefix="s2c-pg-", dir="/tmp")))
+    made.initialise()
+    made.start()
     return made
 
 
@@ -115,6 +121,9 @@ class Cluster:
         name = f"t{os.getpid()}_{next(_numbers)}"
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
         return name
+
+    def drop(self, name: str) -> None:
+        self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """The answer as lines of values separated by `|`."""

@@ -13,7 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
-from site2crm.core import access, crypto, db, events, feature, folder, http, migrate, tasks, web
+from site2crm.core import access, crypto, db, events, feature, folder, http, standby, tasks, web
 from site2crm.core.asgi import ASGIApp
 from site2crm.core.bell import Bell
 from site2crm.core.config import Settings
@@ -92,9 +92,9 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     data_dir = settings.data.dir
     folder.prepare(data_dir)
     keys = settings.keys()
-    await migrate.bring_up(settings.records, data_dir)
     database = Database(settings.records, readers=settings.database.readers)
     stack.push_async_callback(database.close)
+    await stack.enter_async_context(standby.opened(database, data_dir))
     bell = Bell()
     await stack.enter_async_context(tasks.running("bell", bell.answer(database)))
     journal = Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=bell.ring)

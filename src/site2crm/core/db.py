@@ -43,7 +43,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from site2crm.core import postgresql, sqlite
 from site2crm.core.config_types import Secret
-from site2crm.core.errors import DatabaseBusy
+from site2crm.core.errors import DatabaseAway, DatabaseBusy
 
 SQLITE_VERSION = sqlite.VERSION
 
@@ -165,6 +165,10 @@ class Database:
                 "reader": self.reader.sync_engine,
             },
         )
+        self.is_open = True
+        """Closed until its schema is known to be this version's: a node may start while PostgreSQL is away."""
+        self.answers = True
+        """Whether it did the last time that it was asked."""
         self.on_bump: AfterCommit | None = None
         """Reloads the caches of this process at once; other processes notice by polling."""
         self._sessions = async_sessionmaker(sync_session_class=bound, expire_on_commit=False)
@@ -175,15 +179,24 @@ class Database:
 
         Raises DatabaseBusy when another process holds the write lock for longer than the busy timeout.
         """
+        if not self.is_open:
+            self.answers = False
+            raise DatabaseAway
         async with self._sessions() as session:
             session.info["on_bump"] = self.on_bump
             try:
                 yield session
                 await session.commit()
+                self.answers = True
             except DBAPIError as error:
                 await session.rollback()
                 if is_passing(error):
-                    raise DatabaseBusy from error
+                    self.answers = False
+                    raise (DatabaseAway if _is_away(error) else DatabaseBusy) from error
+                raise
+            except DatabaseAway:
+                self.answers = False
+                await session.rollback()
                 raise
             except BaseException:
                 await session.rollback()
@@ -231,6 +244,11 @@ def is_passing(error: BaseException) -> bool:
         return postgresql.is_passing_state(state)
     text = str(error.orig).lower()
     return not _is_unsendable(error) and any(sign in text for sign in _PASSING_SIGNS)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(("08", "57P"))
 
 
 def blames_the_row(error: BaseException) -> bool:

@@ -97,7 +97,18 @@ class DatabaseBusy(Unavailable):
         )
 
 
-class DatabaseRefused(DatabaseBusy):
+class DatabaseAway(DatabaseBusy):
+    code, title = "database_away", "The database does not answer"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.detail = (
+            "The database does not answer at the moment. Forms and links go on, and what they take is kept and comes "
+            "here later. Nothing was changed; try again."
+        )
+
+
+class DatabaseRefused(DatabaseAway):
     """It answers, and says no: a password, a name or a right is wrong. Nothing works until a person has mended it."""
 
     def __init__(self, why: str) -> None:

@@ -10,6 +10,7 @@ DATABASE = "site2crm.db"
 JOURNAL = "journal"
 LOCK = "lock"
 BACKUPS = "backups"
+SNAPSHOT = "snapshot"
 
 
 class FolderHeld(Exception):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from site2crm.core import heavy, log, postgresql
 from site2crm.core.config_types import Secret
 from site2crm.core.db import is_passing
-from site2crm.core.errors import DatabaseBusy, DatabaseRefused
+from site2crm.core.errors import DatabaseAway, DatabaseRefused
 from site2crm.core.migrations import SchemaTooNew, current_revision, revisions
 
 _log = log.get("migrate")
@@ -26,7 +26,7 @@ _COMPARED_OTHERWISE = text("""
 
 
 async def upgrade(address: Secret) -> str:
-    """Apply what is missing; returns the revision. Raises DatabaseBusy, DatabaseRefused, SchemaTooNew."""
+    """Apply what is missing; returns the revision. Raises DatabaseAway, DatabaseRefused, SchemaTooNew."""
     engine = postgresql.plain_engine(address)
     try:
         async with engine.connect() as connection:
@@ -36,7 +36,7 @@ async def upgrade(address: Secret) -> str:
             return await connection.run_sync(_upgrade)  # the lock goes with the connection
     except DBAPIError as error:
         if is_passing(error):
-            raise DatabaseBusy from error
+            raise DatabaseAway from error
         raise
     finally:
         await engine.dispose()

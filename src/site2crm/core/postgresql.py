@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 
 from site2crm.core import heavy, log
 from site2crm.core.config_types import Secret
-from site2crm.core.errors import DatabaseBusy, DatabaseRefused
+from site2crm.core.errors import DatabaseAway, DatabaseRefused
 
 NAME = "postgresql"
 OLDEST = 140_000
@@ -99,7 +99,7 @@ def plain_engine(address: Secret) -> AsyncEngine:
 
 
 async def connected(address: Secret, settings: dict[str, str]) -> Any:
-    """A connection of the driver. Raises DatabaseBusy if nobody answers, DatabaseRefused if somebody says no."""
+    """A connection of the driver. Raises DatabaseAway if nobody answers, DatabaseRefused if somebody says no."""
     driver = heavy.asyncpg()
     try:
         return await driver.connect(address.reveal(), timeout=CONNECT_S, server_settings=settings)
@@ -107,7 +107,7 @@ async def connected(address: Secret, settings: dict[str, str]) -> Any:
         state = getattr(error, "sqlstate", None) or ""
         if state.startswith(_MISTAKES) or isinstance(error, driver.InterfaceError | ValueError):
             raise DatabaseRefused(f"PostgreSQL refuses us: {error}") from error
-        raise DatabaseBusy from error
+        raise DatabaseAway from error
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
@@ -136,7 +136,7 @@ class Line:
     async def run(self) -> None:
         """Listen for ever, with a new connection when the one before is gone; cancelled at shutdown."""
         while True:
-            with suppress(DatabaseBusy):
+            with suppress(DatabaseAway):
                 await self._listen()
             await asyncio.sleep(RECONNECT_S)
 

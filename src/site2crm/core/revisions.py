@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db, log, postgresql, sqlite
 from site2crm.core.db import Database
-from site2crm.core.errors import AppError
+from site2crm.core.errors import AppError, DatabaseAway
 from site2crm.core.sql import upsert
 from site2crm.core.tables import Revision
 
@@ -50,11 +50,19 @@ class Revisions:
         self._seen: dict[str, int] = {}
         self._waits = False
 
-    async def watch(self, name: str, reload: Reload) -> None:
-        """Load now, and again whenever somebody bumps `name`."""
+    async def watch(self, name: str, reload: Reload, *, recall: Callable[[], bool] | None = None) -> None:
+        """Load now, and again whenever somebody bumps `name`.
+
+        While the database is away `recall` puts what was kept of an earlier time in its place; False: nothing was.
+        """
         self._reloads[name] = reload
-        self._seen |= await self._read()
-        await reload()
+        try:
+            current = await self._read()
+            await reload()
+            self._seen[name] = current.get(name, 0)
+        except DatabaseAway:
+            if recall is None or not recall():
+                raise
 
     async def run(self) -> None:
         """Look for ever; cancelled at shutdown."""
@@ -101,8 +109,8 @@ class Revisions:
         current = await self._read()
         for name, value in current.items():
             if name in self._reloads and self._seen.get(name) != value:
-                self._seen[name] = value
                 await self._reloads[name]()
+                self._seen[name] = value  # not before: a reload that breaks off is done again
 
     async def _read(self) -> dict[str, int]:
         async with self._database.session() as session:

@@ -14,6 +14,7 @@ from site2crm.core.machine import Machine
 
 DATABASE_WAIT_S = 2.0
 LAG_S = 60
+DEGRADED = "degraded: the database does not answer; forms and links go on"
 
 
 class Health(Struct, frozen=True):
@@ -34,7 +35,7 @@ async def ready(machine: NamedDependency[Machine]) -> str:
     """It may be sent traffic."""
     if not machine.ready:
         raise Unavailable("Starting or stopping.", headers={"Retry-After": "2"})
-    return "ok"
+    return "ok" if machine.database.answers else DEGRADED
 
 
 @get(["/health", "/healthz"], opt=public(), tags=["Health"])
