@@ -46,10 +46,16 @@ def _touches_records(item: pytest.Item) -> bool:
     return "instance" in names or bool({"Server", "an_instance", "fresh_database"} & vars(item.module).keys())
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _databases_of_module() -> Generator[None]:
+    with records.of_its_own():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _databases() -> Generator[None]:
-    yield
-    records.forget()
+def _databases_of_test() -> Generator[None]:
+    with records.of_its_own():
+        yield
 
 
 @pytest.fixture

@@ -10,10 +10,14 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +28,7 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 VARIABLE = "SITE2CRM_TEST_DATABASE"
 TEMPLATE = "site2crm_template"
 USER = "site2crm"
+READY_S = 60
 
 _numbers = itertools.count(1)
 _made: dict[Path, str] = {}
@@ -50,11 +55,13 @@ def url_in(server: "Cluster", folder: Path) -> str:
     return server.url(_made[folder])
 
 
-def forget() -> None:
-    """Drop what a test has made."""
-    while _made:
-        _, name = _made.popitem()
-        cluster().drop(name)
+@contextmanager
+def of_its_own() -> Iterator[None]:
+    """Drop what is made meanwhile, and leave what was there: it belongs to a wider fixture."""
+    before = set(_made)
+    yield
+    for folder in _made.keys() - before:
+        cluster().drop(_made.pop(folder))
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +88,7 @@ class Cluster:
     """A PostgreSQL server in a folder, run by somebody who is not root: it refuses root."""
 
     folder: Path
-    settings: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def data(self) -> Path:
@@ -96,7 +103,8 @@ class Cluster:
         words = ["initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
         # Not in the order of bytes, as most servers: what needs that order has to say so.
         words += ["--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US"]
-        self._run(words)
+        done = _run(words)
+        assert done.returncode == 0, done.stdout + done.stderr
         chosen = {
             "listen_addresses": "''",
             "unix_socket_directories": f"'{self.folder}'",
@@ -105,17 +113,26 @@ class Cluster:
             "autovacuum": "off",
             "max_connections": "200",
             "shared_buffers": "64MB",
-            **self.settings,
         }
         with (self.data / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in chosen.items())
 
     def start(self) -> None:
-        self._run(["pg_ctl", "-D", str(self.data), "-w", "-l", str(self.folder / "log"), "start"])
+        # However the tests end: a server that outlives them keeps its folder and its memory.
+        words = ["setpriv", "--pdeathsig", "QUIT", program("postgres"), "-D", str(self.data)]
+        log = (self.folder / "log").open("a")
+        self.process = subprocess.Popen(words, **_as_nobody(), stdout=log, stderr=log, cwd="/")
+        until = time.monotonic() + READY_S
+        while self._asked("SELECT 1", "postgres").returncode:
+            assert time.monotonic() < until and self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.05)
 
-    def stop(self, mode: str = "fast") -> None:
-        """`immediate` is as a kill: no goodbye to the clients."""
-        self._run(["pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop"])
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT is a stop; SIGQUIT is as a kill, without goodbye to the clients."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=30)
+        self.process = None
 
     def create(self) -> str:
         name = f"t{os.getpid()}_{next(_numbers)}"
@@ -127,28 +144,23 @@ class Cluster:
 
     def psql(self, statement: str, database: str = "postgres") -> str:
         """The answer as lines of values separated by `|`."""
-        words = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", USER]
-        return self._run([*words, "-c", statement, database])
+        done = self._asked(statement, database)
+        assert done.returncode == 0, f"{statement}: {done.stderr}"
+        return done.stdout.strip()
 
     def remove(self) -> None:
-        subprocess.run(
-            [program("pg_ctl"), "-D", str(self.data), "-m", "immediate", "stop"],
-            **_as_nobody(),
-            capture_output=True,
-            check=False,
-        )
+        self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, words: list[str]) -> str:
-        # Files, not pipes: the server that pg_ctl starts would keep a pipe open
-        with tempfile.TemporaryFile("w+") as out:
-            done = subprocess.run(
-                [program(words[0]), *words[1:]], **_as_nobody(), stdout=out, stderr=out, cwd="/", check=False
-            )
-            out.seek(0)
-            said = out.read()
-        assert done.returncode == 0, f"{words}: {said}"
-        return said.strip()
+    def _asked(self, statement: str, database: str) -> "subprocess.CompletedProcess[str]":
+        words = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", USER]
+        return _run([*words, "-c", statement, database])
+
+
+def _run(words: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [program(words[0]), *words[1:]], **_as_nobody(), capture_output=True, text=True, cwd="/", check=False
+    )
 
 
 def program(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
     async def story() -> tuple[list[str], list[object]]:
         loading = asyncio.create_task(post_leads(world.server, world.form, for_s=AWAY_S + 4, prefix="load"))
         await asyncio.sleep(2)
-        await asyncio.to_thread(world.cluster.stop, "immediate")
+        await asyncio.to_thread(world.cluster.stop, signal.SIGQUIT)
         end = time.monotonic() + AWAY_S
         async with httpx.AsyncClient(base_url=world.server.url, timeout=10) as client:
             while time.monotonic() < end:
@@ -116,7 +117,7 @@ def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
 def test_a_node_that_restarts_meanwhile_answers_from_what_it_has_kept(world: World) -> None:
     server, kept = world.server, world.server.folder / "data" / "snapshot"
     until(lambda: b"spring" in _read(kept / "links.msgpack") and _read(kept / "forms.msgpack"), "it is kept")
-    world.cluster.stop("immediate")
+    world.cluster.stop(signal.SIGQUIT)
     server.kill()
     server.start()
     assert httpx.post(server.url + world.form, data={"email": "ada@example.com"}).status_code == 201
