@@ -146,9 +146,17 @@ def run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "site2crm", *words],
         cwd=folder,
-        env=environment(),
+        env=environment() | _records_of(words),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def _records_of(words: Sequence[str]) -> dict[str, str]:
+    """Where the records of the data folder that is named are; SQLite's lie in it."""
+    if not records.on_postgresql() or "--data-dir" not in words:
+        return {}
+    data_dir = Path(words[words.index("--data-dir") + 1])
+    return {"SITE2CRM__DATABASE__URL": records.url_of(data_dir.parent)}

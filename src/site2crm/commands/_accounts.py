@@ -19,7 +19,7 @@ from site2crm.commands.options import Exit
 from site2crm.core import db, events, feature, folder, migrate
 from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.db import Database
-from site2crm.core.errors import AppError, Unavailable
+from site2crm.core.errors import AppError, DatabaseRefused, Unavailable
 from site2crm.features import FEATURES
 
 T = TypeVar("T")
@@ -37,6 +37,8 @@ def write(settings: Settings, work: Work[T]) -> T:
         options.stop(Exit.SCHEMA, str(error))
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))
+    except DatabaseRefused as error:
+        options.stop(Exit.DATABASE, f"[database] url: {error}")
     except Unavailable as error:
         options.stop(Exit.DATABASE, error.detail)
     except DBAPIError as error:

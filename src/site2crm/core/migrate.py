@@ -19,10 +19,13 @@ _log = log.get("migrate")
 USE_WAL = "PRAGMA journal_mode=WAL"
 
 
-async def bring_up(records: Path | Secret, data_dir: Path) -> str:
-    """Apply what is missing, on either database; returns the revision. Raises SchemaTooNew, DatabaseBusy."""
+async def bring_up(records: Path | Secret, data_dir: Path, *, half_moved: bool = False) -> str:
+    """Apply what is missing, on either database; returns the revision. Raises SchemaTooNew, DatabaseBusy.
+
+    `half_moved`: also where a move from SQLite has not come to its end; nobody else may touch that.
+    """
     if isinstance(records, Secret):
-        return await migrate_postgresql.upgrade(records)
+        return await migrate_postgresql.upgrade(records, half_moved=half_moved)
     return upgrade(data_dir)
 
 

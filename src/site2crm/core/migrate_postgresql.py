@@ -14,6 +14,9 @@ from site2crm.core.db import is_passing
 from site2crm.core.errors import DatabaseAway, DatabaseRefused
 from site2crm.core.migrations import SchemaTooNew, current_revision, revisions
 
+MARK = "site2crm_moving"
+"""A table that is there while records are carried in (`core.moving`)."""
+
 _log = log.get("migrate")
 
 _COMPARED_OTHERWISE = text("""
@@ -25,12 +28,12 @@ _COMPARED_OTHERWISE = text("""
 """)
 
 
-async def upgrade(address: Secret) -> str:
+async def upgrade(address: Secret, *, half_moved: bool = False) -> str:
     """Apply what is missing; returns the revision. Raises DatabaseAway, DatabaseRefused, SchemaTooNew."""
     engine = postgresql.plain_engine(address)
     try:
         async with engine.connect() as connection:
-            await _check(connection)
+            await _check(connection, half_moved=half_moved)
             await connection.execute(text(f"SELECT pg_advisory_lock({postgresql.MIGRATION_LOCK})"))
             await connection.commit()
             return await connection.run_sync(_upgrade)  # the lock goes with the connection
@@ -61,10 +64,13 @@ def compare_bytewise(connection: Connection) -> None:
         connection.exec_driver_sql(f'ALTER TABLE "{name}" {how}')
 
 
-async def _check(connection: AsyncConnection) -> None:
+async def _check(connection: AsyncConnection, *, half_moved: bool) -> None:
     version = int(await connection.scalar(text("SHOW server_version_num")) or 0)
     encoding = await connection.scalar(text("SHOW server_encoding"))
+    moving = await connection.scalar(text(f"SELECT to_regclass('{MARK}')"))
     await connection.commit()
+    if moving is not None and not half_moved:
+        raise DatabaseRefused("a move into this database has not come to its end: run `site2crm move` again")
     if version < postgresql.OLDEST:
         raise DatabaseRefused(f"PostgreSQL {version // 10_000} is too old: 14 or newer is needed")
     if encoding != "UTF8":
