@@ -87,10 +87,24 @@ async def post_leads(server: Server, path: str, *, for_s: float, prefix: str) ->
     return taken, refused
 
 
+async def work_in_the_office(world: World, *, for_s: float) -> set[int]:
+    """What people who read and change something meanwhile are answered."""
+    end, seen, number = time.monotonic() + for_s, set[int](), 0
+    async with httpx.AsyncClient(base_url=world.server.url, timeout=30, headers=world.api.headers) as client:
+        while time.monotonic() < end:
+            number += 1
+            made = await client.post("/api/v1/links", json={"url": "https://www.example.com/", "slug": f"s{number}"})
+            listed = await client.get("/api/v1/leads")
+            seen |= {made.status_code, listed.status_code}
+            await asyncio.sleep(0.1)
+    return seen
+
+
 @pytest.mark.timeout(240)
 def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
     async def story() -> tuple[list[str], list[object]]:
         loading = asyncio.create_task(post_leads(world.server, world.form, for_s=AWAY_S + 4, prefix="load"))
+        working = asyncio.create_task(work_in_the_office(world, for_s=AWAY_S + 4))
         await asyncio.sleep(2)
         await asyncio.to_thread(world.cluster.stop, signal.SIGQUIT)
         end = time.monotonic() + AWAY_S
@@ -104,6 +118,7 @@ def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
             assert (refused.status_code, refused.json()["code"]) == (503, "database_away")
             assert "Forms and links go on" in refused.json()["detail"]
         await asyncio.to_thread(world.cluster.start)
+        assert await working == {200, 201, 503}
         return await loading
 
     taken, refused = asyncio.run(story())

@@ -194,10 +194,10 @@ class Database:
                     self.answers = False
                     raise (DatabaseAway if _is_away(error) else DatabaseBusy) from error
                 raise
-            except DatabaseAway:
+            except (DatabaseAway, ConnectionError) as error:
                 self.answers = False
                 await session.rollback()
-                raise
+                raise DatabaseAway from error
             except BaseException:
                 await session.rollback()
                 raise

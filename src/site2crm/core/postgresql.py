@@ -32,6 +32,8 @@ CONNECT_S = 5.0
 LOCK_WAIT_MS = 5_000
 """As SQLite's busy timeout: who waits longer for the write lock is told to come again."""
 LONGEST_IDLE_MS = 60_000
+LONGEST_READ_MS = 900_000
+"""An export to somebody who reads slowly; it holds nobody up."""
 WRITE_LOCK = 0x5332_4357
 MIGRATION_LOCK = 0x5332_434D
 CHANNEL = "site2crm"
@@ -46,7 +48,10 @@ _SETTINGS = {
     "lock_timeout": str(LOCK_WAIT_MS),
     "idle_in_transaction_session_timeout": str(LONGEST_IDLE_MS),
 }
-_READ_ONLY = {"default_transaction_read_only": "on"}
+_READ_ONLY = {
+    "default_transaction_read_only": "on",
+    "idle_in_transaction_session_timeout": str(LONGEST_READ_MS),
+}
 _NOT_FOR_LONG = ("08", "40", "53", "55P03", "57", "58", "25P03", "XX000")
 """SQLSTATEs of what passes: connections, conflicts, full disks and limits, locks, a stop or restart, I/O."""
 _MISTAKES = ("28", "3D", "42501")
