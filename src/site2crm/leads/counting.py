@@ -14,8 +14,19 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 from sqlalchemy import (
-    ARRAY, ColumnElement, Select, String, Table, case, column, distinct, func, or_, select, type_coerce,
-)  # fmt: skip
+    ARRAY,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    case,
+    column,
+    distinct,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy import literal_column as literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
