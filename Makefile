@@ -1,7 +1,7 @@
 # make serve    run the product on http://127.0.0.1:8080
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql)
 # make bench    the budgets, as a table, with ratios measured in the same run
-# make soak     fifty rounds of kill -9 under load
+# make soak     fifty rounds of kill -9 under load, twenty of backup and restore
 # make fmt      format and sort
 # make lock     pin the dependencies anew, with hashes
 # make migration m="..."   write a migration from the difference to the models
@@ -66,6 +66,7 @@ bench: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --rounds 50
+	$(BIN)/python -m tests.backup.rounds --rounds 20
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -33,7 +33,7 @@ def _migrate(connection) -> None:
         render_as_batch=True,
         include_name=_only_ours,
         render_item=_plain,
-        transaction_per_migration=True,
+        transaction_per_migration=False,  # all or nothing: a failure in the second must not leave the first
         on_version_apply=_applied,
     )
     with context.begin_transaction():

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from litestar import Litestar, Router
 from litestar.di import Provide
@@ -13,8 +13,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
-from site2crm.core import access, crypto, db, events, feature, folder, http, standby, tasks, web
+from site2crm.core import access, control, crypto, db, events, feature, folder, http, standby, tasks, web
 from site2crm.core.asgi import ASGIApp
+from site2crm.core.backup import upkeep
 from site2crm.core.bell import Bell
 from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
@@ -62,6 +63,8 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
             if machine.database.line is not None:
                 await stack.enter_async_context(tasks.running("postgresql.line", machine.database.line.run()))
+            controls = {verb: answer for part in FEATURES for verb, answer in part.controls.items()}
+            await stack.enter_async_context(control.listening(machine, controls))
             await jobs.start()
             stack.push_async_callback(jobs.stop, settings.server.shutdown_grace)
         app = build(machine)
@@ -94,7 +97,8 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     keys = settings.keys()
     database = Database(settings.records, readers=settings.database.readers)
     stack.push_async_callback(database.close)
-    await stack.enter_async_context(standby.opened(database, data_dir))
+    copy_before = partial(upkeep.before_migration, settings)
+    await stack.enter_async_context(standby.opened(database, data_dir, copy_before=copy_before))
     bell = Bell()
     await stack.enter_async_context(tasks.running("bell", bell.answer(database)))
     journal = Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=bell.ring)

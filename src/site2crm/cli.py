@@ -20,6 +20,8 @@ VERBS = {
     "key": "Create an API key.",
     "link": "Create, change, archive and list short links.",
     "geo": "Refresh the database that tells countries.",
+    "backup": "Make, verify, list and prune backups.",
+    "restore": "Put a backup in the place of what is there.",
     "health": "Ask the running server whether it is well.",
     "version": "Print the version.",
 }

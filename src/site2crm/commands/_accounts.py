@@ -33,7 +33,7 @@ def write(settings: Settings, work: Work[T]) -> T:
         folder.prepare(data_dir)
         settings.keys()  # first: a data folder that holds a database but no key is refused as half a backup
         return asyncio.run(_written(settings, work))
-    except migrate.SchemaTooNew as error:
+    except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
         options.stop(Exit.SCHEMA, str(error))
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))

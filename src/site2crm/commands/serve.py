@@ -24,6 +24,7 @@ from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
 from site2crm.core import folder, live, log, migrate
+from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.core.journal.contract import JournalInUse
@@ -54,8 +55,10 @@ def command(
         options.stop(Exit.BUSY, str(error))
     except JournalInUse as error:
         options.stop(Exit.BUSY, str(error))
-    except migrate.SchemaTooNew as error:
+    except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
         options.stop(Exit.SCHEMA, str(error))
+    except BackupFailed as error:
+        options.stop(Exit.FAILED, f"Before a change of the schema a backup is made. {error}")
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))
     except DatabaseRefused as error:

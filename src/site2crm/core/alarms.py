@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import log
+from site2crm.core.errors import NotFound
 from site2crm.core.tables import Alarm
 from site2crm.kit import clock, ids
 
@@ -50,15 +51,16 @@ async def clear(session: AsyncSession, org_id: str, *, code: str, subject: str =
     )
 
 
-async def seen(session: AsyncSession, org_id: str, alarm_id: str, *, count: int) -> bool:
-    """Somebody has read it as it was when it had rung `count` times. False: it has rung again since, and stays."""
-    cleared = await session.execute(
-        update(Alarm)
-        .where(Alarm.org_id == org_id, Alarm.id == alarm_id, Alarm.cleared_at.is_(None), Alarm.count <= count)
-        .values(cleared_at=clock.now())
-        .returning(Alarm.id)
-    )
-    return cleared.first() is not None
+async def seen(session: AsyncSession, org_ids: Sequence[str], alarm_id: str, *, count: int) -> None:
+    """Somebody has read it as it was when it had rung `count` times; one that has rung again since stays.
+
+    Raises NotFound if none of these orgs has it.
+    """
+    this = (Alarm.id == alarm_id, Alarm.org_id.in_(org_ids))
+    if await session.scalar(select(Alarm.id).where(*this)) is None:
+        raise NotFound
+    read = update(Alarm).where(*this, Alarm.cleared_at.is_(None), Alarm.count <= count)
+    await session.execute(read.values(cleared_at=clock.now()))
 
 
 async def open_alarms(session: AsyncSession, org_id: str) -> Sequence[OpenAlarm]:

@@ -8,7 +8,7 @@ from site2crm.core import resources
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply every migration that is missing, each in a transaction of its own."""
+    """Apply every migration that is missing, all in one transaction."""
     command.upgrade(config(engine), "head")
 
 

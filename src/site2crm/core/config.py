@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True):
     intake: config_schema.Intake
     links: config_schema.Links
     outbound: config_schema.Outbound
+    backup: config_schema.Backup
     log: config_schema.Log
     privacy: config_schema.Privacy
     connectors: dict[str, Connector]

@@ -20,10 +20,27 @@ def conflicts(values: Values) -> Iterator[tuple[str, str]]:
     url = values.get("mail.url")
     if isinstance(url, Secret) and url.reveal() != "stdout" and not values.get("mail.from", "?"):
         yield "mail.from", 'SMTP needs a sender; write one, such as "Acme <hello@acme.example>"'
+    yield from _backups(values)
     for key, value in values.items():
         if key.endswith(".base_url") and isinstance(value, str) and not _is_guarded(value, values):
             cure = f'write https, or add its host: [outbound] allow_private = ["{urlsplit(value).hostname}"]'
             yield key, f"plain http would show the CRM's token to the network; {cure}"
+
+
+def _backups(values: Values) -> Iterator[tuple[str, str]]:
+    url = values.get("backup.s3")
+    if not isinstance(url, str) or not url:
+        return
+    if not urlsplit(url).path.strip("/"):
+        yield "backup.s3", "the bucket is missing; write it behind the host, such as https://host/bucket"
+    if not values.get("backup.key", True):
+        yield "backup.key", "backups leave this machine: write a key; make one with: openssl rand -base64 32"
+    for name in ("s3_key_id", "s3_secret"):
+        if not values.get(f"backup.{name}", True):
+            yield f"backup.{name}", "the store needs it; write what its provider gave you"
+    if not _is_guarded(url, values):
+        cure = f'write https, or add its host: [outbound] allow_private = ["{urlsplit(url).hostname}"]'
+        yield "backup.s3", f"plain http would show to the network what is sent; {cure}"
 
 
 def _plain_http(values: Values) -> Iterator[tuple[str, str]]:

@@ -251,6 +251,51 @@ class Outbound(Section, frozen=True):
     ]
 
 
+class Backup(Section, frozen=True):
+    every: Annotated[
+        float,
+        Setting(
+            "24h",
+            read.duration_or_never("1h", "30d"),
+            'How often a backup is made by itself, counted from 03:15 UTC; "0s" never does.',
+        ),
+    ]
+    keep_days: Annotated[
+        int,
+        Setting(7, read.whole(1, 3650), "Of each of so many days the newest backup is kept."),
+    ]
+    keep_weeks: Annotated[
+        int,
+        Setting(4, read.whole(0, 520), "Of each of so many weeks the newest backup is kept, too."),
+    ]
+    folder: Annotated[
+        Path,
+        Setting("backups", read.folder, "Where backups are kept. A relative path starts at the data folder."),
+    ]
+    key: Annotated[
+        Secret,
+        Setting(
+            "",
+            read.secret_key_or_none,
+            "Encrypts backups: 32 bytes in base64 (openssl rand -base64 32). Keep it somewhere else too: without it "
+            "they cannot be read. Then the key of [secrets] is in them; without encryption it is not.",
+            secret=True,
+        ),
+    ]
+    s3: Annotated[
+        str,
+        Setting(
+            "",
+            read.web_address,
+            "An S3-compatible store that gets a copy of each backup, such as https://host/bucket/prefix. "
+            "It needs the key above.",
+        ),
+    ]
+    s3_region: Annotated[str, Setting("us-east-1", read.text, "The store's region, as its provider names it.")]
+    s3_key_id: Annotated[str, Setting("", read.text, "The access key's id.")]
+    s3_secret: Annotated[Secret, Setting("", read.secret_text, "The access key's secret.", secret=True)]
+
+
 class Log(Section, frozen=True):
     level: Annotated[
         LogLevel, Setting("info", read.one_of(LogLevel), "Least that is logged: debug, info, warning or error.")
@@ -307,6 +352,7 @@ SECTIONS: dict[str, type[Section]] = {
     "intake": Intake,
     "links": Links,
     "outbound": Outbound,
+    "backup": Backup,
     "log": Log,
     "privacy": Privacy,
 }

@@ -245,6 +245,15 @@ def secret_key(value: object) -> Secret:
     return Secret(text(value).strip())
 
 
+def secret_key_or_none(value: object) -> Secret:
+    """Empty means none."""
+    return secret_key(value) if text(value).strip() else Secret("")
+
+
+def secret_text(value: object) -> Secret:
+    return Secret(text(value).strip())
+
+
 def key_or_file(value: object) -> Secret | Path:
     """A path is a key file that the first start makes."""
     return value if isinstance(value, Path) else secret_key(value)

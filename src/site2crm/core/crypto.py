@@ -46,8 +46,8 @@ class Vault:
     """Seals what is stored; opens what the current or a previous key sealed."""
 
     def __init__(self, key: bytes, previous: list[bytes] | None = None) -> None:
-        self._keys = {_key_id(each): _Key(each) for each in reversed([key, *(previous or [])])}
-        self._current = _key_id(key)
+        self._keys = {key_id(each): _Key(each) for each in reversed([key, *(previous or [])])}
+        self._current = key_id(key)
 
     def seal(self, plain: bytes, *, aad: str) -> str:
         """`v1:<key id>:<nonce>:<ciphertext>`; `aad` names the row and column, such as "connection:con_...:token"."""
@@ -135,7 +135,8 @@ def _password_bytes(password: str) -> bytes:
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 
-def _key_id(key: bytes) -> str:
+def key_id(key: bytes) -> str:
+    """What tells keys apart without telling them; it stands in everything that a key sealed."""
     if len(key) != _KEY_BYTES:
         raise ValueError("a key has 32 bytes")
     return _derived(key, "id").hex()[:8]

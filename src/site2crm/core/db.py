@@ -207,6 +207,12 @@ class Database:
             await call()
 
     @property
+    def path(self) -> Path:
+        """SQLite's file. Only asked where there is one."""
+        assert isinstance(self.place, Path)
+        return self.place
+
+    @property
     def is_shared(self) -> bool:
         """Whether other nodes may use it at the same time."""
         return self.line is not None

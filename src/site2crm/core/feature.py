@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.access import OrgRef
 from site2crm.core.asgi import ASGIApp, Fallback
+from site2crm.core.control import Control
 from site2crm.core.events import Event, LateListener, Listener
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobSpec
@@ -79,6 +80,8 @@ class Feature:
     panels: Mapping[str, PanelMaker] = field(default_factory=dict)
     """Place ("lead", "form", "connection") -> what this feature shows there."""
     nav: Sequence[NavItem] = ()
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    """What the command line may ask the running server, by verb ("backup.create")."""
     creates: Sequence[NavItem] = ()
     """What the command palette offers to make."""
 

@@ -34,6 +34,11 @@ def asyncpg() -> ModuleType:
     return importlib.import_module("asyncpg")
 
 
+def obstore() -> ModuleType:
+    """S3-compatible stores for backups: 16 MB of code that most instances never need."""
+    return importlib.import_module("obstore")
+
+
 def agent_patterns() -> ModuleType:
     """`core/agent_patterns.py`: thousands of patterns that take up to a second to compile."""
     return importlib.import_module("site2crm.core.agent_patterns")

@@ -1,5 +1,7 @@
 """Brings the records database to the schema of this version, at boot, after a copy of what is there."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,30 +9,44 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from site2crm.core import folder, heavy, log, migrate_postgresql, sqlite
+from site2crm.core import db, folder, heavy, log, migrate_postgresql, sqlite
 from site2crm.core.config_types import Secret
 from site2crm.core.migrations import SchemaTooNew, current_revision, revisions
 from site2crm.kit import clock
 
-__all__ = ["SchemaTooNew", "bring_up", "open_engine", "revisions", "status", "upgrade"]
+__all__ = ["MigrationFailed", "SchemaTooNew", "bring_up", "open_engine", "revisions", "status", "upgrade"]
 
 _log = log.get("migrate")
 
 USE_WAL = "PRAGMA journal_mode=WAL"
 
 
-async def bring_up(records: Path | Secret, data_dir: Path, *, half_moved: bool = False) -> str:
+async def bring_up(
+    records: Path | Secret,
+    data_dir: Path,
+    *,
+    half_moved: bool = False,
+    copy_before: Callable[[str], object] | None = None,
+) -> str:
     """Apply what is missing, on either database; returns the revision. Raises SchemaTooNew, DatabaseBusy.
 
     `half_moved`: also where a move from SQLite has not come to its end; nobody else may touch that.
     """
     if isinstance(records, Secret):
         return await migrate_postgresql.upgrade(records, half_moved=half_moved)
-    return upgrade(data_dir)
+    return upgrade(data_dir, copy_before=copy_before)
 
 
-def upgrade(data_dir: Path) -> str:
-    """Apply what is missing; returns the revision. A failed migration is rolled back and leaves the old state."""
+class MigrationFailed(Exception):
+    """Nothing was changed; the text says how to go on."""
+
+
+def upgrade(data_dir: Path, *, copy_before: Callable[[str], object] | None = None) -> str:
+    """Apply what is missing; returns the revision. A failed migration is rolled back and leaves the old state.
+
+    `copy_before` is called with the new revision before a database with records is changed; without it, a copy of the
+    database is put into the folder of backups. Raises SchemaTooNew, MigrationFailed.
+    """
     path = data_dir / folder.DATABASE
     engine = open_engine(path)
     try:
@@ -44,8 +60,8 @@ def upgrade(data_dir: Path) -> str:
         if current is not None and current not in known:
             raise SchemaTooNew(f"The database has schema {current}, unknown to this version: upgrade Site2CRM.")
         if current is not None:
-            _copy_before(engine, data_dir, head)
-        heavy.alembic().upgrade(engine)
+            (copy_before or partial(_copy_before, engine, data_dir))(head)
+        _apply(engine, before=current, after=head)
         path.chmod(0o600)
         _log.info("migrated", before=current or "empty", after=head)
         return head
@@ -66,6 +82,20 @@ def open_engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _apply(engine: Engine, *, before: str | None, after: str) -> None:
+    try:
+        heavy.alembic().upgrade(engine)
+    except Exception as error:
+        if db.is_passing(error):
+            raise  # locked, or no room: told as what it is
+        why = str(error).partition("\n")[0][:300]
+        raise MigrationFailed(
+            f"The change of the schema to {after} failed ({why}). Nothing was changed: the database is still at "
+            f"{before or 'its beginning'}. Go on with the version that ran before; try this one on a copy with: "
+            "site2crm migrate rehearse"
+        ) from error
 
 
 def _use_wal(engine: Engine) -> None:

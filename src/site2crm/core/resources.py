@@ -32,3 +32,8 @@ def _root() -> Path:
         return Path(frozen)
     wheel = _PACKAGE / "_data"
     return wheel if wheel.is_dir() else _PACKAGE.parents[1]
+
+
+def command() -> list[str]:
+    """What starts this very program once more, in a process of its own."""
+    return [sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "site2crm"]

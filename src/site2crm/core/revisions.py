@@ -49,6 +49,7 @@ class Revisions:
         self._reloads: dict[str, Reload] = {}
         self._seen: dict[str, int] = {}
         self._waits = False
+        self._lock = asyncio.Lock()
 
     async def watch(self, name: str, reload: Reload, *, recall: Callable[[], bool] | None = None) -> None:
         """Load now, and again whenever somebody bumps `name`.
@@ -105,12 +106,17 @@ class Revisions:
             self._waits = False
 
     async def refresh(self) -> None:
-        """Reload what was bumped since the last look."""
-        current = await self._read()
-        for name, value in current.items():
-            if name in self._reloads and self._seen.get(name) != value:
-                await self._reloads[name]()
-                self._seen[name] = value  # not before: a reload that breaks off is done again
+        """Reload what was bumped since the last look.
+
+        One after the other: whoever has just written something must not go on while another look, which has noticed it
+        too, is still reloading it; a form would be unknown that was made a moment before.
+        """
+        async with self._lock:
+            current = await self._read()
+            for name, value in current.items():
+                if name in self._reloads and self._seen.get(name) != value:
+                    await self._reloads[name]()
+                    self._seen[name] = value  # not before: a reload that breaks off is done again
 
     async def _read(self) -> dict[str, int]:
         async with self._database.session() as session:

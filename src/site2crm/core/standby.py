@@ -5,7 +5,7 @@ they take waits in the journal. Nothing else touches the database before its sch
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,12 +22,14 @@ _log = log.get("standby")
 
 
 @asynccontextmanager
-async def opened(database: Database, data_dir: Path) -> AsyncIterator[None]:
+async def opened(
+    database: Database, data_dir: Path, *, copy_before: Callable[[str], object] | None = None
+) -> AsyncIterator[None]:
     """Raises DatabaseAway when there is neither database nor snapshot, SchemaTooNew, DatabaseRefused."""
     until = asyncio.get_running_loop().time() + FIRST_START_S
     while True:
         try:
-            await migrate.bring_up(database.place, data_dir)
+            await migrate.bring_up(database.place, data_dir, copy_before=copy_before)
             break
         except DatabaseRefused:
             raise

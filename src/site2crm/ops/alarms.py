@@ -19,6 +19,7 @@ CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
 MENDED_BY_ITSELF = ("events.blocked",)
 """They end when their cause does."""
+OF_BACKUPS = "backup."
 FOR_EVERYBODY = {
     "events.damaged": "The store of the clicks was damaged: their figures begin anew. Leads are not touched by this.",
     "events.missing": "The store of the clicks was deleted: their figures begin anew. Leads are not touched by this.",
@@ -39,12 +40,12 @@ async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
     return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in of_org)]
 
 
-async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> bool:
-    """False: it rang again since it was shown as having rung `count` times, or somebody else was faster."""
+async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> None:
+    """`count`: how often it had rung when it was shown. Raises NotFound for an alarm of others."""
     scopes = [*([INSTANCE] if who.is_super else []), *([who.org_id] if who.can(CLEARS) else [])]
     if not scopes:
         raise Forbidden(f"This needs the right `{CLEARS}`.")
-    return any([await alarms.seen(session, scope, alarm_id, count=count) for scope in scopes])
+    await alarms.seen(session, scopes, alarm_id, count=count)
 
 
 def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
@@ -57,6 +58,8 @@ def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
 def _to_be_seen(alarm: OpenAlarm, base: str) -> Banner:
     if alarm.code in MENDED_BY_ITSELF:
         return Banner(text=alarm.text, tone="warn")
+    if alarm.code.startswith(OF_BACKUPS):  # the next good one ends it
+        return Banner(text=alarm.text, tone="warn", action_label="Open backups", action_url="/admin/backups")
     times = f" ({alarm.count} times)" if alarm.count > 1 else ""
     return Banner(
         text=alarm.text + times,

@@ -4,7 +4,7 @@ from site2crm.core import idempotency
 from site2crm.core.feature import Feature
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext
-from site2crm.ops import alarms, api, pages
+from site2crm.ops import alarms, api, backup_pages, backups, pages
 
 HOUR_S = 3600
 
@@ -18,7 +18,10 @@ async def _tidy(ctx: JobContext) -> None:
 
 FEATURE = Feature(
     name="ops",
-    routers=(api.router, pages.router),
-    crons=(Cron(name="ops.tidy", every_s=HOUR_S, function=_tidy),),
+    routers=(api.router, pages.router, backup_pages.router),
+    jobs=(backups.back_up_now,),
+    crons=(Cron(name="ops.tidy", every_s=HOUR_S, function=_tidy), backups.CRON),
+    lifespans=(backups.kept,),
+    controls={"backup.create": backups.create_control},
     banners=alarms.banners,
 )

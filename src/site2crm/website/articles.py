@@ -75,7 +75,8 @@ SECTIONS = (
         (
             Article("configuration", "Configuration file", "Every setting with its default."),
             Article("command-line", "Command line", "Verbs, options and exit codes."),
-            Article("data", "What is kept and where", "The data folder, backups, moving to another machine."),
+            Article("data", "What is kept and where", "The data folder; a dead machine, a full disk."),
+            Article("backups", "Backups", "Made, verified, restored on a new machine; a lost key."),
             Article("privacy", "Privacy", "What is stored about visitors, and what leaves the machine."),
             Article("problems", "Problems", "Every error code, and what to do."),
         ),

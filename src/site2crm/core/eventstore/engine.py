@@ -80,6 +80,20 @@ class Engine:
 
         await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
+    async def at_rest(self, work: Callable[[Connection | None], T]) -> T:
+        """Run it in the writer's thread while nothing is written, all that was written in the file as far as can be.
+
+        It gets the database, or None where it was not opened yet.
+        """
+
+        def run() -> T:
+            if self._root is not None:
+                with contextlib.suppress(self._errors()):  # somebody reads: the rest stands in the log beside the file
+                    self._root.execute("CHECKPOINT")
+            return work(self._root)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
     async def verify(self, *, rest: float = 2.0) -> None:
         """Read the whole file once, resting between the steps; a damaged one is put aside."""
         for step in await self.read(file.steps):

@@ -48,6 +48,11 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def sync_file(fd: int) -> None:
+    """Make a file's content and size durable."""
+    os.fsync(fd)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a small file whole or not at all, durably."""
     draft = path.with_name(path.name + ".tmp")
