@@ -2,6 +2,10 @@
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql)
 # make bench    the budgets, as a table, with ratios measured in the same run
 # make soak     fifty rounds of kill -9 under load, twenty of backup and restore
+# make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
+# make test-binary  builds it and tries it out without Python; what a release runs
+# make deb      dist/: a Debian package of what make binary has built
+# make image    a container image (CONTAINER=podman or buildah for another builder)
 # make fmt      format and sort
 # make lock     pin the dependencies anew, with hashes
 # make migration m="..."   write a migration from the difference to the models
@@ -10,8 +14,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE_FLAGS ?=
+CONTAINER ?= docker
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/site2crm/__init__.py)
 
-.PHONY: install serve test bench soak fmt lint lock migration browser postgresql
+.PHONY: install serve test bench soak fmt lint lock migration browser postgresql binary test-binary deb image
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -72,10 +78,31 @@ fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# A place of its own: what only developers need must not get into the binary.
+build/venv/.installed: packaging/requirements.txt packaging/requirements-build.txt
+	rm -rf build/venv
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r packaging/requirements.txt -r packaging/requirements-build.txt
+	touch $@
+
+binary: build/venv/.installed
+	sh packaging/make_binary.sh
+
+test-binary: binary $(VENV)/.dev
+	$(BIN)/python -m pytest tests/packaging/smoke.py
+
+deb:
+	sh packaging/make_deb.sh
+
+image:
+	$(CONTAINER) build -f packaging/Dockerfile -t site2crm:$(VERSION) .
+
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o packaging/requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --group pyproject.toml:dev pyproject.toml -o packaging/requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --group pyproject.toml:build -c packaging/requirements.txt -o packaging/requirements-build.txt
 
 migration: $(VENV)/.dev
 	$(BIN)/python packaging/make_migration.py "$(m)"

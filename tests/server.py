@@ -49,6 +49,7 @@ class Server:
     setup_url: str = ""
     path: Sequence[Path] = ()
     """Folders that the server's Python looks into first."""
+    patience_s: float = READY_S
 
     @property
     def url(self) -> str:
@@ -56,6 +57,10 @@ class Server:
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "site2crm", *words]
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment it runs in."""
+        return environment(*self.path)
 
     def start(self, *, wait: bool = True) -> "Server":
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +71,7 @@ class Server:
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),
             cwd=self.folder,
-            env=environment(*self.path),
+            env=self.surroundings(),
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
@@ -76,7 +81,7 @@ class Server:
         return self
 
     def wait_ready(self) -> None:
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + self.patience_s
         while time.monotonic() < until:
             assert self.process is not None
             if self.process.poll() is not None:
@@ -86,7 +91,7 @@ class Server:
                 self.setup_url = found[0] if found else ""
                 return
             time.sleep(0.02)
-        raise AssertionError(f"not ready in {READY_S} s:\n{self.log()[-4000:]}")
+        raise AssertionError(f"not ready in {self.patience_s} s:\n{self.log()[-4000:]}")
 
     def _answers(self) -> bool:
         """Asked without httpx, whose clients read certificates: that would take the core from who is starting."""
@@ -120,7 +125,7 @@ class Server:
         run = subprocess.run(
             self.command(*words, "--json", "--config", str(self.folder / "site2crm.toml")),
             cwd=self.folder,
-            env=environment(),
+            env=self.surroundings(),
             input=stdin,
             capture_output=True,
             text=True,

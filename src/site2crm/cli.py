@@ -23,6 +23,8 @@ VERBS = {
     "backup": "Make, verify, list and prune backups.",
     "restore": "Put a backup in the place of what is there.",
     "health": "Ask the running server whether it is well.",
+    "service": "Print a systemd unit that runs this installation.",
+    "caddyfile": "Print a configuration of the Caddy web server, for HTTPS in front.",
     "version": "Print the version.",
 }
 

@@ -137,7 +137,7 @@ def _events(server: Server) -> tuple[int, int]:
     """Clicks, and different clicks."""
     store = heavy.duckdb().connect(str(server.folder / "data" / "events.duckdb"), read_only=True)
     try:
-        row: tuple[int, int] = store.execute("SELECT count(*), count(DISTINCT id) FROM event").fetchall()[0]
+        row: tuple[int, int] = store.execute("SELECT count(*), count(DISTINCT id) FROM events").fetchall()[0]
         return row
     finally:
         store.close()

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from site2crm.app import Instance
-from site2crm.core import folder, sqlite
-from site2crm.core.backup import records, restore
+from site2crm.core import folder, heavy, sqlite
+from site2crm.core.backup import event_file, records, restore
 from site2crm.core.backup.create import Made
 from site2crm.core.backup.errors import BackupFailed, NewerSchema, WrongKey
 from site2crm.core.config import Settings
+from site2crm.core.eventstore import schema
 from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.ops.backups import Backups
 from tests.backup.conftest import KEY, applied, fill, made, settings_of
@@ -42,7 +43,7 @@ async def what_is_there(root: Path) -> tuple[list[str], int]:
     async with an_instance(root) as instance:
         await applied(instance)
         rows = await instance.machine.get(DuckStore).engine.read(
-            lambda connection: connection.execute("SELECT count(*), count(DISTINCT id) FROM event").fetchall()
+            lambda connection: connection.execute("SELECT count(*), count(DISTINCT id) FROM events").fetchall()
         )
         clicks, different = rows[0]
         assert clicks == different
@@ -221,6 +222,20 @@ async def while_it_runs(instance: Instance) -> Path:
     """As the server makes it, with its event store open."""
     done = await instance.machine.get(Backups).make(verify=False)
     return instance.machine.data_dir / "backups" / done.backup
+
+
+def test_the_store_of_an_earlier_version_is_counted_too(tmp_path: Path) -> None:
+    """Its one table is divided when the server opens it."""
+    columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in schema.COLUMNS.items())
+    store = heavy.duckdb().connect(str(tmp_path / "events.duckdb"))
+    store.execute(f"CREATE TABLE event ({columns})")
+    for table in ("event", "sample"):
+        values = ", ".join("'2026-11-22'" if kind == "TIMESTAMP" else "'1'" for kind in schema.COLUMNS.values())
+        store.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        store.execute(f"INSERT INTO {table} VALUES ({values})")
+    store.close()
+
+    assert event_file.count(tmp_path / "events.duckdb") == 1
 
 
 async def form_and_link(path: Path) -> tuple[str, str]:

@@ -102,7 +102,7 @@ async def _counted(machine: Machine, poisoned: int) -> Booted:
     if rung:
         raise CorruptArchive(rung[0].text)
     store = machine.get(DuckStore)
-    events = await store.engine.read(lambda connection: connection.execute("SELECT count(*) FROM event").fetchall())
+    events = await store.engine.read(lambda connection: connection.execute("SELECT count(*) FROM events").fetchall())
     return Booted(
         submissions=tables.get("submission", 0),
         leads=tables.get("lead", 0),

@@ -17,8 +17,7 @@ TIMEOUT_S = 5
 def command(*, what: str, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Exit 0 if the server is live (or ready), else 9."""
     listen = options.settings(config_path, data_dir).server.listen
-    host = "127.0.0.1" if listen.host in {"0.0.0.0", "::"} else listen.host  # noqa: S104
-    connection = http.client.HTTPConnection(host, listen.port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(listen.reached_at, listen.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", f"/{what}z", headers={"Host": f"127.0.0.1:{listen.port}"})
         status = connection.getresponse().status

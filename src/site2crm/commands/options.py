@@ -37,7 +37,13 @@ class Exit(IntEnum):
 def common(function: F) -> F:
     """--config, --data-dir, --json."""
     options = (
-        click.option("--config", "config_path", type=click.Path(path_type=Path), help="site2crm.toml to read."),
+        click.option(
+            "--config",
+            "config_path",
+            type=click.Path(path_type=Path),
+            envvar="SITE2CRM_CONFIG",
+            help="site2crm.toml to read.",
+        ),
         click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept."),
         click.option("--json", "as_json", is_flag=True, help="Answer in JSON."),
     )

@@ -23,13 +23,16 @@ from site2crm.accounts import service as accounts
 from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
-from site2crm.core import folder, live, log, migrate
+from site2crm.core import folder, live, log, migrate, tasks
 from site2crm.core.backup.errors import BackupFailed
-from site2crm.core.config import KeyUnusable, Settings
+from site2crm.core.config import KeyUnusable, Listen, Settings
 from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.core.journal.contract import JournalInUse
+from site2crm.core.machine import Machine
+from site2crm.core.notify import Supervisor
 
 BACKLOG = 4096
+LISTEN_POLL_S = 0.02
 GC_THRESHOLD = (20_000, 20, 50)
 """Objects between collections: the default of 700 stops the world for every other submission under load."""
 
@@ -93,13 +96,42 @@ async def _serve(settings: Settings) -> None:
             loop.add_signal_handler(number, stopping.set)
         await _announce(settings, instance)
         _settle_memory()
+        supervisor = Supervisor.of(os.environ)
         serving = asyncio.create_task(server.serve())
-        click.echo("ready")
         stopped = asyncio.create_task(stopping.wait())
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        async with tasks.running("ready", _ready(settings, instance.machine, supervisor)):
+            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        supervisor.tell("STOPPING=1")
         live.end()
         server.stop()  # type: ignore[no-untyped-call]
         await serving
+
+
+async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:
+    """Say so once the port answers, not before; then keep the watchdog quiet while all parts live."""
+    listen = settings.server.listen
+    while not await _answers(listen):  # noqa: ASYNC110 - another thread listens, and tells nobody
+        await asyncio.sleep(LISTEN_POLL_S)
+    click.echo("ready")
+    supervisor.tell("READY=1", f"STATUS=listening on {listen}")
+    if supervisor.watchdog_s:
+        await supervisor.feed(lambda: _dead(machine))
+    await asyncio.Event().wait()
+
+
+async def _answers(listen: Listen) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(listen.reached_at, listen.port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _dead(machine: Machine) -> list[str]:
+    """Parts without which leads would only pile up."""
+    parts = {"journal": machine.journal.is_alive, "jobs": machine.jobs is not None and machine.jobs.is_alive}
+    return [*tasks.dead(), *(name for name, is_alive in parts.items() if not is_alive)]
 
 
 def _settle_memory() -> None:

@@ -66,6 +66,11 @@ class Listen(msgspec.Struct, frozen=True):
     def is_loopback(self) -> bool:
         return is_loopback(self.host)
 
+    @property
+    def reached_at(self) -> str:
+        """The host under which this machine itself reaches it."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
 
 class MailServer(msgspec.Struct, frozen=True):
     host: str

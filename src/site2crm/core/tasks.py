@@ -8,18 +8,27 @@ from site2crm.core import log
 
 _log = log.get("tasks")
 
+_running: set[asyncio.Task[None]] = set()
+
 
 @asynccontextmanager
 async def running(name: str, work: Coroutine[object, object, None]) -> AsyncIterator[None]:
     """Run `work` beside the block. If it ends by an error, that is logged; the block goes on."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report)
+    _running.add(task)
     try:
         yield
     finally:
+        _running.discard(task)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.wait({task})
+
+
+def dead() -> list[str]:
+    """The names of those that have ended although their block goes on: what they carried stands still."""
+    return sorted(task.get_name() for task in _running if task.done())
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -18,6 +18,7 @@ from site2crm.core.bell import Bell
 from site2crm.core.config_sources import PREFIX
 from site2crm.core.config_types import Secret
 from site2crm.core.errors import AppError
+from site2crm.core.eventstore import file
 from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.core.eventstore.file import Connection
 from site2crm.core.machine import Machine
@@ -87,7 +88,7 @@ class Backups:
         def copy_events(source: Path, target: Path, check: Callable[[], None]) -> int:
             def work(connection: Connection | None) -> int:
                 event_file.copy(source, target, check=check)
-                return _count(connection) if connection is not None else 0
+                return file.count(connection) if connection is not None else 0
 
             engine = self._machine.get(DuckStore).engine
             return asyncio.run_coroutine_threadsafe(engine.at_rest(work), loop).result()
@@ -213,8 +214,3 @@ def _environment(machine: Machine) -> dict[str, str]:
         "SECRETS__KEY": (key if isinstance(key, Secret) else Secret(key.read_text("ascii").strip())).reveal(),
     }
     return {**mine, **{PREFIX + name: value for name, value in told.items()}}
-
-
-def _count(connection: Connection) -> int:
-    rows: int = connection.execute("SELECT count(*) FROM event").fetchall()[0][0]
-    return rows

@@ -29,7 +29,10 @@ class Section(Struct, frozen=True):
 SECTIONS = (
     Section(
         "Begin",
-        (Article("first-steps", "First steps", "From an empty machine to the first lead, in about ten minutes."),),
+        (
+            Article("first-steps", "First steps", "From an empty machine to the first lead, in about ten minutes."),
+            Article("install", "Install it on a server", "Program, package or container; HTTPS; upgrades."),
+        ),
     ),
     Section(
         "Forms",

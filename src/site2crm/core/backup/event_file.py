@@ -30,9 +30,9 @@ def count(path: Path) -> int:
     """How many events a copy holds, each block of it read. Raises CorruptArchive."""
     connection = _open(path)
     try:
-        total: int = connection.execute("SELECT count(*) FROM event").fetchall()[0][0]
-        last: int = connection.execute("SELECT coalesce(max(rowid), -1) FROM event").fetchall()[0][0]
-        file.verify(connection, (0, last + 1))
+        total = file.count(connection)
+        for step in file.steps(connection):
+            file.verify(connection, step)
     except file.errors() as error:
         raise CorruptArchive(f"The events are damaged: {_first_line(error)}") from None
     finally:

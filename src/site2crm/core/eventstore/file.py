@@ -97,11 +97,24 @@ def replace(path: Path, *, memory_bytes: int, reason: str) -> Opened:
 def steps(connection: Connection) -> list[Step]:
     """What `verify` has to be called with to read the whole file."""
     found = []
-    for part in schema.PARTS:
+    for part in _tables(connection):
         sql = f"SELECT coalesce(max(rowid), -1) + 1 FROM {part}"  # noqa: S608 - own names
         total = connection.execute(sql).fetchall()[0][0]
         found += [Step(part, first, first + VERIFY_ROWS) for first in range(0, total, VERIFY_ROWS)]
     return found
+
+
+def count(connection: Connection) -> int:
+    """How many events there are, in a file of an older version too."""
+    each = (f"SELECT count(*) FROM {part}" for part in _tables(connection) if part != "sample")  # noqa: S608 - own
+    return sum(connection.execute(sql).fetchall()[0][0] for sql in each)
+
+
+def _tables(connection: Connection) -> list[str]:
+    """Those with events, as far as they are there."""
+    rows = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    there = {name for (name,) in rows}
+    return [name for name in (*schema.PARTS, schema.UNDIVIDED) if name in there]
 
 
 def verify(connection: Connection, step: Step) -> None:

@@ -140,6 +140,11 @@ class Journal:
             sync_errors=self._disk.sync_errors,
         )
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that writes still runs."""
+        return self._thread.is_alive
+
     async def close(self) -> None:
         """Write and sync what is pending, stop the thread, give the folder free."""
         if self._is_closed:

@@ -64,6 +64,10 @@ class SyncThread:
     def wake(self) -> None:
         self._inbox.put(_Signal.WAKE)
 
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
         """Finish what was submitted, seal, and wait for the end."""
         self._inbox.put(_Signal.STOP)

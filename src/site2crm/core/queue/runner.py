@@ -64,6 +64,11 @@ class Jobs:
             await asyncio.wait({self._flusher})
         self._loop = self._flusher = None
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether started jobs are still taken; between `start` and `stop` it has no reason to be false."""
+        return self._flusher is not None and not self._flusher.done()
+
     def wake(self) -> None:
         """Look for due jobs now instead of within a second. From any thread."""
         if self._loop is not None:
