@@ -16,6 +16,7 @@ from site2crm.accounts.permissions import ROLES, Role
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance, running
 from site2crm.core import config, migrate
+from tests import records
 
 BASE = "http://127.0.0.1:8080"
 PASSWORD = "correct horse battery"
@@ -49,8 +50,9 @@ def migrated() -> Path:
 async def an_instance(folder: Path, *, background: bool = False, **flags: str) -> AsyncIterator[Instance]:
     """The whole product on a folder, without a port. Flags are settings: `outbound__allow_private='[...]'`."""
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
+    chosen.setdefault("database.url", records.url_of(folder))
     settings = config.load(None, env={}, flags=chosen)
-    if not (database := folder / "data" / "site2crm.db").exists():
+    if isinstance(settings.records, Path) and not (database := folder / "data" / "site2crm.db").exists():
         database.parent.mkdir(parents=True, exist_ok=True)
         settings.keys()  # a database without its key is refused, and rightly so
         shutil.copy(migrated(), database)

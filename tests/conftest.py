@@ -1,5 +1,6 @@
 """Fixtures: a whole instance in a folder of its own, and the cast."""
 
+import os
 from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
-from tests import cast
+from tests import cast, records
 from tests.cast import Cast, Person
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -21,6 +22,42 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     report.sections = [(name, text.encode("utf-8", "replace").decode()) for name, text in report.sections]
     return report
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=(records.SQLITE, records.POSTGRESQL), help="where the records are")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if chosen := config.getoption("--database"):
+        os.environ[records.VARIABLE] = chosen  # the processes that tests start shall know it too
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what touches the records is run again."""
+    if records.on_postgresql():
+        others = [item for item in items if not _touches_records(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
+
+
+def _touches_records(item: pytest.Item) -> bool:
+    if item.path.stem == "test_plans":
+        return False  # they read SQLite's plans
+    names = getattr(item, "fixturenames", ())
+    return "instance" in names or bool({"Server", "an_instance", "fresh_database"} & vars(item.module).keys())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _databases_of_module() -> Generator[None]:
+    with records.of_its_own():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _databases_of_test() -> Generator[None]:
+    with records.of_its_own():
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import httpx
 
+from tests import records
+
 ROOT = Path(__file__).resolve().parents[1]
 READY_S = 30
 SETUP = re.compile(r"http://\S+/setup/\S+")
@@ -63,7 +65,8 @@ class Server:
     def start(self, *, wait: bool = True) -> "Server":
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "site2crm.toml"
-        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{self.config}')
+        url = "" if "[database]" in self.config else f'[database]\nurl = "{records.url_of(self.folder)}"\n'
+        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{url}{self.config}')
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),
@@ -148,9 +151,17 @@ def run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "site2crm", *words],
         cwd=folder,
-        env=environment(),
+        env=environment() | _records_of(words),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def _records_of(words: Sequence[str]) -> dict[str, str]:
+    """Where the records of the data folder that is named are; SQLite's lie in it."""
+    if not records.on_postgresql() or "--data-dir" not in words:
+        return {}
+    data_dir = Path(words[words.index("--data-dir") + 1])
+    return {"SITE2CRM__DATABASE__URL": records.url_of(data_dir.parent)}

@@ -20,6 +20,11 @@ FTS = (
     END""",
 )
 
+GIN = (
+    "CREATE INDEX ix_lead_search_words ON lead_search USING gin (array_to_tsvector(string_to_array(btrim(words), ' ')))"
+)
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -34,7 +39,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("count", NUMBER, nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
@@ -48,8 +53,8 @@ def upgrade() -> None:
         sa.Column("consumer", sa.String(), nullable=False),
         sa.Column("instance", sa.String(), nullable=False),
         sa.Column("epoch", sa.String(), nullable=False),
-        sa.Column("segment", sa.Integer(), nullable=False),
-        sa.Column("offset", sa.Integer(), nullable=False),
+        sa.Column("segment", NUMBER, nullable=False),
+        sa.Column("offset", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("consumer", "instance", name=op.f("pk_consumer_position")),
     )
     op.create_table(
@@ -57,7 +62,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("status", NUMBER, nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotent_answer")),
     )
@@ -66,13 +71,13 @@ def upgrade() -> None:
 
     op.create_table(
         "job",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=True),
         sa.Column("kwargs", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("scheduled", sa.Double(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("attempts", NUMBER, nullable=False),
         sa.Column("worker", sa.String(), nullable=True),
         sa.Column("touched", sa.Double(), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
@@ -125,7 +130,7 @@ def upgrade() -> None:
     op.create_table(
         "revision",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("value", NUMBER, nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_revision")),
     )
     op.create_table(
@@ -248,7 +253,7 @@ def upgrade() -> None:
         sa.Column("custom", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("consent", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("attribution", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("submissions", sa.Integer(), nullable=False),
+        sa.Column("submissions", NUMBER, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -311,7 +316,7 @@ def upgrade() -> None:
         sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("properties", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("writes", sa.Integer(), nullable=False),
+        sa.Column("writes", NUMBER, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -326,7 +331,7 @@ def upgrade() -> None:
 
     op.create_table(
         "lead_search",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
         sa.Column("lead_id", sa.String(), nullable=False),
         sa.Column("words", sa.String(), nullable=False),
@@ -336,7 +341,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("lead_id", name=op.f("uq_lead_search_lead_id")),
     )
     with op.batch_alter_table("lead_search", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_lead_search_org_id"), ["org_id"], unique=False)
+        # SQLite has the row's number in every index; elsewhere the newest of an org are found only with it
+        by = ["org_id"] if op.get_bind().dialect.name == "sqlite" else ["org_id", "id"]
+        batch_op.create_index(batch_op.f("ix_lead_search_org_id"), by, unique=False)
 
     op.create_table(
         "remote_record",
@@ -398,8 +405,8 @@ def upgrade() -> None:
         sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("form_id", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("attempts", NUMBER, nullable=False),
+        sa.Column("failures", NUMBER, nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("error_code", sa.String(), nullable=False),
@@ -436,7 +443,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
         sa.Column("delivery_id", sa.String(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("number", NUMBER, nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(), nullable=False),
@@ -451,12 +458,13 @@ def upgrade() -> None:
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_delivery", ["delivery_id", "number"], unique=False)
 
-    for statement in FTS:
+    for statement in FTS if op.get_bind().dialect.name == "sqlite" else [GIN]:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE lead_fts")
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE lead_fts")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.drop_index("ix_attempt_delivery")
 

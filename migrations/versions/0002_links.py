@@ -20,6 +20,11 @@ FTS = (
     END""",
 )
 
+GIN = (
+    "CREATE INDEX ix_link_search_words ON link_search USING gin (array_to_tsvector(string_to_array(btrim(words), ' ')))"
+)
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -40,7 +45,7 @@ def upgrade() -> None:
         sa.Column("campaign", sa.String(), nullable=False),
         sa.Column("utm", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("carry_click", sa.String(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("revision", NUMBER, nullable=False),
         sa.Column("created_by", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -64,7 +69,7 @@ def upgrade() -> None:
 
     op.create_table(
         "link_search",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", NUMBER, nullable=False),
         sa.Column("org_id", sa.String(), nullable=False),
         sa.Column("link_id", sa.String(), nullable=False),
         sa.Column("words", sa.String(), nullable=False),
@@ -74,12 +79,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("link_id", name=op.f("uq_link_search_link_id")),
     )
     with op.batch_alter_table("link_search", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_link_search_org_id"), ["org_id"], unique=False)
-    for statement in FTS:
+        by = ["org_id"] if op.get_bind().dialect.name == "sqlite" else ["org_id", "id"]
+        batch_op.create_index(batch_op.f("ix_link_search_org_id"), by, unique=False)
+    for statement in FTS if op.get_bind().dialect.name == "sqlite" else [GIN]:
         op.execute(statement)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE link_fts")
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE link_fts")
     op.drop_table("link_search")
     op.drop_table("link")

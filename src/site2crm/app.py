@@ -13,7 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from site2crm import __version__
 from site2crm.accounts.authentication import add_rate_headers, authenticate
-from site2crm.core import access, control, crypto, db, events, feature, folder, http, migrate, tasks, web
+from site2crm.core import access, control, crypto, db, events, feature, folder, http, standby, tasks, web
 from site2crm.core.asgi import ASGIApp
 from site2crm.core.backup import upkeep
 from site2crm.core.bell import Bell
@@ -61,6 +61,8 @@ async def running(settings: Settings, *, background: bool = True) -> AsyncIterat
                 await stack.enter_async_context(lifespan(machine))
         if background:
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
+            if machine.database.line is not None:
+                await stack.enter_async_context(tasks.running("postgresql.line", machine.database.line.run()))
             controls = {verb: answer for part in FEATURES for verb, answer in part.controls.items()}
             await stack.enter_async_context(control.listening(machine, controls))
             await jobs.start()
@@ -93,9 +95,10 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
     data_dir = settings.data.dir
     folder.prepare(data_dir)
     keys = settings.keys()
-    migrate.upgrade(data_dir, copy_before=partial(upkeep.before_migration, settings))
-    database = Database(data_dir / folder.DATABASE, readers=settings.database.readers)
+    database = Database(settings.records, readers=settings.database.readers)
     stack.push_async_callback(database.close)
+    copy_before = partial(upkeep.before_migration, settings)
+    await stack.enter_async_context(standby.opened(database, data_dir, copy_before=copy_before))
     bell = Bell()
     await stack.enter_async_context(tasks.running("bell", bell.answer(database)))
     journal = Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=bell.ring)

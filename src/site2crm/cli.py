@@ -14,6 +14,7 @@ VERBS = {
     "init": "Write a commented site2crm.toml and make the data folder.",
     "check": "Check the configuration; exit 3 if something is wrong.",
     "migrate": "Bring the database to this version's schema, or tell how it stands.",
+    "move": "Copy the records from SQLite into PostgreSQL.",
     "admin": "Create an owner, reset a password.",
     "org": "Create an org.",
     "key": "Create an API key.",

@@ -11,7 +11,9 @@ from pysqlite3 import dbapi2  # the copy that the product uses: a second one in 
 from sqlalchemy import select
 
 from site2crm.core import db, queue
+from site2crm.core.config_types import Secret
 from site2crm.core.queue.model import JobRow
+from tests import records
 
 
 @dataclass
@@ -60,12 +62,17 @@ async def deaf(ctx: queue.JobContext) -> None:
 ALL = (note, fail, wait, slow, deaf)
 
 
+def place(folder: Path) -> Path | Secret:
+    return Secret(records.url_of(folder)) if records.on_postgresql() else folder / "records.db"
+
+
 @asynccontextmanager
 async def fresh_database(folder: Path) -> AsyncIterator[db.Database]:
-    database = db.Database(folder / "records.db")
-    async with database.writer.begin() as connection:
-        tables = [db.Base.metadata.tables[name] for name in ("job", "job_cron")]
-        await connection.run_sync(lambda sync: db.Base.metadata.create_all(sync, tables=tables))
+    database = db.Database(place(folder))
+    if not records.on_postgresql():
+        async with database.writer.begin() as connection:
+            tables = [db.Base.metadata.tables[name] for name in ("job", "job_cron")]
+            await connection.run_sync(lambda sync: db.Base.metadata.create_all(sync, tables=tables))
     try:
         yield database
     finally:
@@ -121,7 +128,12 @@ async def is_empty(database: db.Database) -> bool:
 
 @asynccontextmanager
 async def held_by_another_process(database: db.Database) -> AsyncIterator[None]:
-    other = dbapi2.connect(database.path, isolation_level=None)
+    if isinstance(database.place, Secret):
+        async with db.Database(database.place).session() as session:
+            await db.lock(session)
+            yield
+        return
+    other = dbapi2.connect(database.place, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -60,7 +60,7 @@ async def test_a_commit_wakes_the_loop_without_waiting_for_the_poll(database, bo
 
 
 async def test_what_another_process_enqueued_is_found_by_the_poll(database, book, tmp_path):
-    other = db.Database(tmp_path / "records.db")
+    other = db.Database(kit.place(tmp_path))
 
     async with kit.running(kit.make_jobs(database, book)):
         await asyncio.sleep(0.05)
@@ -274,7 +274,7 @@ async def test_a_killed_process_loses_no_job(database, book):
         await queue.enqueue_many(session, "test.wait", [(f"k{n}", None, {"what": n}) for n in range(5)])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(database.path)], stdout=subprocess.PIPE, env=environment, text=True
+        [sys.executable, "-c", VICTIM, str(database.place)], stdout=subprocess.PIPE, env=environment, text=True
     )
     assert victim.stdout is not None
     said = await asyncio.to_thread(victim.stdout.readline)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.app import Instance
+from site2crm.core import fulltext
 from site2crm.leads import finding, search, service
 from site2crm.leads.finding import Wanted
 from site2crm.leads.service import LeadPatch
@@ -104,7 +105,7 @@ async def test_what_was_deleted_is_not_found(instance: Instance, session: AsyncS
 
 def test_a_form_id_from_the_address_bar_cannot_leave_its_quotes() -> None:
     asked = search.question("org_00000000000000000000ABCDEF", q='a" OR b', form_id='x" OR "y', source='" NOT z')
-    assert search.match(asked.parts) == (
+    assert fulltext.match(asked.parts) == (
         '"abcdef_xory" AND "abcdef_source_notz" AND "abcdefa" * AND "abcdefor" * AND "abcdefb" *'
     )
 

@@ -8,7 +8,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -20,7 +19,7 @@ from site2crm.commands.options import Exit
 from site2crm.core import db, events, feature, folder, migrate
 from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.db import Database
-from site2crm.core.errors import AppError, Unavailable
+from site2crm.core.errors import AppError, DatabaseRefused, Unavailable
 from site2crm.features import FEATURES
 
 T = TypeVar("T")
@@ -33,12 +32,13 @@ def write(settings: Settings, work: Work[T]) -> T:
     try:
         folder.prepare(data_dir)
         settings.keys()  # first: a data folder that holds a database but no key is refused as half a backup
-        migrate.upgrade(data_dir)
-        return asyncio.run(_written(data_dir, work))
+        return asyncio.run(_written(settings, work))
     except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
         options.stop(Exit.SCHEMA, str(error))
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))
+    except DatabaseRefused as error:
+        options.stop(Exit.DATABASE, f"[database] url: {error}")
     except Unavailable as error:
         options.stop(Exit.DATABASE, error.detail)
     except DBAPIError as error:
@@ -59,20 +59,21 @@ def password(from_stdin: bool) -> str:
     return typed
 
 
-async def _written(data_dir: Path, work: Work[T]) -> T:
+async def _written(settings: Settings, work: Work[T]) -> T:
+    await migrate.bring_up(settings.records, settings.data.dir)
     feature.install(FEATURES)
     events.connect(
         [pair for part in FEATURES for pair in part.listens],
         [],  # late listeners mend caches of a running server; that one notices by itself
     )
-    async with _opened(data_dir) as database, database.session() as session:
+    async with _opened(settings) as database, database.session() as session:
         await db.lock(session)
         return await work(session)
 
 
 @asynccontextmanager
-async def _opened(data_dir: Path) -> AsyncIterator[Database]:
-    database = Database(data_dir / folder.DATABASE, readers=1)
+async def _opened(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings.records, readers=1)
     try:
         yield database
     finally:

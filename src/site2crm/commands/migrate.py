@@ -1,5 +1,6 @@
 """`site2crm migrate`: what `serve` does at boot, by hand."""
 
+import asyncio
 import time
 from functools import partial
 from pathlib import Path
@@ -30,7 +31,8 @@ def up(*, config_path: Path | None, data_dir: Path | None, as_json: bool, no_bac
     try:
         with folder.held(settings.data.dir):
             copy_before = _nothing if no_backup else partial(upkeep.before_migration, settings)
-            revision = migrate.upgrade(settings.data.dir, copy_before=copy_before)
+            work = migrate.bring_up(settings.records, settings.data.dir, copy_before=copy_before)
+            revision = asyncio.run(work)
     except folder.FolderHeld as error:
         options.stop(Exit.BUSY, str(error))
     except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
@@ -47,7 +49,7 @@ def up(*, config_path: Path | None, data_dir: Path | None, as_json: bool, no_bac
 def status(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Which schema the database has, and which this version wants."""
     settings = options.settings(config_path, data_dir)
-    current, wanted = migrate.status(settings.data.dir)
+    current, wanted = asyncio.run(migrate.status(settings.records))
     options.answer(
         as_json, {"schema": current, "wanted": wanted}, f"The database has {current or 'nothing'}; wanted: {wanted}."
     )

@@ -26,6 +26,7 @@ from site2crm.commands.options import Exit
 from site2crm.core import folder, live, log, migrate, reporting, tasks
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.config import KeyUnusable, Listen, Settings
+from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.core.journal.contract import JournalInUse
 from site2crm.core.machine import Machine
 from site2crm.core.notify import Supervisor
@@ -64,8 +65,12 @@ def command(
         options.stop(Exit.FAILED, f"Before a change of the schema a backup is made. {error}")
     except KeyUnusable as error:
         options.stop(Exit.CONFIG, str(error))
+    except DatabaseRefused as error:
+        options.stop(Exit.DATABASE, f"[database] url: {error}")
+    except Unavailable as error:
+        options.stop(Exit.DATABASE, error.detail)
     except DBAPIError as error:
-        options.stop(Exit.DATABASE, f"{settings.data.dir / folder.DATABASE}: {error.orig}")
+        options.stop(Exit.DATABASE, f"{settings.records}: {error.orig}")
     except PermissionError as error:
         options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
     finally:
@@ -159,7 +164,11 @@ async def _announce(settings: Settings, instance: Instance) -> None:
     listen = settings.server.listen
     click.echo(f"site2crm {__version__}  data {settings.data.dir}")
     click.echo(f"listening on http://{listen}   public {settings.base_url}")
-    setup = await accounts.setup_url(instance.machine)
+    try:
+        setup = await accounts.setup_url(instance.machine)
+    except Unavailable:
+        click.echo("the database does not answer: forms and links go on from what was kept, the rest waits for it")
+        return
     if setup is not None:
         click.echo(f"first run: make the owner at  {setup}   (30 minutes, once)")
         if "SSH_CONNECTION" in os.environ and not settings.server.public_url:

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import msgspec
 
-from site2crm.core import config_keys, config_rules, config_schema, config_sources
+from site2crm.core import config_keys, config_rules, config_schema, config_sources, folder
 from site2crm.core.config_keys import Keys, KeyUnusable
 from site2crm.core.config_schema import SECTIONS, Connector, Section, Setting, settings_of
 from site2crm.core.config_sources import CONNECTOR, KNOWN, Found, Problem
 from site2crm.core.config_text import literal
 from site2crm.core.config_types import IpPrivacy, Listen, LogFormat, LogLevel, Network, Secret
+from site2crm.core.config_values import SQLITE
 
 __all__ = [
     "ConfigInvalid",
@@ -83,6 +84,12 @@ class Settings(msgspec.Struct, frozen=True):
     def explain(self) -> list[Explained]:
         """Every setting, in the order of the file."""
         return list(self.explained.values())
+
+    @property
+    def records(self) -> Path | Secret:
+        """Where the records are: SQLite's file, or the address of a PostgreSQL."""
+        url = self.database.url
+        return self.data.dir / folder.DATABASE if url.reveal() == SQLITE else url
 
     @property
     def base_url(self) -> str:

@@ -108,8 +108,14 @@ class Data(Section, frozen=True):
 
 class Database(Section, frozen=True):
     url: Annotated[
-        str,
-        Setting("sqlite", read.database_url, 'The records. "sqlite" is one file in the data folder.'),
+        Secret,
+        Setting(
+            "sqlite",
+            read.database_url,
+            'The records. "sqlite" is one file in the data folder, "postgresql://user:password@host:5432/database" a '
+            "server that several nodes may share (PostgreSQL 14 or newer; `site2crm move` copies an instance to it).",
+            secret=True,
+        ),
     ]
     readers: Annotated[
         int,

@@ -19,6 +19,7 @@ E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
 KEY_BYTES = 32
+SQLITE = "sqlite"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)")
@@ -250,10 +251,16 @@ def mail_server(url: str) -> MailServer:
     return MailServer(parts.hostname, port or _MAIL_PORTS[parts.scheme], tls, user, Secret(password))
 
 
-def database_url(value: object) -> str:
-    if value != "sqlite":
-        raise ValueError('write "sqlite": it is the one database that this version knows')
-    return "sqlite"
+def database_url(value: object) -> Secret:
+    written = text(value)
+    try:
+        parts = urlsplit(written)
+        known = parts.scheme in {"postgresql", "postgres"} and len(parts.path) > 1 and parts.port != 0
+    except ValueError:
+        known = False
+    if written != SQLITE and (not known or re.search(r"[\s\x00-\x1f\x7f]", written)):
+        raise ValueError('write "sqlite" or "postgresql://user:password@host:5432/database"')
+    return Secret(written)
 
 
 def key_bytes(value: object) -> bytes:

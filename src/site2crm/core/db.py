@@ -1,9 +1,10 @@
 """The records database: engines, sessions, column types.
 
-Two engines on one SQLite file. The write engine has one connection and begins with `BEGIN IMMEDIATE`, so that
-writers queue in order and never meet "database is locked" half way; the read engine cannot write. A session reads
-from the second until its first write, and from then on does everything on the first. One session is one
-transaction: `Database.session()` commits when its block ends and rolls back when it raises.
+Two engines on one database. The write engine has one connection and begins with the write lock (SQLite: `BEGIN
+IMMEDIATE`; PostgreSQL: see `core.postgresql`), so that writers queue in order and never meet a conflict half way; the
+read engine cannot write. A session reads from the second until its first write, and from then on does everything on
+the first. One session is one transaction: `Database.session()` commits when its block ends and rolls back when it
+raises.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import (
     JSON,
+    BigInteger,
     ColumnElement,
     Connection,
     DateTime,
@@ -23,6 +25,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Insert,
+    Integer,
     MetaData,
     Select,
     TypeDecorator,
@@ -33,13 +36,14 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as SQLAlchemyTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from site2crm.core import sqlite
-from site2crm.core.errors import DatabaseBusy
+from site2crm.core import postgresql, sqlite
+from site2crm.core.config_types import Secret
+from site2crm.core.errors import DatabaseAway, DatabaseBusy
 
 SQLITE_VERSION = sqlite.VERSION
 
@@ -50,8 +54,13 @@ _PRAGMAS = ("busy_timeout=5000", "foreign_keys=ON", "temp_store=MEMORY", "cache_
 _WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "wal_autocheckpoint=4000")
 _READER_PRAGMAS = ("query_only=ON",)
 _PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
+_ROWS_FAULT = ("22", "23", "54")
+"""SQLSTATEs: data, constraints, limits of the server."""
 
 _EARLIEST, _LATEST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits on both: SQLite's INTEGER has them, and only that counts up by itself."""
 
 _open_write: ContextVar["RoutedSession | None"] = ContextVar("open_write", default=None)
 
@@ -83,6 +92,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
         datetime: UtcTime,
+        int: NUMBER,
         dict[str, str]: JSON(none_as_null=True),
         dict[str, Any]: JSON(none_as_null=True),
         list[str]: JSON(none_as_null=True),
@@ -139,12 +149,14 @@ def these(model: type[OrgOwned], org_id: str, ids: Collection[str]) -> ColumnEle
 
 
 class Database:
-    """Both engines and the sessions over them."""
+    """Both engines and the sessions over them: on a file, or on the PostgreSQL at an address."""
 
-    def __init__(self, path: Path, *, readers: int = 4) -> None:
-        self.path = path
-        self.writer = _engine(path, size=1, read_only=False)
-        self.reader = _engine(path, size=readers, read_only=True)
+    def __init__(self, place: Path | Secret, *, readers: int = 4) -> None:
+        self.place = place
+        self.line = postgresql.Line(place) if isinstance(place, Secret) else None
+        """Where other nodes are heard; None on SQLite, where there are none."""
+        self.writer = _writer(place)
+        self.reader = _reader(place, readers)
         bound = type(
             "BoundSession",
             (RoutedSession,),
@@ -153,6 +165,10 @@ class Database:
                 "reader": self.reader.sync_engine,
             },
         )
+        self.is_open = True
+        """Closed until its schema is known to be this version's: a node may start while PostgreSQL is away."""
+        self.answers = True
+        """Whether it did the last time that it was asked."""
         self.on_bump: AfterCommit | None = None
         """Reloads the caches of this process at once; other processes notice by polling."""
         self._sessions = async_sessionmaker(sync_session_class=bound, expire_on_commit=False)
@@ -163,16 +179,25 @@ class Database:
 
         Raises DatabaseBusy when another process holds the write lock for longer than the busy timeout.
         """
+        if not self.is_open:
+            self.answers = False
+            raise DatabaseAway
         async with self._sessions() as session:
             session.info["on_bump"] = self.on_bump
             try:
                 yield session
                 await session.commit()
+                self.answers = True
             except DBAPIError as error:
                 await session.rollback()
                 if is_passing(error):
-                    raise DatabaseBusy from error
+                    self.answers = False
+                    raise (DatabaseAway if _is_away(error) else DatabaseBusy) from error
                 raise
+            except (DatabaseAway, ConnectionError) as error:
+                self.answers = False
+                await session.rollback()
+                raise DatabaseAway from error
             except BaseException:
                 await session.rollback()
                 raise
@@ -181,6 +206,17 @@ class Database:
         for call in session.info.get("after_commit", ()):
             await call()
 
+    @property
+    def path(self) -> Path:
+        """SQLite's file. Only asked where there is one."""
+        assert isinstance(self.place, Path)
+        return self.place
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may use it at the same time."""
+        return self.line is not None
+
     async def close(self) -> None:
         await self.writer.dispose()
         await self.reader.dispose()
@@ -188,10 +224,13 @@ class Database:
 
 async def lock(session: AsyncSession) -> None:
     """Take the write lock first: what is read from here on cannot change before the commit."""
-    held = session.sync_session
-    assert isinstance(held, RoutedSession)
-    held.take_write()
+    _routed(session).take_write()
     await session.connection()
+
+
+def is_postgresql(session: AsyncSession) -> bool:
+    """For the few statements that the two databases do not share."""
+    return _routed(session).writer.dialect.name == postgresql.NAME
 
 
 def after_commit(session: AsyncSession, call: AfterCommit) -> None:
@@ -205,14 +244,52 @@ def is_passing(error: BaseException) -> bool:
         return True
     if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError):
         return False  # "NOT NULL constraint failed: connection.name" is about a table, not about a lost connection
+    if error.connection_invalidated:
+        return True
+    if state := getattr(error.orig, "sqlstate", None):
+        return postgresql.is_passing_state(state)
     text = str(error.orig).lower()
-    return error.connection_invalidated or any(sign in text for sign in _PASSING_SIGNS)
+    return not _is_unsendable(error) and any(sign in text for sign in _PASSING_SIGNS)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(("08", "57P"))
+
+
+def blames_the_row(error: BaseException) -> bool:
+    """What was to be written is refused for itself: a broken rule, a value too long or of the wrong kind."""
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError | IntegrityError) or state.startswith(_ROWS_FAULT) or _is_unsendable(error)
+
+
+def _is_unsendable(error: DBAPIError) -> bool:
+    """PostgreSQL's driver looks at values before it sends them, and quotes them in what it says."""
+    return "invalid input for query argument" in str(error.orig)
+
+
+def _routed(session: AsyncSession) -> RoutedSession:
+    held = session.sync_session
+    assert isinstance(held, RoutedSession)
+    return held
 
 
 def _released(session: AsyncSession) -> None:
-    held = session.sync_session
-    assert isinstance(held, RoutedSession)
-    held.writing = False
+    _routed(session).writing = False
+
+
+def _writer(place: Path | Secret) -> AsyncEngine:
+    if isinstance(place, Secret):
+        return postgresql.engine(place, size=1, writes=True)
+    return _engine(place, size=1, read_only=False)
+
+
+def _reader(place: Path | Secret, readers: int) -> AsyncEngine:
+    if isinstance(place, Secret):
+        return postgresql.engine(place, size=readers, writes=False)
+    return _engine(place, size=readers, read_only=True)
 
 
 def _engine(path: Path, *, size: int, read_only: bool) -> AsyncEngine:

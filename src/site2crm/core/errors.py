@@ -95,3 +95,25 @@ class DatabaseBusy(Unavailable):
         super().__init__(
             "Another process holds the database. Nothing was changed; try again.", headers={"Retry-After": "5"}
         )
+
+
+class DatabaseAway(DatabaseBusy):
+    code, title = "database_away", "The database does not answer"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.detail = (
+            "The database does not answer at the moment. Forms and links go on, and what they take is kept and comes "
+            "here later. Nothing was changed; try again."
+        )
+
+
+class DatabaseRefused(DatabaseAway):
+    """It answers, and says no: a password, a name or a right is wrong. Nothing works until a person has mended it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why

@@ -15,6 +15,7 @@ DATABASE = "site2crm.db"
 JOURNAL = "journal"
 LOCK = "lock"
 BACKUPS = "backups"
+SNAPSHOT = "snapshot"
 IDENTITY = "instance"
 SWAP = "swap.json"
 

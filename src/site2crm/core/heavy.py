@@ -29,6 +29,11 @@ def numpy() -> ModuleType:
     return importlib.import_module("numpy")
 
 
+def asyncpg() -> ModuleType:
+    """PostgreSQL's driver; SQLAlchemy loads its half of it with the first engine."""
+    return importlib.import_module("asyncpg")
+
+
 def obstore() -> ModuleType:
     """S3-compatible stores for backups: 16 MB of code that most instances never need."""
     return importlib.import_module("obstore")

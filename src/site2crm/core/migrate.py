@@ -5,20 +5,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from site2crm.core import db, folder, heavy, log, resources, sqlite
+from site2crm.core import db, folder, heavy, log, migrate_postgresql, sqlite
+from site2crm.core.config_types import Secret
+from site2crm.core.migrations import SchemaTooNew, current_revision, revisions
 from site2crm.kit import clock
+
+__all__ = ["MigrationFailed", "SchemaTooNew", "bring_up", "open_engine", "revisions", "status", "upgrade"]
 
 _log = log.get("migrate")
 
 USE_WAL = "PRAGMA journal_mode=WAL"
 
 
-class SchemaTooNew(Exception):
-    """The database was written by a newer version; this one must not touch it."""
+async def bring_up(
+    records: Path | Secret,
+    data_dir: Path,
+    *,
+    half_moved: bool = False,
+    copy_before: Callable[[str], object] | None = None,
+) -> str:
+    """Apply what is missing, on either database; returns the revision. Raises SchemaTooNew, DatabaseBusy.
+
+    `half_moved`: also where a move from SQLite has not come to its end; nobody else may touch that.
+    """
+    if isinstance(records, Secret):
+        return await migrate_postgresql.upgrade(records, half_moved=half_moved)
+    return upgrade(data_dir, copy_before=copy_before)
 
 
 class MigrationFailed(Exception):
@@ -36,7 +52,9 @@ def upgrade(data_dir: Path, *, copy_before: Callable[[str], object] | None = Non
     try:
         _use_wal(engine)
         known = revisions()
-        current, head = current_revision(engine), known[-1]
+        with engine.connect() as connection:
+            current = current_revision(connection)
+        head = known[-1]
         if current == head:
             return head
         if current is not None and current not in known:
@@ -49,20 +67,6 @@ def upgrade(data_dir: Path, *, copy_before: Callable[[str], object] | None = Non
         return head
     finally:
         engine.dispose()
-
-
-def revisions() -> list[str]:
-    """Every revision there is, oldest first: the numbers that the files of `migrations/versions` begin with."""
-    return sorted(path.name.partition("_")[0] for path in (resources.migrations() / "versions").glob("[0-9]*.py"))
-
-
-def current_revision(engine: Engine) -> str | None:
-    """The revision the database has; None if it has no tables."""
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return revision
 
 
 def open_engine(path: Path) -> Engine:
@@ -118,11 +122,19 @@ def _copy_before(engine: Engine, data_dir: Path, head: str) -> None:
     _log.info("copied", to=str(target))
 
 
-def status(data_dir: Path) -> tuple[str | None, str]:
+async def status(records: Path | Secret) -> tuple[str | None, str]:
     """The database's revision (None: nothing there) and the one this version wants."""
-    path = data_dir / folder.DATABASE
-    engine = open_engine(path)
+    if isinstance(records, Secret):
+        return await migrate_postgresql.status(records), revisions()[-1]
+    return _revision_in(records), revisions()[-1]
+
+
+def _revision_in(file: Path) -> str | None:
+    if not file.exists():
+        return None
+    engine = open_engine(file)
     try:
-        return (current_revision(engine) if path.exists() else None), revisions()[-1]
+        with engine.connect() as connection:
+            return current_revision(connection)
     finally:
         engine.dispose()

@@ -1,23 +1,28 @@
 """Caches that notice what another process wrote (the command line, a second node) within a second.
 
-`PRAGMA data_version` is one number that changes when somebody else commits; only then is the revision table read.
+On SQLite `PRAGMA data_version` is one number that changes when somebody else commits; only then is the revision table
+read. On PostgreSQL whoever writes also says so (`NOTIFY`), and the table is read twice a second in case nobody heard.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import db, log, sqlite
+from site2crm.core import db, log, postgresql, sqlite
 from site2crm.core.db import Database
-from site2crm.core.errors import AppError
+from site2crm.core.errors import AppError, DatabaseAway
 from site2crm.core.sql import upsert
 from site2crm.core.tables import Revision
 
 POLL_S = 0.5
 UNKNOWN = -1
+CHANGED = "revisions"
+"""What is said to other nodes."""
 
 _log = log.get("revisions")
 
@@ -33,6 +38,8 @@ async def bump(session: AsyncSession, name: str) -> None:
     await session.execute(
         upsert(Revision, [{"name": name, "value": 1}], on=["name"], set_={"value": Revision.value + 1})
     )
+    if db.is_postgresql(session):
+        await session.execute(select(func.pg_notify(postgresql.CHANNEL, CHANGED)))
 
 
 class Revisions:
@@ -41,17 +48,42 @@ class Revisions:
         database.on_bump = self.refresh
         self._reloads: dict[str, Reload] = {}
         self._seen: dict[str, int] = {}
+        self._waits = False
         self._lock = asyncio.Lock()
 
-    async def watch(self, name: str, reload: Reload) -> None:
-        """Load now, and again whenever somebody bumps `name`."""
+    async def watch(self, name: str, reload: Reload, *, recall: Callable[[], bool] | None = None) -> None:
+        """Load now, and again whenever somebody bumps `name`.
+
+        While the database is away `recall` puts what was kept of an earlier time in its place; False: nothing was.
+        """
         self._reloads[name] = reload
-        self._seen |= await self._read()
-        await reload()
+        try:
+            current = await self._read()
+            await reload()
+            self._seen[name] = current.get(name, 0)
+        except DatabaseAway:
+            if recall is None or not recall():
+                raise
 
     async def run(self) -> None:
-        """Poll for ever; cancelled at shutdown."""
-        connection = sqlite.connect(f"file:{self._database.path}?mode=ro", timeout_s=0)
+        """Look for ever; cancelled at shutdown."""
+        if isinstance(self._database.place, Path):
+            await self._run_on_file(self._database.place)
+        elif self._database.line is not None:
+            await self._run_on_line(self._database.line)
+
+    async def _run_on_line(self, line: postgresql.Line) -> None:
+        called = asyncio.Event()
+        line.hear(CHANGED, called.set)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await called.wait()
+            called.clear()
+            await self._refresh_or_wait()
+
+    async def _run_on_file(self, path: Path) -> None:
+        connection = sqlite.connect(f"file:{path}?mode=ro", timeout_s=0)
         version = -1
         try:
             while True:
@@ -67,7 +99,11 @@ class Revisions:
         try:
             await self.refresh()
         except AppError as error:  # locked or gone for a moment: the next look will do
-            _log.warning("revisions.unread", error=str(error))
+            if not self._waits:
+                _log.warning("revisions.unread", error=str(error))
+            self._waits = True
+        else:
+            self._waits = False
 
     async def refresh(self) -> None:
         """Reload what was bumped since the last look.
@@ -79,8 +115,8 @@ class Revisions:
             current = await self._read()
             for name, value in current.items():
                 if name in self._reloads and self._seen.get(name) != value:
-                    self._seen[name] = value
                     await self._reloads[name]()
+                    self._seen[name] = value  # not before: a reload that breaks off is done again
 
     async def _read(self) -> dict[str, int]:
         async with self._database.session() as session:

@@ -52,16 +52,22 @@ async def sweep(ctx: JobContext) -> None:
 async def recovered(machine: Machine) -> AsyncIterator[None]:
     """This process holds `data/lock`: whatever stands as being sent was cut off with the process before.
 
+    Where other nodes may be sending, nothing is certain before its lease has ended: the sweep finds it then.
     At the end, drains that go on beside the queue get the time that jobs get.
     """
+    if not machine.database.is_shared:
+        await _recover(machine)
+    yield
+    await drains(machine).shares.close(machine.settings.server.shutdown_grace)
+
+
+async def _recover(machine: Machine) -> None:
     async with machine.session() as session:
         await db.lock(session)
         taken = await ledger.take_back(session, spared=())
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
     if taken:
         _log.warning("delivery.interrupted", count=len(taken))
-    yield
-    await drains(machine).shares.close(machine.settings.server.shutdown_grace)
 
 
 async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None:

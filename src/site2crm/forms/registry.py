@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from site2crm.accounts import queries as accounts
 from site2crm.core import sites
 from site2crm.core.machine import Machine
+from site2crm.core.snapshot import Snapshot
 from site2crm.forms.fields import Field
 from site2crm.forms.models import Form
 from site2crm.kit import urls
@@ -56,6 +57,9 @@ class FormRegistry:
     def find(self, key: str) -> FormSpec | None:
         return self._by_key.get(key)
 
+    def __iter__(self) -> Iterator[FormSpec]:
+        return iter(self._by_key.values())
+
     def replace(self, specs: list[FormSpec]) -> None:
         self._by_key = {spec.key: spec for spec in specs}
         self.origins = frozenset(origin for spec in specs for origin in spec.origins)
@@ -66,18 +70,28 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
     """The registry, filled now and again whenever a form changes, here or in another process."""
     registry = FormRegistry()
     machine.put(registry)
+    kept = Snapshot(machine, CACHE, lambda: registry)
     own = urls.origin(machine.settings.base_url)
+
+    def fill(specs: list[FormSpec]) -> None:
+        registry.replace(specs)
+        sites.of_machine(machine).replace(websites(specs, own=own))
 
     async def reload() -> None:
         async with machine.session() as session:
             countries = await accounts.countries(session)
             rows = (await session.scalars(select(Form).where(Form.archived_at.is_(None)))).all()
-        specs = [spec_of(form, countries.get(form.org_id, "")) for form in rows]
-        registry.replace(specs)
-        sites.of_machine(machine).replace(websites(specs, own=own))
+        fill([spec_of(form, countries.get(form.org_id, "")) for form in rows])
+        kept.keep()
 
-    await machine.revisions.watch(CACHE, reload)
+    def recall() -> bool:
+        specs = kept.recall(FormSpec)
+        fill(specs or [])
+        return specs is not None
+
+    await machine.revisions.watch(CACHE, reload, recall=recall)
     yield
+    await kept.close()
 
 
 def websites(specs: Iterable[FormSpec], *, own: str | None) -> dict[str, frozenset[str]]:

@@ -9,7 +9,7 @@ _PLAIN = str.maketrans(
 # Marks that readers leave out when they type: Latin/Greek/Cyrillic accents, Hebrew points, Arabic vowels.
 # Not the Japanese voicing marks: か and が are different letters.
 _MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0640\u064b-\u0655\u0670]+")
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]{1,200}")  # an index of words takes 2,046 bytes of one; what is longer is several
 # Scripts written without spaces: Thai, Lao, kana, Han.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 _PHONE = re.compile(r"[0-9 +\-()./\u00a0]{7,30}")

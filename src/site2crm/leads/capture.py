@@ -33,7 +33,7 @@ from site2crm.leads.states import SubmissionStatus
 
 CONSUMER = "leads"
 NODE = "main"
-"""Whose journal: this instance's own."""
+"""Whose journal: this instance's own. Where several nodes share the records, the journal's epoch stands for it."""
 POISON_ALARM = "leads.poison"
 ERROR_CHARS = 2_000
 NOTED_IN_A_LINE = 40
@@ -69,7 +69,7 @@ async def capturing(machine: Machine) -> AsyncIterator[None]:
 async def load(machine: Machine) -> Position | None:
     """Where to go on; None for the beginning, also when the position belongs to another journal."""
     async with machine.session() as session:
-        row = await session.get(ConsumerPosition, (CONSUMER, NODE))
+        row = await session.get(ConsumerPosition, (CONSUMER, _node(machine)))
         if row is None or row.epoch != machine.journal.epoch:
             return None
         return Position(row.segment, row.offset)
@@ -128,7 +128,7 @@ def is_data_error(error: Exception) -> bool:
     """The record is to blame, not the database, the disk or the network."""
     if db.is_passing(error) or isinstance(error, Unavailable):
         return False
-    return isinstance(error, (*_DATA_ERRORS, AppError))
+    return db.blames_the_row(error) or isinstance(error, (*_DATA_ERRORS, AppError))
 
 
 def incoming(frame: SubmissionFrame) -> Incoming:
@@ -192,8 +192,12 @@ def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:
 
 async def _advance(session: AsyncSession, machine: Machine, position: Position) -> None:
     place = {"epoch": machine.journal.epoch, "segment": position.segment, "offset": position.offset}
-    key = {"consumer": CONSUMER, "instance": NODE}
+    key = {"consumer": CONSUMER, "instance": _node(machine)}
     await session.execute(upsert(ConsumerPosition, [key | place], on=list(key), set_=place))
+
+
+def _node(machine: Machine) -> str:
+    return machine.journal.epoch if machine.database.is_shared else NODE
 
 
 def _moment(frame: SubmissionFrame) -> datetime:

@@ -13,10 +13,26 @@ from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, String, Table, case, distinct, func, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    case,
+    column,
+    distinct,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy import literal_column as literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import db
+from site2crm.core.db import UtcTime
+from site2crm.core.sql import JsonText, place
 from site2crm.leads.models import Lead, LeadClick
 
 Chosen: TypeAlias = Select[*tuple[Any, ...]]
@@ -55,13 +71,9 @@ async def created(
     """How many came to be in each [start, end): a range of an index each, in one statement."""
     if not spans:
         return []
-    # As JSON, not as VALUES: so the statement's text is the same for any number of spans, and is compiled once.
-    each = func.json_each(json.dumps([[_stored(since), _stored(until)] for since, until in spans])).table_valued(
-        "key", "value"
-    )
-    since, until = (func.json_extract(each.c.value, f"$[{place}]", type_=String) for place in (0, 1))
+    number, since, until = _each_of_many(spans) if db.is_postgresql(session) else _each_of(spans)
     count = _those(select(func.count()), org_id, since, until, among)
-    found = await session.execute(select(each.c.key, count.scalar_subquery()).order_by(each.c.key))
+    found = await session.execute(select(number, count.scalar_subquery()).order_by(number))
     return [row[1] for row in found]
 
 
@@ -109,6 +121,24 @@ async def _largest(session: AsyncSession, keys: Chosen, limit: int) -> list[tupl
     return [(row[0], row[1]) for row in await session.execute(counted.limit(limit))]
 
 
+def _each_of(spans: Sequence[tuple[datetime, datetime]]) -> tuple[ColumnElement[Any], ...]:
+    # As JSON, not as VALUES: so the statement's text is the same for any number of spans, and is compiled once.
+    stored = json.dumps([[_stored(since), _stored(until)] for since, until in spans])
+    each = func.json_each(stored).table_valued("key", "value")
+    since, until = (func.json_extract(each.c.value, f"$[{place}]", type_=String) for place in (0, 1))
+    return each.c.key, since, until
+
+
+def _each_of_many(spans: Sequence[tuple[datetime, datetime]]) -> tuple[ColumnElement[Any], ...]:
+    """The same on PostgreSQL: arrays of moments, side by side."""
+    sides = (type_coerce([span[side] for span in spans], ARRAY(UtcTime())) for side in (0, 1))
+    each = func.unnest(*sides).table_valued(
+        column("since", UtcTime()), column("until", UtcTime()), with_ordinality="place"
+    )
+    each = each.render_derived()
+    return each.c.place, each.c.since, each.c.until
+
+
 def _those(statement: Chosen, org_id: str, since: Any, until: Any, among: Among) -> Chosen:
     statement = statement.select_from(Lead).where(
         Lead.org_id == org_id,
@@ -140,7 +170,7 @@ def _of_click(dimension: str, clicks: str) -> ColumnElement[str]:
     """`clicks`: what the table is called in the statement."""
     if dimension == "link":
         return literal(f"{clicks}.link_id", String)
-    return literal(f"coalesce(json_extract({clicks}.snapshot, '$.campaign'), '')", String)
+    return func.coalesce(JsonText(f"{clicks}.snapshot", "campaign"), literal("''", String))
 
 
 def _known(name: str) -> ColumnElement[str]:
@@ -148,16 +178,16 @@ def _known(name: str) -> ColumnElement[str]:
     if name != "referrer":
         return func.coalesce(_touch(name), "")
     url = func.lower(func.coalesce(_touch(name), ""))
-    rest = func.substr(url, func.instr(url, "://") + 3)
-    end = func.instr(func.replace(func.replace(func.replace(rest, "?", "/"), "#", "/"), ":", "/").concat("/"), "/")
+    rest = func.substr(url, place(url, "://") + 3)
+    end = place(func.replace(func.replace(func.replace(rest, "?", "/"), "#", "/"), ":", "/").concat("/"), "/")
     host = func.substr(rest, 1, end - 1)
     bare = case((func.substr(host, 1, 4) == "www.", func.substr(host, 5)), else_=host)
-    return case((func.instr(url, "://") > 0, bare), else_="")
+    return case((place(url, "://") > 0, bare), else_="")
 
 
 def _touch(name: str) -> ColumnElement[str]:
     """Of the last touch. Written out as in the index, which is only used for the very same text."""
-    return literal(f"json_extract(lead.attribution, '$.last.{name}')", String)
+    return JsonText("lead.attribution", f"last.{name}")
 
 
 def _stored(at: datetime) -> str:

@@ -3,7 +3,8 @@
 Without words to look for it is a walk along an index for each status, merged. With words the order is that in which
 leads came to be, by their number in `lead_search`, and there are three ways. Few leads in question: all are looked
 through. Many: the newest thousand are looked through, where whatever is frequent fills a page; that spares the index
-its worst case, a prefix that thousands of different words begin with. What is rare is found by FTS5 (`core.wordplan`).
+its worst case, a prefix that thousands of different words begin with. What is rare is found by the index of words
+(`core.wordplan`, `core.fulltext`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,13 +12,15 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Subquery, column, func, select, table, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, func, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from site2crm.core import paging, wordplan
+from site2crm.core import fulltext, paging, wordplan
 from site2crm.core.errors import Invalid
+from site2crm.core.fulltext import Index
 from site2crm.core.paging import Page, PageInfo, checked_limit, page_of
+from site2crm.core.sql import contains
 from site2crm.kit import text
 from site2crm.leads import folding, search
 from site2crm.leads.models import Lead, LeadSearch
@@ -35,7 +38,6 @@ SORTS = ("created", "activity")
 Found: TypeAlias = Select[*tuple[Any, ...]]
 """A choice of leads: number and id."""
 
-_FTS = table("lead_fts", column("rowid"), column("lead_fts"))
 _COLUMNS = tuple(
     getattr(Lead, name)
     for name in (
@@ -202,8 +204,9 @@ async def _by_words(
         found = await _first(session, _newest_with(org_id, wanted, parts, rows), limit)
         if len(found) <= limit:
             shares = await _shares(session, org_id, parts, rows)
-            rare, dense = wordplan.divided(parts, shares, wanted=limit + 1)
-            found = await _first(session, _indexed_with(org_id, wanted, (rare, dense), rows), limit)
+            asked = wordplan.divided(parts, shares, wanted=limit + 1)
+            index = fulltext.index(session, LeadSearch, "lead_fts")
+            found = await _first(session, _indexed_with(index, org_id, wanted, parts=asked, rows=rows), limit)
     leads = {row.id: item(row) for row in await session.execute(items(org_id, [lead_id for _, lead_id in found]))}
     listed = [(number, leads[lead_id]) for number, lead_id in found]
     page = page_of(listed, limit, lambda pair: (pair[1].created_at, str(pair[0])))
@@ -253,18 +256,19 @@ def _newest_with(org_id: str, wanted: Wanted, parts: Sequence[str], rows: _Rows)
     )
 
 
-def _indexed_with(org_id: str, wanted: Wanted, parts: tuple[list[str], list[str]], rows: _Rows) -> Found:
+def _indexed_with(
+    index: Index, org_id: str, wanted: Wanted, *, parts: tuple[list[str], list[str]], rows: _Rows
+) -> Found:
     """What is rare by the index; the rest is checked on what that finds."""
     rare, dense = parts
     return (
-        select(_FTS.c.rowid, LeadSearch.lead_id)
-        .select_from(_FTS)
-        .join(LeadSearch, LeadSearch.id == _FTS.c.rowid)
+        select(index.number, LeadSearch.lead_id)
+        .select_from(index.rows)
         .join(Lead, Lead.id == LeadSearch.lead_id)
         .where(
-            _FTS.c.lead_fts.op("MATCH", is_comparison=True)(search.match(rare)),
+            index.has(rare),
             *_having(LeadSearch.words, dense),
-            *rows.of(_FTS.c.rowid),
+            *rows.of(index.number),
             Lead.org_id == org_id,
             Lead.status.in_(wanted.statuses),
             *_between(Lead.created_at, wanted),
@@ -341,4 +345,4 @@ def _having(words: ColumnElement[str] | InstrumentedAttribute[str], parts: Itera
 
 
 def _has(words: ColumnElement[str] | InstrumentedAttribute[str], part: str) -> ColumnElement[bool]:
-    return func.instr(words, part) > 0
+    return contains(words, part)

@@ -110,7 +110,7 @@ class LeadClick(OrgOwned, Base):
 
 
 class LeadSearch(OrgOwned, Base):
-    """The words of a lead; the FTS5 index `lead_fts` (made in the migration) follows it by triggers."""
+    """The words of a lead; the index over them (made in the migration) follows by triggers on SQLite."""
 
     __tablename__ = "lead_search"
 

@@ -1,11 +1,11 @@
 """Full-text search over leads: what is indexed, and how a question is put to the index.
 
-`lead_search.words` is made in Python (`kit.text`), so that every database finds the same; the FTS5 index only splits at
-spaces. Every word begins with the org's tag: a look-up touches only this org's words, however many orgs there are.
-Beside what a person has typed there are marks, for filters, which begin with `_` as no question does: the forms, the
-links and the utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`: tokenizer
-`ascii` (the words are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the consumer a
-tenth).
+`lead_search.words` is made in Python (`kit.text`), so that every database finds the same; the index (`core.fulltext`)
+only splits at spaces. Every word begins with the org's tag: a look-up touches only this org's words, however many
+orgs there are. Beside what a person has typed there are marks, for filters, which begin with `_` as no question does:
+the forms, the links and the utm_source. The index and the triggers that keep it are made in `migrations/versions/0001`:
+tokenizer `ascii` (the words are folded already), `detail=none` (row numbers only), no prefix indexes (each costs the
+consumer a tenth).
 """
 
 from collections.abc import Iterable
@@ -21,6 +21,7 @@ MESSAGE_CHARS = 2_000
 CUSTOM_CHARS = 300
 MOST_CUSTOM = 30
 MOST_MARKS = 64
+MARK_CHARS = 200
 TAG_CHARS = 6
 
 
@@ -68,11 +69,6 @@ def question(org_id: str, *, q: str = "", form_id: str = "", link_id: str = "", 
     return Question(tuple(tag + mark for mark in marks), tuple(tag + _bare(word) for word in text.search_query(q)))
 
 
-def match(parts: Iterable[str]) -> str:
-    """The FTS5 expression for parts of a question: ` word ` is the whole word, ` word` its beginning."""
-    return " AND ".join(f'"{part.strip()}"' + ("" if part.endswith(" ") else " *") for part in parts)
-
-
 def _tag(org_id: str) -> str:
     """The end of the org's id, which is chance. Two orgs may share one: `finding` looks at the org as well."""
     return org_id[-TAG_CHARS:].lower()
@@ -84,7 +80,7 @@ def _way(way_id: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _source(source: str) -> str:
-    return "_source_" + "".join(text.search_query(source))
+    return "_source_" + "".join(text.search_query(source))[:MARK_CHARS]
 
 
 def _bare(term: str) -> str:

@@ -52,7 +52,7 @@ class Link(OrgOwned, Base):
 
 
 class LinkSearch(OrgOwned, Base):
-    """The words of a link; the FTS5 index `link_fts` (made in the migration) follows it by triggers."""
+    """The words of a link; the index over them (made in the migration) follows by triggers on SQLite."""
 
     __tablename__ = "link_search"
 

@@ -2,7 +2,8 @@
 
 Without words to look for, a page is a walk along an index. With words the newest thousand links are looked through
 first: whatever is frequent fills a page there, and spares the index its worst case, a beginning that thousands of
-different words have. What is rare is found by FTS5, and the rest of the question checked on that (`core.wordplan`).
+different words have. What is rare is found by the index of words, and the rest of the question checked on that
+(`core.wordplan`, `core.fulltext`).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,13 +12,15 @@ from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, Subquery, column, func, or_, select, table
+from sqlalchemy import ColumnElement, Select, Subquery, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from site2crm.core import paging, wordplan
+from site2crm.core import fulltext, paging, wordplan
 from site2crm.core.errors import Invalid
+from site2crm.core.fulltext import Index
 from site2crm.core.paging import Page, PageInfo, checked_limit, older_than, page_of
+from site2crm.core.sql import contains
 from site2crm.links import destinations, search
 from site2crm.links.errors import LinkNotFound
 from site2crm.links.models import Link, LinkSearch
@@ -29,7 +32,6 @@ SORTS = ("created", "changed")
 
 Found: TypeAlias = Select[*tuple[Any, ...]]
 
-_FTS = table("link_fts", column("rowid"), column("link_fts"))
 _COLUMNS = tuple(
     getattr(Link, name)
     for name in (
@@ -167,7 +169,8 @@ async def _by_words(
     if len(found) <= limit:
         shares = await _shares(session, org_id, asked.parts, below)
         rare, dense = wordplan.divided(asked.parts, shares, wanted=limit + 1)
-        found = await _first(session, _indexed_with(org_id, rare, dense, below), limit)
+        index = fulltext.index(session, LinkSearch, "link_fts")
+        found = await _first(session, _indexed_with(index, org_id, rare, dense=dense, below=below), limit)
     if not found:
         return Page(data=[], page=PageInfo())
     ids = [link_id for _, link_id in found]
@@ -184,16 +187,15 @@ def _newest_with(org_id: str, parts: Iterable[str], below: int | None) -> Found:
     return select(newest.c.id, newest.c.link_id).where(*(_has(newest.c.words, part) for part in parts))
 
 
-def _indexed_with(org_id: str, rare: Iterable[str], dense: Iterable[str], below: int | None) -> Found:
+def _indexed_with(index: Index, org_id: str, rare: Iterable[str], *, dense: Iterable[str], below: int | None) -> Found:
     """What is rare by the index; the rest is checked on what that finds."""
     return (
-        select(_FTS.c.rowid, LinkSearch.link_id)
-        .select_from(_FTS)
-        .join(LinkSearch, LinkSearch.id == _FTS.c.rowid)
+        select(index.number, LinkSearch.link_id)
+        .select_from(index.rows)
         .where(
-            _FTS.c.link_fts.op("MATCH", is_comparison=True)(search.match(rare)),
+            index.has(rare),
             *(_has(LinkSearch.words, part) for part in dense),
-            *_below(_FTS.c.rowid, below),
+            *_below(index.number, below),
             func.coalesce(LinkSearch.org_id, "") == org_id,
         )
     )
@@ -218,7 +220,7 @@ def _newest(org_id: str, below: int | None, count: int) -> Subquery:
 
 
 def _has(words: ColumnElement[str] | InstrumentedAttribute[str], part: str) -> ColumnElement[bool]:
-    return func.instr(words, part) > 0
+    return contains(words, part)
 
 
 async def _first(session: AsyncSession, found: Found, limit: int) -> list[tuple[int, str]]:

@@ -7,12 +7,14 @@ one row. Numbers, not clocks: a clock that was set back would hide what the comm
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
-from sqlalchemy import String, select, type_coerce
+from sqlalchemy import String, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.machine import Machine
+from site2crm.core.snapshot import Snapshot
 from site2crm.links import slugs
 from site2crm.links.models import Link
 from site2crm.links.service import CACHE
@@ -23,7 +25,12 @@ AT_ONCE = 2_000
 _TABLE = Link.__table__.c  # not the class: making a hundred thousand rows the mapper's way takes twice as long
 _COLUMNS = (
     _TABLE.id, _TABLE.org_id, _TABLE.domain, _TABLE.slug, _TABLE.slug_key, _TABLE.url, _TABLE.campaign,
-    type_coerce(_TABLE.utm, String), _TABLE.carry_click, _TABLE.archived_at.is_not(None), _TABLE.revision,
+    cast(_TABLE.utm, String), _TABLE.carry_click, _TABLE.archived_at.is_not(None), _TABLE.revision,
+)  # fmt: skip
+
+
+_KEPT = (
+    "id", "org_id", "domain", "slug", "slug_key", "url", "campaign", "utm", "carry", "archived", "revision",
 )  # fmt: skip
 
 
@@ -75,6 +82,10 @@ class LinkRegistry:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """What `LinkSpec` is made of, for each."""
+        return [tuple(getattr(spec, name) for name in _KEPT) for spec in self._by_id.values()]
+
     def find(self, domain: str, slug: str) -> LinkSpec | None:
         """By its exact spelling; else by what is read as the same."""
         found = self._by_slug[domain].get(slug)
@@ -107,13 +118,21 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
     """The registry, filled now, and with what has changed whenever a link changes, here or in another process."""
     registry = LinkRegistry()
     machine.put(registry)
+    kept = Snapshot(machine, CACHE, registry.rows)
 
     async def reload() -> None:
         async with machine.session() as session:
             await refresh(session, registry)
+        kept.keep()
 
-    await machine.revisions.watch(CACHE, reload)
+    def recall() -> bool:
+        rows = kept.recall(tuple)
+        registry.apply(LinkSpec(*row) for row in rows or ())
+        return rows is not None
+
+    await machine.revisions.watch(CACHE, reload, recall=recall)
     yield
+    await kept.close()
 
 
 async def refresh(session: AsyncSession, registry: LinkRegistry) -> None:

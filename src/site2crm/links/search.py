@@ -1,8 +1,8 @@
 """Full-text search over links: what is indexed, and how a question is put to the index.
 
-`link_search.words` is made in Python (`kit.text`), so that every database finds the same; the FTS5 index only splits at
-spaces. Every word begins with the org's tag: a look-up touches only this org's words. Whether the link is live, its
-tags and its campaign stand there as marks too, which begin with `_` as no question does, to filter by.
+`link_search.words` is made in Python (`kit.text`), so that every database finds the same; the index (`core.fulltext`)
+only splits at spaces. Every word begins with the org's tag: a look-up touches only this org's words. Whether the link
+is live, its tags and its campaign stand there as marks too, which begin with `_` as no question does, to filter by.
 """
 
 from collections.abc import Iterable
@@ -13,6 +13,7 @@ from site2crm.kit import text
 
 TAG_CHARS = 6
 URL_CHARS = 500
+MARK_CHARS = 200
 
 
 def words(
@@ -55,11 +56,6 @@ def question(org_id: str, *, q: str = "", tag: str = "", campaign: str = "", arc
     )
 
 
-def match(parts: Iterable[str]) -> str:
-    """The FTS5 expression for parts of a question: ` word ` is the whole word, ` word` its beginning."""
-    return " AND ".join(f'"{part.strip()}"' + ("" if part.endswith(" ") else " *") for part in parts)
-
-
 def _org(org_id: str) -> str:
     """The end of the org's id, which is chance. Two orgs may share one: the queries look at the org as well."""
     return org_id[-TAG_CHARS:].lower()
@@ -72,4 +68,4 @@ def _state(archived: bool) -> str:
 def _mark(kind: str, value: str) -> str:
     """Letters and digits only, whatever was typed: nothing that could end the index's quotes."""
     plain = "".join(sign if sign.isalnum() else "_" for sign in text.fold(value))
-    return f"_{kind}_{plain}"
+    return f"_{kind}_{plain[:MARK_CHARS]}"

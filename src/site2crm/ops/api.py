@@ -10,6 +10,8 @@ from site2crm.core.machine import Machine
 from site2crm.ops import browser_errors, condition, metrics
 from site2crm.ops.condition import LAG_S
 
+DEGRADED = "degraded: the database does not answer; forms and links go on"
+
 
 class Health(Struct, frozen=True):
     """`status` is "ok" or "degraded"; each check says "ok" or what is wrong."""
@@ -29,7 +31,7 @@ async def ready(machine: NamedDependency[Machine]) -> str:
     """It may be sent traffic."""
     if not machine.ready:
         raise Unavailable("Starting or stopping.", headers={"Retry-After": "2"})
-    return "ok"
+    return "ok" if machine.database.answers else DEGRADED
 
 
 @get(["/health", "/healthz"], opt=public(), tags=["Health"])

@@ -1,5 +1,6 @@
 """Checks of what is stored: the records, their schema, the journal, the events, alarms, backups. Read only."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from site2crm.core import folder, heavy, migrate, sqlite
 from site2crm.core.backup import shelf
 from site2crm.core.config import Settings
+from site2crm.core.config_types import Secret
+from site2crm.core.errors import DatabaseBusy, DatabaseRefused
 from site2crm.core.eventstore import file as events
 from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
@@ -27,6 +30,9 @@ Figures = dict[str, float]
 
 
 def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Finding]:
+    if isinstance(settings.records, Secret):
+        yield from _elsewhere(settings, figures)
+        return
     path = settings.data.dir / folder.DATABASE
     yield ok("sqlite", f"SQLite {sqlite.VERSION}")
     if not path.exists():
@@ -36,7 +42,7 @@ def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Find
     yield broken or _size(path)
     if broken is not None:
         return
-    yield _schema(settings.data.dir)
+    yield _schema(*asyncio.run(migrate.status(settings.records)))
     connection = _open(path)
     try:
         yield _journal(settings, figures, connection)
@@ -46,6 +52,18 @@ def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Find
         connection.close()
     yield _events(settings, figures)
     yield _backup(settings)
+
+
+def _elsewhere(settings: Settings, figures: Figures) -> Iterator[Finding]:
+    """On PostgreSQL: what it holds is looked after there, and told by the running server at /admin/status."""
+    try:
+        current, wanted = asyncio.run(migrate.status(settings.records))
+    except (DatabaseBusy, DatabaseRefused) as error:
+        yield failed("database", f"PostgreSQL: {error}", "start it, and look at [database] url; forms and links go on")
+    else:
+        yield ok("database", "PostgreSQL answers; back it up with pg_dump")
+        yield _schema(current, wanted)
+    yield _events(settings, figures)
 
 
 def _open(path: Path) -> Any:
@@ -74,8 +92,7 @@ def _size(path: Path) -> Finding:
     return ok("database", says)
 
 
-def _schema(data_dir: Path) -> Finding:
-    current, wanted = migrate.status(data_dir)
+def _schema(current: str | None, wanted: str) -> Finding:
     if current == wanted:
         return ok("schema", f"{current}")
     if current is not None and current not in migrate.revisions():
@@ -143,7 +160,7 @@ def _events(settings: Settings, figures: Figures) -> Finding:
         return ok("events", f"open in the running server, {waiting:.0f} clicks wait")
     try:
         connection = heavy.duckdb().connect(str(path), read_only=True)
-        count, row = connection.execute("SELECT count(*) FROM event").fetchone()[0], _event_position(connection)
+        count, row = events.count(connection), _event_position(connection)
         connection.close()
     except Exception as error:
         if not isinstance(error, events.errors()):

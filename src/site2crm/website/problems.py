@@ -48,6 +48,8 @@ ADVICE = {
     "events_unavailable": "Ask again after as many seconds as `Retry-After` says: the store of the clicks is being "
     "opened or repaired. No click is lost meanwhile, and links, forms and leads go on as always. If it stays, a banner "
     "on every page and the server's log say what is in the way, such as a full disk.",
+    "database_away": "The PostgreSQL that holds the records does not answer. Look whether it runs and whether "
+    "[database] url still names it. Forms and links go on meanwhile, and what forms take is applied later.",
     "database_busy": "Another program holds the database, a backup tool for example. Try again; forms go on taking "
     "submissions meanwhile.",
     "slug_taken": "Each address is given out once: choose another one. An archived link keeps its own.",

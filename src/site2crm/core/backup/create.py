@@ -15,7 +15,7 @@ from site2crm.core import crypto, folder, log
 from site2crm.core.backup import archive, event_file, journal_copy, records, shelf
 from site2crm.core.backup.errors import BackupFailed, CorruptArchive, Stopped
 from site2crm.core.backup.manifest import FORMAT, Counts, Manifest, Member
-from site2crm.core.config import Settings
+from site2crm.core.config import Secret, Settings
 from site2crm.core.config_values import key_bytes
 from site2crm.core.eventstore import file
 from site2crm.core.journal import disk
@@ -48,7 +48,7 @@ def create(
     Raises BackupFailed; then the shelf is as it was. It keeps `[data] min_free` of the disk free, because what takes
     submissions in needs it more.
     """
-    if settings.database.url != "sqlite":
+    if isinstance(settings.records, Secret):
         raise BackupFailed("The records are on PostgreSQL: back them up with pg_dump. This copies a data folder only.")
     started, shelved = clock.now(), shelf.folder_of(settings)
     try:

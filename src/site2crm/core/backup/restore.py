@@ -16,7 +16,7 @@ from site2crm.core.backup.create import KEY_FILE, key_of
 from site2crm.core.backup.errors import BackupFailed, CorruptArchive, NewerSchema, WrongKey
 from site2crm.core.backup.manifest import Manifest
 from site2crm.core.config import Secret, Settings
-from site2crm.core.config_values import KEY_BYTES
+from site2crm.core.config_values import KEY_BYTES, SQLITE
 from site2crm.core.eventstore import file
 from site2crm.core.journal import disk
 from site2crm.kit import clock
@@ -237,5 +237,6 @@ def on(settings: Settings, data_dir: Path) -> Settings:
     return msgspec.structs.replace(
         settings,
         data=msgspec.structs.replace(settings.data, dir=data_dir),
+        database=msgspec.structs.replace(settings.database, url=Secret(SQLITE)),  # a backup is of a folder
         secrets=msgspec.structs.replace(settings.secrets, key=key),
     )

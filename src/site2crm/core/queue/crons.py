@@ -9,11 +9,11 @@ from saq.job import Status
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core.queue import dialect
 from site2crm.core.queue.enqueue import enqueue
 from site2crm.core.queue.model import crons as cron_table
 from site2crm.core.queue.model import is_status, jobs
 from site2crm.core.queue.spec import Cron
+from site2crm.core.sql import insert
 from site2crm.kit import clock
 
 CLOCK_WAS_WRONG_S = 86_400
@@ -35,7 +35,7 @@ class CronBook:
             last = stored.get(cron.name)
             if last is None or last > now + CLOCK_WAS_WRONG_S:
                 last = cron.latest(now)
-                fresh = dialect.insert(cron_table).values(name=cron.name, last_tick=last)
+                fresh = insert(cron_table).values(name=cron.name, last_tick=last)
                 await session.execute(
                     fresh.on_conflict_do_update(index_elements=[cron_table.c.name], set_={"last_tick": last})
                 )

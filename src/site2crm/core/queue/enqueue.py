@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core import log
 from site2crm.core.queue import dialect
 from site2crm.core.queue.model import is_status, jobs
+from site2crm.core.sql import insert
 from site2crm.kit import clock
 
 REQUEST = "_request"
@@ -35,14 +36,14 @@ async def enqueue_many(session: AsyncSession, name: str, payloads: Sequence[Payl
     """`enqueue` for many payloads, in one statement."""
     if not payloads:
         return
-    insert = dialect.insert(jobs)
-    sooner = case((insert.excluded.scheduled < jobs.c.scheduled, insert.excluded.scheduled), else_=jobs.c.scheduled)
-    upsert = insert.on_conflict_do_update(
+    added = insert(jobs)
+    sooner = case((added.excluded.scheduled < jobs.c.scheduled, added.excluded.scheduled), else_=jobs.c.scheduled)
+    upsert = added.on_conflict_do_update(
         index_elements=[jobs.c.key], index_where=is_status(Status.QUEUED), set_={"scheduled": sooner}
     )
     now = clock.unix()
     await session.execute(upsert, [_row(name, payload, now=now) for payload in payloads])
-    dialect.notify(session)
+    await dialect.notify(session)
 
 
 def _row(name: str, payload: Payload, *, now: float) -> dict[str, Any]:

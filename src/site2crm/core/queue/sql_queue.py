@@ -125,7 +125,7 @@ class SqlQueue(Queue):
             return
         async with self._database.session() as session:
             await db.lock(session)
-            lost = await store.take_back(session, dialect.orphaned(), tries=self._tries())
+            lost = await store.take_back(session, dialect.orphaned(self._database), tries=self._tries())
             await self._crons.load(session)
         if lost:
             log.warning("queue.taken_back", extra={"fields": {"jobs": len(lost)}})

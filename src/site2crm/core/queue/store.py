@@ -157,7 +157,7 @@ async def requeue(session: AsyncSession, job_id: int) -> None:
         return
     outcome = Outcome(id=row.id, key=row.key, status=Status.QUEUED, attempts=0, scheduled=clock.unix())
     await _put_back(session, outcome, mine=is_status(Status.FAILED))
-    dialect.notify(session)
+    await dialect.notify(session)
 
 
 def _held(worker: str) -> ColumnElement[bool]:
