@@ -161,8 +161,6 @@ async def back_up_now(ctx: JobContext) -> None:
 
 async def _when_due(ctx: JobContext) -> None:
     machine: Machine = ctx.machine
-    if machine.database.is_shared:
-        return  # PostgreSQL's own backups are its administrator's: see /help/backups
     since = (machine.data_dir / folder.IDENTITY).stat().st_mtime
     if await asyncio.to_thread(upkeep.is_due, machine.settings, since=since):
         await _make_or_ring(machine)
