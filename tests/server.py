@@ -66,7 +66,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "site2crm.toml"
         url = "" if "[database]" in self.config else f'[database]\nurl = "{records.url_of(self.folder)}"\n'
-        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{url}{self.config}')
+        path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{self.config}\n{url}')
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),

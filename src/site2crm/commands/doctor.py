@@ -55,11 +55,16 @@ async def _all(settings: Settings, path: Path | None, *, offline: bool, deep: bo
     running, figures = await checks_network.server(settings)
     yield running
     if settings.data.dir.is_dir():
-        for finding in checks_stores.stores(settings, figures, deep=deep):
+        for finding in await asyncio.to_thread(_stores, settings, figures, deep=deep):
             yield finding
     if not offline:
         async for finding in checks_network.around(settings, runs=bool(figures)):
             yield finding
+
+
+def _stores(settings: Settings, figures: checks_stores.Figures, *, deep: bool) -> list[Finding]:
+    """They wait for disks, so in a thread."""
+    return list(checks_stores.stores(settings, figures, deep=deep))
 
 
 def _show(finding: Finding) -> None:

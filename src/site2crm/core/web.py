@@ -37,7 +37,7 @@ _REQUEST = "request"
 
 _HOME = "home"
 _NAMES_A_FIELD = re.compile(
-    r"Object (?:contains unknown field `(?P<unknown>.*)`|missing required field `(?P<missing>.*)`)$"
+    r"Object (?:contains unknown field `(?P<unknown>.*)`|missing required field `(?P<missing>.*)`)$", re.DOTALL
 )
 _LENGTH = re.compile(r"Expected `(?P<of>str|array)` of length (?P<sign>>=|<=) (?P<size>\d+)$")
 _PARTS = {"str": ("character", "characters"), "array": ("entry", "entries")}
@@ -206,8 +206,9 @@ def _refused(item: dict[str, Any]) -> FieldError:
         return FieldError(name, "Send a JSON body.")
     if found := _NAMES_A_FIELD.match(message):  # msgspec speaks of the object, a person looks for the field
         inside = f"{name}." if name not in {"", "data"} else ""
-        words = "There is no such field; check the spelling." if found["unknown"] else "This field is needed."
-        return FieldError(inside + (found["unknown"] or found["missing"]), words)
+        if found["missing"] is None:  # the name may be anything, empty too
+            return FieldError(inside + found["unknown"], "There is no such field; check the spelling.")
+        return FieldError(inside + found["missing"], "This field is needed.")
     if found := _LENGTH.match(message):
         end = "At least" if found["sign"] == ">=" else "At most"
         return FieldError(name, f"{end} {formats.plural(int(found['size']), *_PARTS[found['of']])}.")
