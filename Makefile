@@ -4,6 +4,7 @@
 # make soak     fifty rounds of kill -9 under load, twenty of backup and restore
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
 # make test-binary  builds it and tries it out without Python; what a release runs
+# make test-postgresql  everything that runs on PostgreSQL, not only its heart
 # make deb      dist/: a Debian package of what make binary has built
 # make image    a container image (CONTAINER=podman or buildah for another builder)
 # make fmt      format and sort
@@ -17,7 +18,7 @@ SERVE_FLAGS ?=
 CONTAINER ?= docker
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/site2crm/__init__.py)
 
-.PHONY: install serve test bench soak fmt lint lock migration browser postgresql redis binary test-binary deb image
+.PHONY: install serve test bench soak fmt lint lock migration test-postgresql browser postgresql redis binary test-binary deb image
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -65,13 +66,18 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What touches the records a second time, on PostgreSQL: where leads are joined, sent, found and kept apart.
-AGAIN := tests/leads tests/delivery tests/links tests/accounts tests/api tests/security/test_tenants.py \
-  tests/core/test_queue.py tests/core/test_queue_crons.py tests/core/test_queue_running.py
+# The heart of it a second time, on PostgreSQL: where leads are joined, found and sent, and links kept.
+AGAIN := tests/leads tests/delivery tests/links tests/core/test_queue.py tests/core/test_queue_crons.py \
+  tests/core/test_queue_running.py
 
 test: lint browser postgresql redis
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql $(AGAIN)
+
+# All of it that there is on PostgreSQL; what a release runs.
+test-postgresql: $(VENV)/.dev postgresql
+	$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql $(AGAIN) \
+	  tests/accounts tests/api tests/security/test_tenants.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from site2crm.app import Instance
-from tests import cast
+from tests import cast, records
 from tests.accounts.browser import PASSWORD, browser, log_in
 from tests.cast import Person
 
@@ -22,7 +22,11 @@ def run(folder: Path, *arguments: str, typed: str | None = None) -> subprocess.C
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        env={
+            **os.environ,
+            "SITE2CRM__DATABASE__URL": records.url_of(folder),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        },
         timeout=60,
         check=False,
     )

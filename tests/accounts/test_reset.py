@@ -94,7 +94,7 @@ async def test_no_job_holds_a_token(instance: Instance, alice: Person) -> None:
         await web.post("/reset", data={"email": alice.email})
 
     async with instance.machine.session() as session:
-        stored = await (await session.connection()).exec_driver_sql("SELECT kwargs FROM job")
+        stored = await (await session.connection()).exec_driver_sql("SELECT CAST(kwargs AS text) FROM job")
         sent = json.loads(stored.scalar_one())
         assert sent.pop("_request").startswith("req_")
         assert sent == {"email": alice.email}

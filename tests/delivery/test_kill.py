@@ -16,7 +16,7 @@ from tests.delivery.conftest import Office, flags, open_office
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.server import Fault
 
-ROUNDS = 30
+ROUNDS = 15
 HELD_S = 60.0
 
 # When it is killed: HubSpot has the lead and the answer is on its way; HubSpot is asked and has not got it yet;
