@@ -2,6 +2,8 @@
 
 from site2crm.core.machine import Machine
 
+_NONE: frozenset[str] = frozenset()
+
 
 class Sites:
     """Org -> origins (`https://www.acme.example`, `https://*.acme.example`), in memory."""
@@ -17,12 +19,15 @@ class Sites:
 
     def of(self, org_id: str) -> frozenset[str]:
         """As they were entered, patterns too."""
-        return self._by_org.get(org_id, frozenset())
+        return self._by_org.get(org_id, _NONE)
 
     def knows(self, org_id: str, origin: str) -> bool:
         """Whether a page of this origin belongs to the org."""
-        return origin in self.of(org_id) or any(
-            origin.startswith(scheme) and origin.endswith(host) for scheme, host in self._patterns.get(org_id, ())
+        if origin in self._by_org.get(org_id, _NONE):
+            return True
+        patterns = self._patterns.get(org_id)
+        return patterns is not None and any(
+            origin.startswith(scheme) and origin.endswith(host) for scheme, host in patterns
         )
 
 

@@ -26,7 +26,8 @@ class Visitors:
     def __init__(self, data_dir: Path, *, window_s: float) -> None:
         self._path = data_dir / FILE
         self._window_s = window_s
-        self._salt, self._until = b"", 0.0
+        self._until = 0.0
+        self._take(b"")
         self._is_saved = True
         self._load()
 
@@ -37,7 +38,9 @@ class Visitors:
         if clock.unix() >= self._until:
             self._replace()
         text = f"{address}\n{user_agent}\n{host}".encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=HASH_BYTES, key=self._salt).hexdigest()
+        hashed = self._salted.copy()
+        hashed.update(text)
+        return hashed.hexdigest()
 
     def keep(self) -> None:
         """Replace a salt whose time is over, and write a new one down, so that a restart does not count people anew."""
@@ -49,14 +52,19 @@ class Visitors:
 
     def _replace(self) -> None:
         """At the next multiple of the window since 1970: for a day, at midnight UTC."""
-        self._salt = secrets.token_bytes(SALT_BYTES)
+        self._take(secrets.token_bytes(SALT_BYTES))
         self._until = (clock.unix() // self._window_s + 1) * self._window_s
         self._is_saved = False
+
+    def _take(self, salt: bytes) -> None:
+        self._salt = salt
+        self._salted = hashlib.blake2b(digest_size=HASH_BYTES, key=salt)
 
     def _load(self) -> None:
         try:
             window, until, salt = self._path.read_text("ascii").split()
-            known, self._until, self._salt = float(window), float(until), bytes.fromhex(salt)
+            known, self._until = float(window), float(until)
+            self._take(bytes.fromhex(salt))
             is_usable = known == self._window_s and len(self._salt) == SALT_BYTES
         except FileNotFoundError:
             is_usable = False

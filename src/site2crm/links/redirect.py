@@ -43,9 +43,7 @@ class Redirect:
         if spec is None or spec.archived:
             return await self._leads_nowhere(scope, send, given, slug, spec)
         way = spec.way or way_of(spec, secure=self._secure)
-        carries = spec.carry == Carry.ALWAYS or (
-            spec.carry == Carry.AUTO and self._sites.knows(spec.org_id, way.origin)
-        )
+        carries = spec.carry == _ALWAYS or (spec.carry == _AUTO and self._sites.knows(spec.org_id, way.origin))
         if carries or scope["query_string"]:
             start = self._made(scope, given, spec, way, carries)
         else:

@@ -1,21 +1,20 @@
 """What callers of the journal see: positions, records, errors, figures."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SUBMISSIONS = "submissions"
 EVENTS = "events"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """A place in a stream; totally ordered within an epoch. Segment numbers never repeat, even if all files vanish."""
 
     segment: int
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """`next` is the position to store once this record is applied."""
 
     position: Position

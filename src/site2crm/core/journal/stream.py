@@ -184,7 +184,7 @@ class _Window:
         return first._replace(offset=first.offset + self._start, end=first.end + self._start)
 
     def _moved(self, found: frame.Frame) -> frame.Frame:
-        return found._replace(offset=found.offset + self._start, end=found.end + self._start)
+        return frame.Frame(found.offset + self._start, found.end + self._start, *found[2:])
 
 
 def _offset(one: Segment, start: Position | None) -> int:
