@@ -112,8 +112,8 @@ image:
 
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o packaging/requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --group pyproject.toml:dev pyproject.toml -o packaging/requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header -c packaging/requirements-dev.txt pyproject.toml -o packaging/requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --group pyproject.toml:build -c packaging/requirements.txt -o packaging/requirements-build.txt
 
 migration: $(VENV)/.dev

@@ -23,7 +23,7 @@ from site2crm.accounts import service as accounts
 from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
-from site2crm.core import folder, live, log, migrate, reporting, tasks
+from site2crm.core import folder, live, log, migrate, reporting, tasks, tracing
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.config import KeyUnusable, Listen, Settings
 from site2crm.core.errors import DatabaseRefused, Unavailable
@@ -50,6 +50,7 @@ def command(
     settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
     log.setup(settings.log)
     reporting.start(settings.log.sentry_dsn)
+    tracing.start(settings.log)
     try:
         folder.prepare(settings.data.dir)
         with folder.held(settings.data.dir):
@@ -74,6 +75,7 @@ def command(
     except PermissionError as error:
         options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
     finally:
+        tracing.stop()
         reporting.stop()
 
 

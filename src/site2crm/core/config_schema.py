@@ -335,6 +335,22 @@ class Log(Section, frozen=True):
             secret=True,
         ),
     ]
+    traces_url: Annotated[
+        str,
+        Setting(
+            "",
+            read.collector_url,
+            "An OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318, is told how long requests, "
+            "jobs and calls to CRMs take. Empty: nothing is told.",
+        ),
+    ]
+    traces_headers: Annotated[
+        Secret,
+        Setting(
+            "", read.header_pairs, "Headers that the collector asks for, written name=value,name=value.", secret=True
+        ),
+    ]
+    traces_share: Annotated[float, Setting(1.0, read.fraction(0, 1), "Share of the traces that are told, from 0 to 1.")]
 
 
 class Privacy(Section, frozen=True):

@@ -26,6 +26,7 @@ _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _MAILBOX = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f]+@[^\s@<>,;:\"()\[\]\\\x00-\x1f]+")
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+=[\x20-\x7e]+")
 _REDIS = frozenset({"redis", "rediss", "unix"})
 _MAIL_PORTS = {"smtp": 587, "smtps": 465}
 
@@ -65,6 +66,23 @@ def sentry_dsn(value: object) -> Secret:
     known = parts.scheme in {"http", "https"} and parts.username and parts.hostname and parts.path.strip("/")
     if written and not known:
         raise ValueError('write the DSN that Sentry shows for the project, such as "https://key@host/1"')
+    return Secret(written)
+
+
+def collector_url(value: object) -> str:
+    """Empty means none."""
+    written = text(value).strip()
+    parts = urlsplit(written)
+    if written and (parts.scheme not in {"http", "https"} or not parts.hostname or re.search(r"[\s@]", written)):
+        raise ValueError('write the collector\'s address, such as "http://127.0.0.1:4318"; keys go to traces_headers')
+    return written
+
+
+def header_pairs(value: object) -> Secret:
+    """Empty means none."""
+    written = text(value).strip()
+    if written and not all(_HEADER.fullmatch(pair.strip()) for pair in written.split(",")):
+        raise ValueError('write "name=value", several with a comma between them, such as "authorization=Bearer abc"')
     return Secret(written)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from site2crm.core import assets, errors, log, security, web
+from site2crm.core import assets, errors, log, security, tracing, web
 from site2crm.core.asgi import ASGIApp, Fallback, Receive, Scope, Send
 from site2crm.core.errors import AppError
 from site2crm.core.machine import Machine
@@ -125,8 +125,10 @@ class Front:
         try:
             await self._raw[segment](scope, receive, send)
         finally:
-            self._meter.forms.add(perf_counter() - begun)
+            seconds = perf_counter() - begun
+            self._meter.forms.add(seconds)
             self._meter.answered(f"/{segment}", _known(method), scope["state"].get("status", 0))
+            _trace(f"/{segment}", method, scope, seconds)
 
     async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         log.bind(request_id=scope["state"]["request_id"])
@@ -159,6 +161,7 @@ class Front:
             # The route's pattern, not the path: a path can hold a setup or reset token
             path = scope.get("path_template") or "unknown"
             self._count(path, scope, loop.time() - begun)
+            _trace(path, scope["method"], scope, loop.time() - begun)
             ms = round((loop.time() - begun) * 1000, 1)
             write = _log.debug if path in QUIET else _log.info
             write("request", method=scope["method"], path=path, status=scope["state"].get("status"), ms=ms)
@@ -167,6 +170,22 @@ class Front:
         if not path.endswith(STREAMED):
             (self._meter.api if path.startswith("/api/") else self._meter.pages).add(seconds)
         self._meter.answered(path, _known(scope["method"]), scope["state"].get("status", 0))
+
+
+def _trace(path: str, method: str, scope: Scope, seconds: float) -> None:
+    if path in QUIET or path.endswith(STREAMED) or not tracing.is_on():
+        return
+    state = scope["state"]
+    method, status = _known(method), state.get("status", 0)
+    told: tracing.Attributes = {"http.request.method": method, "http.route": path, "request_id": state["request_id"]}
+    failed = str(status) if status >= 500 else "" if status else "unanswered"
+    tracing.answered(
+        f"{method} {path}",
+        state.get("submission") or state["request_id"],
+        seconds=seconds,
+        attributes={**told, "http.response.status_code": status},
+        failed=failed,
+    )
 
 
 def _open_segment(scope: Scope) -> str:

@@ -49,6 +49,11 @@ def redis() -> ModuleType:
     return importlib.import_module("redis.asyncio")
 
 
+def trace_engine() -> ModuleType:
+    """`core/trace_engine.py`: OpenTelemetry and protobuf, which only the first span has to wait for."""
+    return importlib.import_module("site2crm.core.trace_engine")
+
+
 def sentry() -> ModuleType:
     """Half a second that only the first error has to pay, in a thread of its own."""
     importlib.import_module("sentry_sdk.utils")

@@ -11,10 +11,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from site2crm.core import heavy
+from site2crm.core import heavy, tracing
 from site2crm.core.addresses import Address, Policy, Refusal, own_addresses, parse_rules
 
 Resolver = Callable[[str], Sequence[str]]
@@ -105,16 +106,19 @@ class Outbound:
         for guard in guards:
             guard()
         engine = await self._started()
-        answer: Response = await engine.request(
-            method,
-            url,
-            headers=headers or {},
-            content=content,
-            json=json,
-            form=form,
-            seconds=timeout_s or self.timeout_s,
-            limit=max_bytes or self.max_response_bytes,
-        )
+        with tracing.span(method, kind=tracing.CLIENT) as told:
+            told |= {"http.request.method": method, "server.address": _host(url)}
+            answer: Response = await engine.request(
+                method,
+                url,
+                headers=headers or {},
+                content=content,
+                json=json,
+                form=form,
+                seconds=timeout_s or self.timeout_s,
+                limit=max_bytes or self.max_response_bytes,
+            )
+            told["http.response.status_code"] = answer.status
         return answer
 
     async def check(self, url: str) -> None:
@@ -131,6 +135,13 @@ class Outbound:
             module = await asyncio.to_thread(heavy.http_engine)
             self._engine = self._engine or module.Engine(self._policy, resolver=self._resolver, dialler=self._dialler)
         return self._engine
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def check_form(url: str) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Written
-from site2crm.core import log
+from site2crm.core import log, tracing
 from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
 from site2crm.delivery.values import ReadAhead, Said
@@ -69,6 +69,13 @@ class Caller:
 
         `soon`: who is next; their leads are read along.
         """
+        with tracing.span("delivery.attempt", origin=claims[0].submission_id) as told:
+            results = await self._called(way, claims, soon)
+            told |= {"delivery": claims[0].id, "connection": claims[0].connection_id, "leads": len(claims)}
+            told["outcome"] = (results[0].error.code or "failed") if results[0].error else "written"
+        return results
+
+    async def _called(self, way: Way, claims: Sequence[Claim], soon: Sequence[Claim]) -> list[Result]:
         started_at, exchanges = clock.now(), list[Exchange]()
         try:
             async with asyncio.timeout(longest_s(self._machine)):

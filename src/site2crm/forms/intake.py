@@ -92,6 +92,7 @@ class Intake:
             raise errors.UnsupportedMedia("Send the body without Content-Encoding.")
         lead = self._normalised(form, body, content_type)
         frame = self._frame(form, scope, body, content_type, lead)
+        scope["state"]["submission"] = frame.id
         repeat = await self._stored(frame, scope)
         await _answer(form, scope, send, frame, repeat=repeat)
 

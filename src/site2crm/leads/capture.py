@@ -15,7 +15,7 @@ from sqlalchemy import Table, insert, select
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import alarms, db, log, tasks
+from site2crm.core import alarms, db, log, tasks, tracing
 from site2crm.core.consumer import consume
 from site2crm.core.errors import AppError, Unavailable
 from site2crm.core.journal.contract import SUBMISSIONS, Position, Record
@@ -104,6 +104,10 @@ def _note_requests(frames: Sequence[SubmissionFrame]) -> None:
     for start in range(0, len(frames), NOTED_IN_A_LINE):
         noted = [f"{one.request_id}={one.id}" for one in frames[start : start + NOTED_IN_A_LINE]]
         _log.info("submissions.stored", requests=" ".join(noted))
+    if tracing.is_on():
+        for one in frames:
+            told: tracing.Attributes = {"submission": one.id, "org": one.org_id}
+            tracing.followed("leads.capture", one.id, since=one.received_at, attributes=told)
 
 
 async def poison(machine: Machine, record: Record, error: Exception) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from saq.job import Status
 from saq.worker import Worker
 
-from site2crm.core import db
+from site2crm.core import db, tracing
 from site2crm.core import log as events
 from site2crm.core.queue.spec import JobContext, JobSpec
 from site2crm.core.queue.sql_queue import BUSY_PAUSE_S, SqlJob, SqlQueue
@@ -87,7 +87,8 @@ class SqlWorker(Worker[Any]):
 
     async def _call(self, job: SqlJob) -> None:
         ctx = JobContext(machine=self._machine, attempt=job.attempts, job_key=job.dedupe or job.key)
-        with events.scope(**_named(job)):
+        with events.scope(**_named(job)), tracing.span(job.function, job=job.key) as told:
+            told |= {"job_id": job.key, "attempt": job.attempts}
             await job.spec.function(ctx, **(job.kwargs or {}))
 
     async def _interrupt(self, job: SqlJob, task: asyncio.Task[None]) -> None:
