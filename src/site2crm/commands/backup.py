@@ -34,7 +34,7 @@ def create_(*, config_path: Path | None, data_dir: Path | None, as_json: bool, v
     """Make one now. A running server makes it itself, and goes on serving."""
     settings = _settings(config_path, data_dir)
     with failing():
-        if not (settings.data.dir / folder.DATABASE).exists():
+        if not (settings.data.dir / folder.JOURNAL).exists():
             raise BackupFailed(f"{settings.data.dir} holds no instance.")
         try:
             with folder.held(settings.data.dir):

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from site2crm.commands import options
 from site2crm.commands.options import Exit
 from site2crm.core import config_values, folder, migrate, moving
+from site2crm.core.config import Settings
 from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.features import tables
@@ -18,12 +19,17 @@ from site2crm.features import tables
 
 @click.command("move")
 @options.common
-@click.option("--to", required=True, help="postgresql://user:password@host:5432/database, which must be empty.")
+@click.option(
+    "--to",
+    default="",
+    help="postgresql://user:password@host:5432/database, which must be empty. "
+    "Not needed to go on with a restore into [database] url.",
+)
 def command(*, config_path: Path | None, data_dir: Path | None, as_json: bool, to: str) -> None:
     """Copy the records into PostgreSQL. The server is stopped meanwhile; a run that was cut off goes on."""
     settings = options.settings(config_path, data_dir)
-    source, target = settings.records, _target(to)
-    if not isinstance(source, Path):
+    source, target = settings.data.dir / folder.DATABASE, _target(to, settings)
+    if isinstance(settings.records, Secret) and not source.exists():
         options.stop(Exit.USAGE, "The records are in PostgreSQL already: [database] url says so.")
     if not source.exists():
         options.stop(Exit.FAILED, f"{source} does not exist: there is nothing to move. Start with [database] url.")
@@ -45,7 +51,9 @@ def command(*, config_path: Path | None, data_dir: Path | None, as_json: bool, t
     options.answer(as_json, {"rows": sum(counts.values()), "tables": counts}, _told(counts, settings.data.dir, to))
 
 
-def _target(to: str) -> Secret:
+def _target(to: str, settings: Settings) -> Secret:
+    if isinstance(settings.records, Secret):  # a file beside it is what a restore that was cut off has left
+        return settings.records
     try:
         target = config_values.database_url(to)
     except ValueError:

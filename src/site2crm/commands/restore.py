@@ -1,15 +1,23 @@
 """`site2crm restore`: put a backup in the place of what is in the data folder."""
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from site2crm.commands import options
 from site2crm.commands.backup import failing
-from site2crm.core import folder, log
+from site2crm.core import folder, log, moving
 from site2crm.core.backup import restore, upkeep
+from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.backup.restore import Restored
+from site2crm.core.config import Secret
+from site2crm.core.errors import DatabaseRefused, Unavailable
+from site2crm.features import tables
 
 
 @click.command("restore")
@@ -35,9 +43,38 @@ def command(
         folder.prepare(settings.data.dir)
         with folder.held(settings.data.dir):
             path = upkeep.find(settings, name)
+            server = settings.records if isinstance(settings.records, Secret) else None
+            if server:
+                _expect_empty(server)
             work = restore.plan if dry_run else restore.restore
             done = work(settings, path, replace=replace, new_key=new_key)
+            if server and not dry_run:
+                _carry_over(settings.data.dir / folder.DATABASE, server)
     options.answer(as_json, _told(done, dry_run), _words(done, settings.data.dir, dry_run))
+
+
+def _expect_empty(server: Secret) -> None:
+    """The records go into `[database] url`; what another database holds is not touched."""
+    with _refusing("Make an empty database, and name it in [database] url."):
+        asyncio.run(moving.expect_empty(server, tables=tables()))
+
+
+def _carry_over(unpacked: Path, server: Secret) -> None:
+    with _refusing(f"The folder is restored; its records are in {unpacked} still. Go on with: site2crm move"):
+        asyncio.run(moving.move(unpacked, server, tables=tables(), tell=lambda *_: None))
+    unpacked.unlink()
+
+
+@contextlib.contextmanager
+def _refusing(cure: str) -> Iterator[None]:
+    try:
+        yield
+    except (moving.CannotMove, DatabaseRefused) as error:
+        raise BackupFailed(f"{error} {cure}") from error
+    except Unavailable as error:
+        raise BackupFailed(f"{error.detail} {cure}") from error
+    except DBAPIError as error:
+        raise BackupFailed(f"{error.orig} {cure}") from error
 
 
 def _told(done: Restored, dry_run: bool) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Brings a PostgreSQL to the schema of this version, one node at a time.
 
-No copy is made before it, as of SQLite's file: a failed migration is undone whole by the server, and copies of a
-server are made with its own tools (pg_dump).
+No copy is made before it, as of SQLite's file: a failed migration is undone whole by the server.
 """
 
 from sqlalchemy import Connection, text

@@ -16,6 +16,7 @@ from site2crm.core import migrate, postgresql
 from site2crm.core.config_types import Secret
 from site2crm.core.db import Database
 from site2crm.core.migrate_postgresql import MARK
+from site2crm.core.migrations import current_revision
 from site2crm.core.sql import insert
 
 AT_ONCE = 1_000
@@ -53,12 +54,27 @@ async def move(source: Path, target: Secret, *, tables: MetaData, tell: Tell) ->
         await engine.dispose()
 
 
+async def expect_empty(target: Secret, *, tables: MetaData) -> None:
+    """Raises CannotMove when the database has rows already, DatabaseAway and DatabaseRefused. Changes nothing."""
+    engine = postgresql.plain_engine(target)
+    try:
+        async with engine.connect() as connection:
+            if await connection.run_sync(current_revision) is not None:
+                await _refuse_rows(connection, tables)
+    finally:
+        await engine.dispose()
+
+
+async def _refuse_rows(connection: AsyncConnection, tables: MetaData) -> None:
+    for table in tables.sorted_tables:
+        if await connection.scalar(select(func.count()).select_from(table)):
+            raise CannotMove(f"The target has rows in {table.name} already. Move into an empty database.")
+
+
 async def _mark(engine: AsyncEngine, source: str, tables: MetaData) -> None:
     async with engine.begin() as connection:
         if await connection.scalar(text(f"SELECT to_regclass('{MARK}')")) is None:
-            for table in tables.sorted_tables:
-                if await connection.scalar(select(func.count()).select_from(table)):
-                    raise CannotMove(f"The target has rows in {table.name} already. Move into an empty database.")
+            await _refuse_rows(connection, tables)
             await connection.execute(text(f"CREATE TABLE {MARK} (source varchar NOT NULL)"))
             await connection.execute(insert(_MARK), {"source": source})
         began = await connection.scalar(select(_MARK.c.source))
@@ -72,12 +88,12 @@ async def _copy(records: Database, engine: AsyncEngine, table: Table, *, tell: T
         last = (await connection.execute(_newest(table))).first() if table.name != POSITIONS else None
     while True:
         async with records.session() as session:
-            rows = (await session.execute(_following(table, last))).all()
+            rows = (await session.execute(following(table, last))).all()
         if not rows:
             return
         async with engine.begin() as connection:
             await connection.execute(insert(table).on_conflict_do_nothing(), [_translated(table, row) for row in rows])
-        done, last = done + len(rows), _key_of(table, rows[-1])
+        done, last = done + len(rows), key_of(table, rows[-1])
         tell(table.name, done)
         if len(rows) < AT_ONCE:
             return
@@ -88,13 +104,15 @@ def _newest(table: Table) -> Select[Any]:
     return select(*keys).order_by(*(key.desc() for key in keys)).limit(1)
 
 
-def _following(table: Table, last: Row[Any] | tuple[Any, ...] | None) -> Select[Any]:
+def following(table: Table, last: Row[Any] | tuple[Any, ...] | None) -> Select[Any]:
+    """The next rows of a table, in the order of its key."""
     keys = list(table.primary_key.columns)
     wanted = select(table).order_by(*keys).limit(AT_ONCE)
     return wanted if last is None else wanted.where(tuple_(*keys) > tuple_(*last))
 
 
-def _key_of(table: Table, row: Row[Any]) -> tuple[Any, ...]:
+def key_of(table: Table, row: Row[Any]) -> tuple[Any, ...]:
+    """What `following` goes on behind."""
     return tuple(row._mapping[key.name] for key in table.primary_key.columns)
 
 

@@ -61,7 +61,7 @@ def _elsewhere(settings: Settings, figures: Figures) -> Iterator[Finding]:
     except (DatabaseBusy, DatabaseRefused) as error:
         yield failed("database", f"PostgreSQL: {error}", "start it, and look at [database] url; forms and links go on")
     else:
-        yield ok("database", "PostgreSQL answers; back it up with pg_dump")
+        yield ok("database", "PostgreSQL answers")
         yield _schema(current, wanted)
     yield _events(settings, figures)
 

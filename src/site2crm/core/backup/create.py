@@ -12,7 +12,7 @@ import msgspec
 
 from site2crm import __version__
 from site2crm.core import crypto, folder, log
-from site2crm.core.backup import archive, event_file, journal_copy, records, shelf
+from site2crm.core.backup import archive, event_file, journal_copy, records, server_copy, shelf
 from site2crm.core.backup.errors import BackupFailed, CorruptArchive, Stopped
 from site2crm.core.backup.manifest import FORMAT, Counts, Manifest, Member
 from site2crm.core.config import Secret, Settings
@@ -48,8 +48,6 @@ def create(
     Raises BackupFailed; then the shelf is as it was. It keeps `[data] min_free` of the disk free, because what takes
     submissions in needs it more.
     """
-    if isinstance(settings.records, Secret):
-        raise BackupFailed("The records are on PostgreSQL: back them up with pg_dump. This copies a data folder only.")
     started, shelved = clock.now(), shelf.folder_of(settings)
     try:
         shelved.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,7 +103,10 @@ def _collect(
     journal_copy.copy(data_dir / folder.JOURNAL, files / "journal")
     events = copy_events(data_dir / file.NAME, files / event_file.MEMBER, check)
     copied = files / records.MEMBER
-    records.copy(data_dir / folder.DATABASE, copied, check=check)
+    if isinstance(settings.records, Secret):
+        server_copy.copy(settings.records, copied, data_dir=data_dir, check=check)
+    else:
+        records.copy(settings.records, copied, check=check)
     has_key = key_of(settings) is not None and _copy_secret_key(settings, files / KEY_FILE)
     return Manifest(
         format=FORMAT,

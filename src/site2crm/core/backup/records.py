@@ -1,7 +1,6 @@
 """The records in a backup: a copy of the SQLite file at one moment, made while it is written to.
 
-On PostgreSQL (`[database] url`) the records are not in the data folder; the seam for them is `copy`, `counts` and
-`positions`: a copy there is `pg_dump --format=custom` into the same member, read back by `pg_restore`.
+Where they are in PostgreSQL, `server_copy` makes such a file of them.
 """
 
 from collections.abc import Callable

@@ -127,7 +127,7 @@ def restore(settings: Settings, path: Path, *, replace: bool, new_key: bool) -> 
 def _prepared(settings: Settings, path: Path, staging: Path, *, replace: bool, new_key: bool) -> Restored:
     data_dir = settings.data.dir
     present = [name for name in _REPLACED if (data_dir / name).exists()]
-    if data_dir.joinpath(folder.DATABASE).exists() and not replace:
+    if present and (data_dir / _heart(settings)).exists() and not replace:
         raise BackupFailed(f"{data_dir} holds an instance already. With --replace it is moved aside, and kept.")
     manifest = unpack(path, staging / "unpacked", key=key_of(settings), min_free=settings.data.min_free)
     examine(staging / "unpacked", manifest)
@@ -148,6 +148,11 @@ def _prepared(settings: Settings, path: Path, staging: Path, *, replace: bool, n
         takes_key=takes_key,
         carries_over=is_ours and old is not None and old.is_dir(),
     )
+
+
+def _heart(settings: Settings) -> str:
+    """Without it there is no instance here, only what was left of one."""
+    return folder.JOURNAL if isinstance(settings.records, Secret) else folder.DATABASE
 
 
 def _journals(unpacked: Path, target: Path, *, old_journal: Path | None) -> dict[str, int]:
