@@ -51,6 +51,7 @@ async def an_instance(folder: Path, *, background: bool = False, **flags: str) -
     """The whole product on a folder, without a port. Flags are settings: `outbound__allow_private='[...]'`."""
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
     chosen.setdefault("database.url", records.url_of(folder))
+    chosen.setdefault("backup.every", "0s")  # who travels through days would wait for a backup of each
     settings = config.load(None, env={}, flags=chosen)
     if isinstance(settings.records, Path) and not (database := folder / "data" / "site2crm.db").exists():
         database.parent.mkdir(parents=True, exist_ok=True)
