@@ -91,8 +91,6 @@ def test_doctor_and_check_look_at_all_of_it(folder: Frozen, redis: Redis) -> Non
     with s3.store() as store:
         folder.config = f'[limits]\nurl = "{redis.url.reveal()}"\n{config(store)}'
         folder.start()
-        folder.cli("backup", "create")
-
         for verb in (("doctor", "--deep"), ("check", "--online")):
             found = {each["check"]: each for each in folder.cli(*verb)["checks"]}  # type: ignore[index,attr-defined]
             assert {name for name, each in found.items() if each["level"] == "failed"} == set()
