@@ -31,6 +31,8 @@ BY_ANOTHER_NAME = {
     "argon2_cffi": "argon2",
     "crawler_user_agents": "crawleruseragents",
     "croniter": "saq",  # which imports it
+    "opentelemetry_sdk": "opentelemetry",
+    "opentelemetry_exporter_otlp_proto_http": "opentelemetry",
 }
 
 
