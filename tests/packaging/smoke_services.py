@@ -9,12 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests import records, s3
 from tests.packaging.conftest import Frozen
 from tests.packaging.smoke import config, leads, send_a_lead, until
 from tests.records import Cluster
-from tests.services import Redis, Sentry
+from tests.services import Receiver, Redis, Sentry
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -85,6 +86,19 @@ def test_sentry_hears_of_an_error(folder: Frozen, sentry: Sentry) -> None:
     told = httpx.post(f"{folder.url}/t/error", json={"message": "it broke"}, headers={"Origin": folder.url})
     assert told.status_code == 204
     assert [event["logentry"]["formatted"] for event in sentry.events(1)] == ["it broke"]
+
+
+def test_a_collector_is_told_traces(folder: Frozen) -> None:
+    collector = Receiver()
+    try:
+        folder.config = f'[log]\ntraces_url = "http://127.0.0.1:{collector.server.server_port}"\n'
+        folder.start()
+        assert httpx.get(f"{folder.url}/login").status_code == 200
+        read = ExportTraceServiceRequest.FromString(collector.wait_for(1)[0])
+    finally:
+        collector.stop()
+    spans = [span.name for one in read.resource_spans for scope in one.scope_spans for span in scope.spans]
+    assert spans
 
 
 def test_doctor_and_check_look_at_all_of_it(folder: Frozen, redis: Redis) -> None:
