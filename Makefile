@@ -101,8 +101,8 @@ build/venv/.installed: packaging/requirements.txt packaging/requirements-build.t
 binary: build/venv/.installed
 	sh packaging/make_binary.sh
 
-test-binary: binary $(VENV)/.dev
-	$(BIN)/python -m pytest tests/packaging/smoke.py
+test-binary: binary $(VENV)/.dev postgresql redis
+	$(BIN)/python -m pytest tests/packaging/smoke.py tests/packaging/smoke_services.py tests/packaging/smoke_speed.py
 
 deb:
 	sh packaging/make_deb.sh

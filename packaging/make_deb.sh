@@ -9,10 +9,10 @@ arch=$(dpkg --print-architecture)
 root=build/deb
 
 rm -rf $root
-install -d $root/DEBIAN $root/opt $root/usr/bin $root/lib/systemd/system $root/etc/site2crm
+install -d $root/DEBIAN $root/opt $root/usr/bin $root/usr/lib/systemd/system $root/etc/site2crm
 cp -a "$folder" $root/opt/site2crm
 ln -s /opt/site2crm/site2crm $root/usr/bin/site2crm
-install -m 644 packaging/systemd/site2crm.service $root/lib/systemd/system/
+install -m 644 packaging/systemd/site2crm.service $root/usr/lib/systemd/system/
 install -m 644 packaging/examples/site2crm.toml $root/etc/site2crm/
 install -m 755 packaging/deb/postinst packaging/deb/prerm packaging/deb/postrm $root/DEBIAN/
 echo /etc/site2crm/site2crm.toml >$root/DEBIAN/conffiles

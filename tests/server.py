@@ -62,11 +62,16 @@ class Server:
         """The environment it runs in."""
         return environment(*self.path)
 
-    def start(self, *, wait: bool = True) -> "Server":
+    def configure(self) -> Path:
+        """Write its site2crm.toml."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "site2crm.toml"
         url = "" if "[database]" in self.config else f'[database]\nurl = "{records.url_of(self.folder)}"\n'
         path.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{self.config}\n{url}')
+        return path
+
+    def start(self, *, wait: bool = True) -> "Server":
+        path = self.configure()
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
             self.command("serve", "--config", str(path)),

@@ -5,35 +5,24 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from site2crm.core.backup import shelf, upkeep
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.backup.remote import Remote
 from site2crm.core.config import ConfigInvalid, Settings
 from site2crm.kit import clock
+from tests import s3
 from tests.backup.conftest import KEY, made, settings_of
+from tests.s3 import BUCKET
 
-BUCKET = "acme-backups"
 PART_BYTES = 5 * 1024 * 1024
 
 
 @pytest.fixture
 def store() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **_keys()).create_bucket(Bucket=BUCKET)
-    yield url
-    server.stop()
-
-
-def _keys() -> dict[str, str]:
-    return {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
+    with s3.store() as url:
+        yield url
 
 
 def with_store(folder: Path, url: str, **flags: str) -> Settings:
@@ -62,7 +51,7 @@ def test_a_large_one_goes_in_parts(at_rest: Path, store: str) -> None:
 
     Remote(settings, part_bytes=PART_BYTES).put(path)
 
-    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1", **_keys())
+    client = s3.client(store)
     assert client.head_object(Bucket=BUCKET, Key=f"site/{path.name}")["ETag"].strip('"').endswith("-4")
     (at_rest / "back").mkdir()
     assert Remote(settings).fetch(path.name, at_rest / "back").read_bytes() == path.read_bytes()
@@ -75,7 +64,7 @@ def test_old_ones_are_let_go_there_too_and_other_files_left_alone(at_rest: Path,
         name = shelf.name_of(now - timedelta(days=days), "", encrypted=True)
         (at_rest / name).write_bytes(b"x")
         remote.put(at_rest / name)
-    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1", **_keys())
+    client = s3.client(store)
     client.put_object(Bucket=BUCKET, Key="site/notes.txt", Body=b"mine")
 
     upkeep.prune(settings)

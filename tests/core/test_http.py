@@ -2,6 +2,9 @@
 
 import asyncio
 import gzip
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -19,6 +22,7 @@ from site2crm.core.http import (
     ResponseTooLarge,
 )
 from tests.core.url_forms import LOOPBACK_FORMS, NAMES, PUBLIC, WHOLE_URLS
+from tests.server import environment
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -363,6 +367,18 @@ async def test_this_machine_is_refused_even_where_it_is_public() -> None:
 
 def test_own_addresses_hold_loopback() -> None:
     assert ip_address("127.0.0.1") in addresses.own_addresses()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_own_addresses_are_known_to_a_service_that_is_shown_its_own_process_only() -> None:
+    """As our systemd unit does it: ProcSubset=pid."""
+    as_unit = 'mount -t proc -o subset=pid proc /proc && exec "$@"'
+    ask = "from site2crm.core import addresses; print(*addresses.own_addresses())"
+    words = ["unshare", "--mount", "sh", "-c", as_unit, "sh", sys.executable, "-c", ask]
+    told = subprocess.run(words, capture_output=True, text=True, env=environment(), check=False)
+    if "mount" in told.stderr or "unshare" in told.stderr:
+        pytest.skip("this machine does not let root mount")
+    assert "127.0.0.1" in told.stdout.split(), told.stderr
 
 
 @pytest.mark.parametrize("text", [PUBLIC, "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8", "2002:808:808::1"])

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,55 +16,10 @@ from site2crm.core.config import Secret
 from site2crm.core.ratelimit import Backoff, Limits
 from site2crm.core.shared_limits import SharedLimits
 from tests import cast
+from tests.services import Redis
 
-SERVER = Path("/usr/bin/redis-server")
 HOME, OFFICE = "198.51.100.7", "203.0.113.9"
 PATIENCE_S = 15
-
-
-class Redis:
-    """On a socket of its own, without a port and without files; ended by its pid."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> Secret:
-        return Secret(f"unix://{self.socket}")
-
-    def start(self) -> "Redis":
-        if not SERVER.exists():
-            pytest.fail(f"{SERVER} is missing: `make redis` installs it")
-        words = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self.socket),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            str(self.socket.parent),
-        ]
-        self.process = subprocess.Popen([str(SERVER), *words], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + PATIENCE_S
-        while not self.socket.exists():
-            assert time.monotonic() < until
-            time.sleep(0.01)
-        return self
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.signal(signal.SIGKILL)
-            self.process.wait(10)
-            self.process = None
-            self.socket.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from site2crm.commands.doctor import command
 from site2crm.commands.options import Exit
 from site2crm.core import config, sqlite
 from site2crm.core.journal import peek
-from site2crm.ops import checks_network
+from site2crm.ops import checks_network, checks_services
 from site2crm.ops.findings import Finding, Level
 from tests import cast
 from tests.server import Server
@@ -172,8 +172,8 @@ def test_a_running_server_is_asked(server: Server) -> None:
 
 
 async def test_the_public_address_that_is_answered_by_us(server: Server) -> None:
-    settings = config.load(None, env={}, flags={"server.public_url": f"http://localhost:{server.port}"})
-    [address] = await checks_network._public_url(settings, runs=True)
+    flags = {"server.public_url": f"http://localhost:{server.port}", "data.dir": str(server.folder / "data")}
+    [address] = await checks_network.public_url(config.load(None, env={}, flags=flags), runs=True)
     assert (address.level, address.says) == (Level.OK, f"http://localhost:{server.port} is answered here")
 
 
@@ -183,8 +183,8 @@ async def test_a_public_address_that_reaches_somebody_else_or_nobody(server: Ser
         ("https://no-such-name.invalid", "is unknown"),
         (f"http://127.0.0.2:{server.port}", "does not answer"),
     ]:
-        settings = config.load(None, env={}, flags={"server.public_url": url, "server.insecure": "true"})
-        [finding, *_] = await checks_network._public_url(settings, runs=True)
+        flags = {"server.public_url": url, "server.insecure": "true", "data.dir": str(server.folder / "data")}
+        [finding, *_] = await checks_network.public_url(config.load(None, env={}, flags=flags), runs=True)
         assert finding.level is Level.FAILED
         assert words in finding.says
 
@@ -197,5 +197,5 @@ async def test_a_proxy_without_trust_is_told_of() -> None:
 
 async def test_a_mail_server_that_is_not_there_and_none_at_all() -> None:
     flags = {"mail.url": "smtp://127.0.0.1:9", "mail.from": "a@b.example"}
-    assert (await checks_network._mail(config.load(None, env={}, flags=flags))).level is Level.FAILED
-    assert (await checks_network._mail(config.load(None, env={}, flags={}))).level is Level.WARNING
+    assert (await checks_services._mail(config.load(None, env={}, flags=flags))).level is Level.FAILED
+    assert (await checks_services._mail(config.load(None, env={}, flags={}))).level is Level.WARNING

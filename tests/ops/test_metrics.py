@@ -70,6 +70,17 @@ async def test_what_a_proxy_passes_on_is_not_this_machine(nobody: httpx.AsyncCli
     assert (await nobody.get("/metrics", headers={header: "127.0.0.1"})).status_code == 403
 
 
+@pytest.mark.parametrize("accept", ["text/html", "*/*", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"])
+async def test_a_refusal_is_for_programs_and_says_both_ways_in(nobody: httpx.AsyncClient, accept: str) -> None:
+    refused = await nobody.get("/metrics", headers={"Via": "1.1 proxy", "Accept": accept})
+    problem = refused.json()
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert (problem["status"], problem["code"]) == (403, "figures_withheld")
+    assert "http://127.0.0.1" in problem["detail"]
+    assert "metrics_token" in problem["detail"]
+    assert "Bearer" in problem["detail"]
+
+
 async def test_strangers_and_other_hosts_are_refused(instance: Instance) -> None:
     transport = httpx.ASGITransport(app=instance.app, client=("203.0.113.9", 50000))
     async with httpx.AsyncClient(transport=transport, base_url=cast.BASE) as stranger:

@@ -1,54 +1,20 @@
 """Errors reach Sentry with their place in the code, and without anything about anybody."""
 
-import gzip
 import json
 import logging
-import threading
-import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import httpx
 import pytest
 
 from site2crm.core import log, reporting
 from site2crm.core.config import Secret
+from tests.services import Sentry
 
 EMAIL, TOKEN, NAME, PHONE = "ada@example.com", "pat-na1-4e7ba1c2-9b3d-4f11", "Ada Lovelace", "+1 202 555 0143"
 PASSWORD = "correct " + "horse"  # the source of a frame is sent, and may name it
 PRIVATE = (EMAIL, TOKEN, NAME, PHONE, PASSWORD)
 _events = log.get("test")
-
-
-class Sentry:
-    """What takes envelopes; the protocol, as far as it is needed."""
-
-    def __init__(self) -> None:
-        self.bodies: list[bytes] = []
-        sentry = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                sentry.bodies.append(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body)
-                self.send_response(200)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.dsn = Secret(f"http://public@127.0.0.1:{self.server.server_port}/1")
-
-    def events(self, count: int) -> list[dict[str, Any]]:
-        until = time.monotonic() + 15
-        while len(self.bodies) < count and time.monotonic() < until:
-            time.sleep(0.02)
-        return [json.loads(body.splitlines()[2]) for body in self.bodies]
 
 
 @pytest.fixture
@@ -57,8 +23,7 @@ def sentry() -> Iterator[Sentry]:
     reporting.start(found.dsn)
     yield found
     reporting.stop()
-    found.server.shutdown()
-    found.server.server_close()
+    found.stop()
 
 
 def fail(words: str, body: str) -> None:

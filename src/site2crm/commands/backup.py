@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def verify(*, config_path: Path | None, data_dir: Path | None, as_json: bool, na
     """Restore a backup (the newest without NAME) into a folder of its own, boot it there, compare what it holds."""
     settings = _settings(config_path, data_dir)
     if gently:
-        os.nice(GENTLE)
+        with suppress(PermissionError):  # a service may be forbidden to change its priority, in either direction
+            os.nice(GENTLE)
     with failing():
         path = upkeep.find(settings, name or _newest(settings))
         answer = _checked(settings, path)

@@ -1,22 +1,55 @@
-"""`site2crm check`: the configuration, before anything is started."""
+"""`site2crm check`: the configuration, before anything is started; with `--online`, also what it names."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
+import msgspec
 
-from site2crm.commands import options
+from site2crm.commands import _findings, options
+from site2crm.core.config import Settings
+from site2crm.ops import checks_connections, checks_network, checks_services, checks_stores
+from site2crm.ops.findings import Finding, Level, worst
 
 
 @click.command("check")
 @options.common
-def command(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also ask what it names: database, Redis, S3 store, mail server, public address, CRMs. No lead is sent.",
+)
+def command(*, config_path: Path | None, data_dir: Path | None, as_json: bool, online: bool) -> None:
     """Check the configuration: file, line, nearest match. Exit 3 if something is wrong."""
     settings = options.settings(config_path, data_dir)
     rows = [{"key": item.key, "value": item.value, "source": item.source} for item in settings.explain()]
-    if as_json:
-        options.answer(True, {"ok": True, "settings": rows}, "")
-        return
-    for row in rows:
-        if row["source"] != "default":
-            click.echo(f"{row['key']} = {row['value']}   ({row['source']})")
-    click.echo(f"The configuration is good. Data: {settings.data.dir}")
+    if not as_json:
+        for row in rows:
+            if row["source"] != "default":
+                click.echo(f"{row['key']} = {row['value']}   ({row['source']})")
+        click.echo(f"The configuration is good. Data: {settings.data.dir}")
+    found = asyncio.run(_findings.collected(_online(settings), as_json=as_json)) if online else []
+    told = {"ok": worst(found) is not Level.FAILED, "settings": rows}
+    if online:
+        told["checks"] = msgspec.to_builtins(found)
+    if as_json or online:
+        options.answer(as_json, told, _findings.summary(found))
+    _findings.end(found)
+
+
+async def _online(settings: Settings) -> AsyncIterator[Finding]:
+    for finding in await asyncio.to_thread(_records, settings):
+        yield finding
+    async for finding in checks_services.around(settings):
+        yield finding
+    running, figures = await checks_network.server(settings)
+    yield running
+    for finding in await checks_network.public_url(settings, runs=bool(figures)):
+        yield finding
+    for finding in await asyncio.to_thread(checks_connections.asked, settings, runs=bool(figures)):
+        yield finding
+
+
+def _records(settings: Settings) -> list[Finding]:
+    return list(checks_stores.reachable(settings))

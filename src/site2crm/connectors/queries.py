@@ -102,6 +102,14 @@ async def active_for(session: AsyncSession, org_id: str, form_id: str) -> list[C
     ]
 
 
+async def everywhere(session: AsyncSession) -> list[ConnectionRef]:
+    """Those of all organisations, for who runs the instance."""
+    columns = [getattr(Connection, name) for name in ConnectionRef.__struct_fields__]
+    alive = select(*columns).where(Connection.state != State.REMOVED)
+    rows = await session.execute(alive.order_by(Connection.org_id, Connection.created_at, Connection.id))
+    return [ConnectionRef(*row) for row in rows]
+
+
 async def names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> name, removed ones too: old deliveries still show where they went."""
     rows = await session.execute(select(Connection.id, Connection.name).where(Connection.org_id == org_id))

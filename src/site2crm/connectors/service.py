@@ -79,6 +79,13 @@ class Made(Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str]
 
 
+class Examined(Struct, frozen=True, kw_only=True):
+    """What a test said. `missing`: mapped properties that the CRM does not have, or does not let us write."""
+
+    checked: Checked
+    missing: list[str]
+
+
 class _Change(Struct, frozen=True, kw_only=True):
     """New settings and what the CRM says to them."""
 
@@ -107,15 +114,20 @@ async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
     """Ask the CRM who we are and what it has; success mends a parked connection, a dead token parks an active one."""
     async with machine.session() as session:
         before = await get(session, org_id, connection_id)
-    try:
-        checked = await opening.examine(open_connector(machine, before))
-    except CrmError as error:
-        checked = opening.refused(error)
+    checked = await _asked(machine, before)
     async with machine.session() as session:
         connection = await _locked(session, org_id, connection_id)
         if (connection.secrets, connection.settings) == (before.secrets, before.settings):
             await health.note(session, connection, checked)
     return checked
+
+
+async def examine(machine: Machine, org_id: str, connection_id: str) -> Examined:
+    """As `test`, but whatever the CRM says, nothing is written."""
+    async with machine.session() as session:
+        connection = await get(session, org_id, connection_id)
+    checked = await _asked(machine, connection)
+    return Examined(checked=checked, missing=_missing(connection, checked))
 
 
 async def change(
@@ -181,6 +193,20 @@ async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None
 def batch_of(kind: str) -> int:
     """How many leads one call to such a CRM takes."""
     return KINDS[kind].caps.batch if kind in KINDS else 1
+
+
+async def _asked(machine: Machine, connection: Connection) -> Checked:
+    try:
+        return await opening.examine(open_connector(machine, connection))
+    except CrmError as error:
+        return opening.refused(error)
+
+
+def _missing(connection: Connection, checked: Checked) -> list[str]:
+    if not checked.ok or kind_named(connection.kind).caps.custom_key:
+        return []
+    known = {str(field["key"]) for field in checked.fields if field.get("writable", True)}
+    return [row.property for row in mapping.stored(connection.mapping) if row.property not in known]
 
 
 async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[ConnectorKind, Entered, Access]:

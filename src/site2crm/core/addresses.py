@@ -174,7 +174,8 @@ def _not_a_rule(entry: str) -> ValueError:
 
 def own_addresses() -> frozenset[Address]:
     """Every address of this machine's interfaces (Linux), loopback included."""
-    return frozenset((*_own_v4(Path("/proc/net/fib_trie")), *_own_v6(Path("/proc/net/if_inet6"))))
+    net = Path("/proc/self/net")  # /proc/net is hidden from a service that systemd shows its own process only
+    return frozenset((*_own_v4(net / "fib_trie"), *_own_v6(net / "if_inet6")))
 
 
 def _own_v4(table: Path) -> list[Address]:

@@ -21,6 +21,8 @@ class AppError(Exception):
     status = 500
     code = "internal"
     title = "Something went wrong on our side"
+    is_for_programs = False
+    """Told as problem+json whatever the client says that it accepts."""
 
     def __init__(
         self, detail: str = "", *, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None

@@ -13,6 +13,7 @@ is for (an address, an e-mail) is nobody else's business.
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from site2crm.core import heavy, log
@@ -22,6 +23,7 @@ from site2crm.core.ratelimit import Backoff, Limits, Taken
 GATHER_S = 0.005
 WAIT_S = 0.25
 """For an answer; nobody waits meanwhile."""
+PROBE_S = 5.0
 RESTS_S = (0.5, 5.0)
 MOST_IN_A_CALL = 500
 PREFIX = "s2c:"
@@ -56,6 +58,36 @@ return counts
 _log = log.get("limits")
 
 
+async def probe(url: Secret) -> str:
+    """Why this Redis cannot be used; empty if it can. Not in its words: they may hold the password."""
+    redis = await asyncio.to_thread(heavy.redis)
+    client = _client(redis, url, wait_s=PROBE_S)
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await _written(client)
+    except (redis.RedisError, OSError, TimeoutError) as error:
+        return type(error).__name__
+    finally:
+        await client.aclose()
+    return ""
+
+
+def _client(redis: ModuleType, url: Secret, *, wait_s: float) -> Any:
+    return redis.Redis.from_url(
+        url.reveal(),
+        socket_timeout=wait_s,
+        socket_connect_timeout=wait_s,
+        max_connections=2,
+        retry=None,
+        decode_responses=True,
+    )
+
+
+def _written(client: Any) -> Any:
+    """A full or read-only one says no."""
+    return client.set(f"{PREFIX}probe", "1", px=1000)
+
+
 class SharedLimits:
     """`run` for ever, beside the server. `mac` hides what a key is for."""
 
@@ -78,14 +110,7 @@ class SharedLimits:
         self._backoff.share(self._wanted.set)
         try:
             redis = await asyncio.to_thread(heavy.redis)
-            self._client = redis.Redis.from_url(
-                self._url.reveal(),
-                socket_timeout=WAIT_S,
-                socket_connect_timeout=WAIT_S,
-                max_connections=2,
-                retry=None,
-                decode_responses=True,
-            )
+            self._client = _client(redis, self._url, wait_s=WAIT_S)
             await self._keep_up(redis.RedisError)
         finally:
             self._limits.share(None)
@@ -99,9 +124,7 @@ class SharedLimits:
         while True:
             try:
                 if not self.is_shared:
-                    await self._asked(
-                        self._client.set(f"{PREFIX}probe", "1", px=1000)
-                    )  # a full or read-only one says no
+                    await self._asked(_written(self._client))
                 self._answered()
                 rest_s = shortest
                 await self._wanted.wait()

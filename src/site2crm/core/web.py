@@ -120,7 +120,7 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(problem, errors.Unavailable):
         _log.exception("request.failed", path=request.url.path, method=request.method)
     body = as_problem(problem, request.scope["state"].get("request_id", ""))
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith("/api/") or problem.is_for_programs:
         return _problem_json(body, problem)
     if isinstance(problem, errors.Unauthorized) and request.method in {"GET", "HEAD"}:
         return redirect(login_url(request))

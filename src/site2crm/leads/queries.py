@@ -16,6 +16,7 @@ from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
 from site2crm.forms.errors import FormNotFound
 from site2crm.leads import finding
+from site2crm.leads.capture import CONSUMER as CONSUMER
 from site2crm.leads.counting import COUNTED_BY as COUNTED_BY
 from site2crm.leads.counting import Among as Among
 from site2crm.leads.counting import Source as Source

@@ -2,12 +2,13 @@
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery
 from msgspec import Struct
 
 from site2crm.core.access import public
 from site2crm.core.errors import Unavailable
 from site2crm.core.machine import Machine
-from site2crm.ops import browser_errors, condition, metrics
+from site2crm.ops import browser_errors, condition, metrics, proof
 from site2crm.ops.condition import LAG_S
 
 DEGRADED = "degraded: the database does not answer; forms and links go on"
@@ -21,9 +22,9 @@ class Health(Struct, frozen=True):
 
 
 @get("/livez", opt=public(), include_in_schema=False, media_type="text/plain")
-async def live() -> str:
-    """The process answers."""
-    return "ok"
+async def live(machine: NamedDependency[Machine], challenge: FromQuery[str] = "") -> str:
+    """The process answers; to a challenge, in a way that only this installation can."""
+    return f"ok {proof.answer(machine.vault, challenge)}" if challenge else "ok"
 
 
 @get("/readyz", opt=public(), include_in_schema=False, media_type="text/plain")

@@ -1,18 +1,17 @@
-"""Checks of what is around: the running server, the public address, mail, names and ways out."""
+"""Checks of what is around: the running server, the public address, names and ways out."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from site2crm.core import folder
-from site2crm.core.config import Settings
+from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.config_types import is_loopback
 from site2crm.core.http import Outbound, OutboundError, Response
-from site2crm.core.mail import Mailer, MailFailed
 from site2crm.ops.checks_stores import Figures
 from site2crm.ops.figures_told import parse
 from site2crm.ops.findings import Finding, failed, ok, warning
+from site2crm.ops.proof import Challenge
 
 WAIT_S = 8.0
 ABROAD = "api.hubapi.com"
@@ -41,14 +40,7 @@ async def server(settings: Settings) -> tuple[Finding, Figures]:
     return ok("server", f"runs as process {pid}, ready at {listen}"), figures
 
 
-async def around(settings: Settings, *, runs: bool) -> AsyncIterator[Finding]:
-    for finding in await _public_url(settings, runs=runs):
-        yield finding
-    yield await _mail(settings)
-    yield await _way_out()
-
-
-async def _public_url(settings: Settings, *, runs: bool) -> list[Finding]:
+async def public_url(settings: Settings, *, runs: bool) -> list[Finding]:
     url = settings.server.public_url
     host = urlsplit(url).hostname or ""
     if not url:
@@ -58,19 +50,26 @@ async def _public_url(settings: Settings, *, runs: bool) -> list[Finding]:
         return [failed("public address", f"the name {host} is unknown", cure)]
     if not runs:
         return [ok("public address", f"{host} is known; what answers there is asked while the server runs")]
+    try:
+        challenge = Challenge(settings)
+    except KeyUnusable as error:
+        return [failed("public address", str(error), "run this as the user that runs the server")]
     async with _asking(host) as out:
         try:
-            alive = await out.request("GET", f"{url}/livez")
+            alive = await out.request("GET", f"{url}/livez?challenge={challenge.text}")
             figures = await out.request("GET", f"{url}/metrics")
         except OutboundError as error:
             cure = "see that the proxy runs and that ports 80 and 443 are open; some networks cannot reach themselves"
             return [failed("public address", f"{url} does not answer: {error}", cure)]
-    return [_answered(url, alive), *_open_figures(url, figures), *_behind_a_proxy(settings)]
+    return [_answered(url, alive, challenge), *_open_figures(url, figures), *_behind_a_proxy(settings)]
 
 
-def _answered(url: str, answer: Response) -> Finding:
-    if answer.status == 200 and answer.content == b"ok":
+def _answered(url: str, answer: Response, challenge: Challenge) -> Finding:
+    if answer.status == 200 and challenge.is_met_by(answer.content):
         return ok("public address", f"{url} is answered here")
+    if answer.status == 200 and answer.content.startswith(b"ok"):
+        cure = "let the name and the proxy lead to this one; nodes of one installation need the same [secrets] key"
+        return failed("public address", f"another Site2CRM, with another key, answers at {url}", cure)
     if NOT_SERVED in answer.content:
         cure = "let the proxy pass the Host on (nginx: proxy_set_header Host $host;)"
         return failed("public address", f"{url} reaches us under another name", cure)
@@ -100,20 +99,7 @@ def _behind_a_proxy(settings: Settings) -> list[Finding]:
     return [warning("proxy", says, 'add under [server]: trusted_proxies = ["127.0.0.1", "::1"] (or the proxy\'s own)')]
 
 
-async def _mail(settings: Settings) -> Finding:
-    mailer = Mailer(settings.mail)
-    if mailer.prints:
-        return warning(
-            "mail", "mail is printed and reaches nobody", "set [mail] url and from: invites and alarms need it"
-        )
-    try:
-        await mailer.check()
-    except MailFailed as error:
-        return failed("mail", str(error), "correct [mail] url; many providers block port 25: use 587 or 465")
-    return ok("mail", "the mail server takes our user and password")
-
-
-async def _way_out() -> Finding:
+async def way_out() -> Finding:
     if not await _resolves(ABROAD):
         return warning(
             "way out", f"the name {ABROAD} is unknown here", "set a name server in /etc/resolv.conf: CRMs need it"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from site2crm.core.config import Settings
 from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseBusy, DatabaseRefused
 from site2crm.core.eventstore import file as events
+from site2crm.core.eventstore import pump
 from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
 from site2crm.kit import clock
+from site2crm.leads import queries as leads
 from site2crm.ops.findings import Finding, failed, ok, warning
 
-INSTANCE = "main"
-CONSUMER = "leads"
+NODE = "main"
 BACKUP_AGE = timedelta(days=2)
 LARGE_WAL_BYTES = 256 << 20
 LATE_S = 120
@@ -54,8 +56,31 @@ def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Find
     yield _backup(settings)
 
 
+def reachable(settings: Settings) -> Iterator[Finding]:
+    """Whether the records can be read, and by this version."""
+    if isinstance(settings.records, Secret):
+        yield from _postgresql(settings)
+        return
+    if not settings.records.exists():
+        yield ok("database", "there is none yet; the first start makes it")
+        return
+    try:
+        with closing(_open(settings.records)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite.DatabaseError as error:
+        yield failed("database", f"{settings.records}: {error}", "site2crm doctor says more")
+        return
+    yield ok("database", f"{settings.records} can be read")
+    yield _schema(*asyncio.run(migrate.status(settings.records)))
+
+
 def _elsewhere(settings: Settings, figures: Figures) -> Iterator[Finding]:
     """On PostgreSQL: what it holds is looked after there, and told by the running server at /admin/status."""
+    yield from _postgresql(settings)
+    yield _events(settings, figures)
+
+
+def _postgresql(settings: Settings) -> Iterator[Finding]:
     try:
         current, wanted = asyncio.run(migrate.status(settings.records))
     except (DatabaseBusy, DatabaseRefused) as error:
@@ -63,7 +88,6 @@ def _elsewhere(settings: Settings, figures: Figures) -> Iterator[Finding]:
     else:
         yield ok("database", "PostgreSQL answers")
         yield _schema(current, wanted)
-    yield _events(settings, figures)
 
 
 def _open(path: Path) -> Any:
@@ -95,14 +119,16 @@ def _size(path: Path) -> Finding:
 def _schema(current: str | None, wanted: str) -> Finding:
     if current == wanted:
         return ok("schema", f"{current}")
-    if current is not None and current not in migrate.revisions():
+    if current is None:
+        return ok("schema", "there is none yet; the first start makes it")
+    if current not in migrate.revisions():
         return failed("schema", f"{current} was made by a newer version", "install that version again, or a newer one")
     return warning("schema", f"{current}, this version wants {wanted}", "site2crm migrate up (serve does it by itself)")
 
 
 def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
     """From the running server, else from the files and the positions beside them."""
-    home = settings.data.dir / folder.JOURNAL / INSTANCE
+    home = settings.data.dir / folder.JOURNAL / NODE
     found = peek.waiting(home, SUBMISSIONS, _position(connection, peek.epoch(home)))
     records, aside = found.records, found.quarantined_files
     late_s = clock.unix() - found.oldest if found.oldest is not None else 0.0
@@ -122,7 +148,7 @@ def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
 
 def _position(connection: Any, epoch: str) -> Position | None:
     sql = 'SELECT epoch, segment, "offset" FROM consumer_position WHERE consumer = ? AND instance = ?'
-    row = connection.execute(sql, (CONSUMER, INSTANCE)).fetchone()
+    row = connection.execute(sql, (leads.CONSUMER, NODE)).fetchone()
     return Position(row[1], row[2]) if row is not None and row[0] == epoch else None
 
 
@@ -169,13 +195,14 @@ def _events(settings: Settings, figures: Figures) -> Finding:
             return ok("events", "open in the running server")
         cure = "start the server: it puts a damaged file aside and begins a new one; leads are not touched by this"
         return failed("events", f"{path} cannot be opened: {str(error).partition(chr(10))[0][:200]}", cure)
-    home = settings.data.dir / folder.JOURNAL / INSTANCE
+    home = settings.data.dir / folder.JOURNAL / NODE
     at = Position(row[1], row[2]) if row is not None and row[0] == peek.epoch(home) else None
     return ok("events", f"{count:,} stored, {peek.waiting(home, EVENTS, at).records} clicks wait for the next start")
 
 
 def _event_position(connection: Any) -> Any:
-    return connection.execute("SELECT epoch, segment, \"offset\" FROM position WHERE consumer = 'clicks'").fetchone()
+    sql = 'SELECT epoch, segment, "offset" FROM position WHERE consumer = ?'
+    return connection.execute(sql, (pump.CONSUMER,)).fetchone()
 
 
 def _backup(settings: Settings) -> Finding:

@@ -16,13 +16,14 @@ from litestar.di import NamedDependency
 from site2crm import __version__
 from site2crm.core import alarms, db, feature, figures, meter, security
 from site2crm.core.access import public
-from site2crm.core.errors import AppError, Forbidden
+from site2crm.core.errors import AppError
 from site2crm.core.figures import CONTENT_TYPE, Figure, Kind, Sample, by, counter, gauge
 from site2crm.core.machine import Machine
 from site2crm.core.queue import store
 from site2crm.core.shared_limits import SharedLimits
 from site2crm.core.web import AnyRequest
 from site2crm.ops import condition
+from site2crm.ops.errors import FiguresWithheld
 
 FORWARDED = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via", b"x-forwarded-host")
 
@@ -35,15 +36,18 @@ async def metrics(request: AnyRequest, machine: NamedDependency[Machine]) -> Res
 
 
 def _admit(request: AnyRequest, machine: Machine) -> None:
-    """Raises Forbidden."""
+    """Raises FiguresWithheld."""
     token = machine.settings.server.metrics_token.reveal()
     if token:
         given = request.headers.get("authorization", "").partition(" ")[2].strip()
         if not hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
-            raise Forbidden("Send the token of [server] metrics_token: Authorization: Bearer ...")
+            raise FiguresWithheld("Send the token of [server] metrics_token: Authorization: Bearer <token>")
         return
     if not _is_local(request):
-        raise Forbidden("Told to this machine only. To read it from elsewhere, set [server] metrics_token.")
+        raise FiguresWithheld(
+            "Ask on the machine itself, past the proxy, as http://127.0.0.1:<port>/metrics; or set "
+            "[server] metrics_token and send it: Authorization: Bearer <token>"
+        )
 
 
 def _is_local(request: AnyRequest) -> bool:

@@ -26,6 +26,8 @@ ADVICE = {
     "forbidden": "You are known, but your role or the scopes of the key do not include this. The detail names the "
     "right; an owner or admin can give it to you. If it says that the request came from another website, reload the "
     "page; for a form, add the website to its allowed websites.",
+    "figures_withheld": "On the machine itself ask the server directly, not by way of the proxy. From elsewhere, set "
+    "[server] metrics_token and send it as `Authorization: Bearer …`, in Prometheus `authorization: credentials`.",
     "not_found": "It was deleted, the address has a typing error, or it belongs to another organisation: things of "
     "others look as if they did not exist. If it says that the host is not served, set [server] public_url.",
     "method_not_allowed": "Use the method that the API reference names for this address.",

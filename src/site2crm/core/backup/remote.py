@@ -4,6 +4,7 @@ Through obstore, the Python face of Apache's object_store: uploads of large file
 signatures are its work, and it is a tenth of boto3. The address comes from the configuration only, never from a page.
 """
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from site2crm.core.journal import disk
 _PART_BYTES = 16 * 1024 * 1024
 _TIMEOUT = "10 minutes"
 _RETRIES = 5
+_PROBE = b"site2crm check"
 
 
 class Remote:
     """The store of `[backup] s3`. Every method blocks: call it in a thread. Raises BackupFailed."""
 
-    def __init__(self, settings: Settings, *, part_bytes: int = _PART_BYTES) -> None:
+    def __init__(self, settings: Settings, *, part_bytes: int = _PART_BYTES, retries: int = _RETRIES) -> None:
         backup, parts = settings.backup, urlsplit(settings.backup.s3)
         bucket, _, prefix = parts.path.strip("/").partition("/")
         self._part_bytes = part_bytes
@@ -38,7 +40,7 @@ class Remote:
             secret_access_key=backup.s3_secret.reveal(),
             virtual_hosted_style_request=False,
             client_options={"allow_http": parts.scheme == "http", "timeout": _TIMEOUT, "connect_timeout": "10 seconds"},
-            retry_config={"max_retries": _RETRIES},
+            retry_config={"max_retries": retries},
         )
 
     def put(self, path: Path) -> None:
@@ -72,6 +74,20 @@ class Remote:
         if names:
             with self._told("old backups there could not be removed"):
                 self._library.delete(self._store, [self._prefix + name for name in names])
+
+    def probe(self) -> None:
+        """All that backups need to be allowed, tried with a small file, which is removed again."""
+        name = f"{self._prefix}.site2crm-check-{secrets.token_hex(8)}"
+        with self._told("a file could not be written"):
+            self._library.put(self._store, name, _PROBE)
+        try:
+            self.names()
+            with self._told("a file could not be read"):
+                if bytes(self._library.get(self._store, name).bytes()) != _PROBE:
+                    raise BackupFailed(f"{self.place}: what was read is not what was written")
+        finally:
+            with self._told("a file could not be removed"):
+                self._library.delete(self._store, [name])
 
     def _told(self, what: str) -> Any:
         return _telling(f"{self.place}: {what}", self._library.exceptions.BaseError)
