@@ -13,7 +13,7 @@ from tests.scoreboard.score import Score, none_run
 from tests.scoreboard.visitors import Answers, Clicks, clicking, posting
 from tests.server import Server
 
-MEGABYTES = 192
+MEGABYTES = 1024
 TIMES = 2
 MOST_S = 40
 """Until the space that was set aside for submissions is used up as well."""
