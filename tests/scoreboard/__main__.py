@@ -44,7 +44,7 @@ DISCIPLINES: dict[str, Callable[[Path, int], Score]] = {
     "ssrf-and-hosts": security.run_ssrf_and_hosts,
     "tenants": security.run_tenants,
 }
-AT_MOST_S = 300
+AT_MOST_S = 600
 COLUMNS = "{:<15} {:>5} {:>5} {:>5} {:>6}  {:>5}  {}"
 RESULT = "scoreboard result: "
 IN_OWN_MOUNTS = "SITE2CRM_SCOREBOARD_MOUNTS"
