@@ -14,8 +14,8 @@ from tests.scoreboard.visitors import Answers
 from tests.server import Server
 
 AT_ONCE = 50
-PEOPLE = 60
-KILLED_AFTER = (15, 30, 45)
+PEOPLE = 40
+KILLED_AFTER = (10, 20, 30)
 """So many people's posts later the server is killed, in the middle of the next one's."""
 PATIENT_TRIES = 200
 
@@ -66,7 +66,7 @@ async def _post(client: httpx.AsyncClient, server: Server, path: str, posts: Pos
         try:
             answer = await client.post(server.url + path, json={"email": email, "name": "Twice"}, headers=headers)
         except httpx.HTTPError:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
             continue
         if posts.answers.take(email, answer):
             posts.ids.setdefault(email, set()).add(answer.json()["id"])
