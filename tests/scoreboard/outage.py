@@ -72,7 +72,9 @@ async def _scored(office: Office, said: dict[str, str], *, dead: int) -> Score:
     contacts = [contact["properties"] for contact in office.fake.contacts.values()]
     times = Counter(properties["email"] for properties in contacts)
     leads = numbers.created
-    score = Score(f"{leads} leads of {len(said)} people in {DOWN_H} hours without a CRM; {dead} had used up their tries")
+    score = Score(
+        f"{leads} leads of {len(said)} people in {DOWN_H} hours without a CRM; {dead} had used up their tries"
+    )
     score.lost = sum(1 for email in said if not times[email])
     score.doubled = sum(1 for count in times.values() if count > 1)
     score.note = f"{len(office.fake.requests):,} calls in all, while it was down and after"
