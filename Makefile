@@ -2,6 +2,8 @@
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql, redis)
 # make bench    the budgets, as a table, with ratios measured in the same run
 # make soak     fifty rounds of kill -9 under load, twenty of backup and restore
+# make scoreboard  power cuts, full disks, hostile CRMs and clients: what is lost, doubled, crossed; ten minutes
+#               make scoreboard only=slow-clients tries one of them
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
 # make test-binary  builds it and tries it out without Python; what a release runs
 # make test-postgresql  everything that runs on PostgreSQL, not only its heart
@@ -18,7 +20,7 @@ SERVE_FLAGS ?=
 CONTAINER ?= docker
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/site2crm/__init__.py)
 
-.PHONY: install serve test bench soak fmt lint lock migration test-postgresql browser postgresql redis binary test-binary deb image
+.PHONY: install serve test bench soak scoreboard fmt lint lock migration test-postgresql browser postgresql redis compiler binary test-binary deb image
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -85,6 +87,13 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --rounds 50
 	$(BIN)/python -m tests.backup.rounds --rounds 20
+
+# The library that lets syncs and writes fail is compiled when it is needed.
+compiler:
+	$(call apt,/usr/bin/cc,gcc libc6-dev)
+
+scoreboard: $(VENV)/.dev compiler
+	$(BIN)/python -m tests.scoreboard --only "$(only)"
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

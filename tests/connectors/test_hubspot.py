@@ -252,6 +252,13 @@ async def test_a_page_instead_of_json_is_tried_again_with_a_clear_text(fake: Hub
     assert "Down for maintenance" in error.text
 
 
+@pytest.mark.parametrize("id", [None, "", True, {"value": "33451"}, ["33451"], 1.5], ids=str)
+async def test_what_is_no_id_is_tried_again(fake: HubSpotFake, id: object) -> None:
+    fake.faults.append(Fault("status", status=200, body={"id": id, "properties": {}}))
+    error = error_of(await upsert(fake, ada()))
+    assert (error.kind, error.text) == (ErrorClass.RETRY, "HubSpot answered without the contact's id.")
+
+
 async def test_per_item_errors_of_a_207_are_read(fake: HubSpotFake) -> None:
     item = {"status": "error", "category": "VALIDATION_ERROR", "message": "Email address x is invalid",
             "context": {"propertyName": ["email"]}}  # fmt: skip

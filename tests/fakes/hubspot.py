@@ -45,6 +45,7 @@ class HubSpotFake(FakeServer):
         self.search_lag_s = 0.0
         self.rate_remaining = 189
         self.errors_in_message_only = False  # the older form of a 400
+        self.content_type = "application/json"
         self.violations: list[str] = []
         self._validate = validate and openapi.available(DOCUMENT)
         self._by_email: dict[str, str] = {}
@@ -63,6 +64,16 @@ class HubSpotFake(FakeServer):
         self._written[id] = 0.0
         return id
 
+    def reset(self) -> None:
+        """An empty account with the standard properties, and nothing that goes wrong."""
+        self.contacts.clear()
+        self._by_email.clear()
+        self._written.clear()
+        self.properties = standard_properties()
+        self.content_type = "application/json"
+        self.faults.clear()
+        self.requests.clear()
+
     def throttle(self, *, policy: str = "TEN_SECONDLY_ROLLING", retry_after: str | None = None, count: int = 1) -> None:
         body = {"status": "error", "message": POLICIES[policy], "errorType": "RATE_LIMIT", "policyName": policy}
         headers = {"Retry-After": retry_after} if retry_after else {}
@@ -75,6 +86,7 @@ class HubSpotFake(FakeServer):
         if scopes is None:
             return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found or expired.")
         answer = self._route(request, scopes)
+        answer.headers["Content-Type"] = self.content_type
         if not request.path.endswith("/search"):
             answer.headers.setdefault("X-HubSpot-RateLimit-Max", "190")
             answer.headers.setdefault("X-HubSpot-RateLimit-Remaining", str(self.rate_remaining))

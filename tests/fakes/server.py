@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+DRIP_S = 0.002
 REASONS = {200: "OK", 201: "Created", 204: "No Content", 207: "Multi-Status", 400: "Bad Request"}
 
 
@@ -64,7 +65,7 @@ class Answer:
 
 @dataclass
 class Fault:
-    kind: Literal["status", "slow", "timeout", "reset", "half", "page"]
+    kind: Literal["status", "slow", "timeout", "reset", "half", "page", "raw"]
     count: int = 1
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
@@ -73,6 +74,9 @@ class Fault:
     method: str = ""
     path: str = ""  # a part of it
     effect: bool = False
+    raw: str = ""
+    """Latin-1, sent as it is; then `drop` again and again, for as long as the other side listens."""
+    drop: str = ""
 
     def matches(self, request: Request) -> bool:
         return self.count != 0 and self.method in ("", request.method) and self.path in request.path
@@ -189,6 +193,13 @@ class FakeServer:
             case "half":
                 whole = (answer if fault.effect else Answer(200, {"id": "1", "properties": {}})).encode()
                 writer.write(whole[: len(whole) - max(2, len(whole.partition(b"\r\n\r\n")[2]) // 2)])
+                await writer.drain()
+            case "raw":
+                writer.write(fault.raw.encode("latin-1"))
+                while fault.drop:
+                    writer.write(fault.drop.encode("latin-1"))
+                    await writer.drain()
+                    await asyncio.sleep(DRIP_S)
                 await writer.drain()
             case "page":
                 page = b"<html><body><h1>Down for maintenance</h1></body></html>"

@@ -43,7 +43,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from site2crm.core import postgresql, sqlite
 from site2crm.core.config_types import Secret
-from site2crm.core.errors import DatabaseAway, DatabaseBusy
+from site2crm.core.errors import DatabaseAway, DatabaseBusy, DatabaseDisk
 
 SQLITE_VERSION = sqlite.VERSION
 
@@ -54,6 +54,8 @@ _PRAGMAS = ("busy_timeout=5000", "foreign_keys=ON", "temp_store=MEMORY", "cache_
 _WRITER_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "journal_size_limit=67108864", "wal_autocheckpoint=4000")
 _READER_PRAGMAS = ("query_only=ON",)
 _PASSING_SIGNS = ("locked", "busy", "disk is full", "disk i/o error", "unable to open", "connection")
+DISK_FULL = "53100"
+"""PostgreSQL's SQLSTATE."""
 _ROWS_FAULT = ("22", "23", "54")
 """SQLSTATEs: data, constraints, limits of the server."""
 
@@ -192,7 +194,7 @@ class Database:
                 await session.rollback()
                 if is_passing(error):
                     self.answers = False
-                    raise (DatabaseAway if _is_away(error) else DatabaseBusy) from error
+                    raise refusal(error) from error
                 raise
             except (DatabaseAway, ConnectionError) as error:
                 self.answers = False
@@ -250,6 +252,18 @@ def is_passing(error: BaseException) -> bool:
         return postgresql.is_passing_state(state)
     text = str(error.orig).lower()
     return not _is_unsendable(error) and any(sign in text for sign in _PASSING_SIGNS)
+
+
+def refusal(error: DBAPIError) -> DatabaseBusy:
+    """What a person is told of a failure that passes."""
+    text = str(error.orig).lower()
+    if _is_away(error):
+        return DatabaseAway()
+    if "disk is full" in text or getattr(error.orig, "sqlstate", None) == DISK_FULL:
+        return DatabaseDisk("The disk that the database is on is full.")
+    if "disk i/o error" in text or "unable to open" in text:
+        return DatabaseDisk("The disk that the database is on reports an error.")
+    return DatabaseBusy()
 
 
 def _is_away(error: DBAPIError) -> bool:

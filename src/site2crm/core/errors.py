@@ -99,6 +99,19 @@ class DatabaseBusy(Unavailable):
         )
 
 
+class DatabaseDisk(DatabaseBusy):
+    """What holds the database is full, or fails."""
+
+    code, title = "database_disk", "The database cannot be written"
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.detail = (
+            f"{why} Nothing was changed; it works again as soon as that is mended on the server, without a restart. "
+            "Forms and links go on as long as there is space set aside for what they take."
+        )
+
+
 class DatabaseAway(DatabaseBusy):
     code, title = "database_away", "The database does not answer"
 

@@ -182,7 +182,7 @@ def _as_app_error(error: Exception) -> AppError:
     if isinstance(error, ExceptionGroup):  # the framework's, when a dependency fails while it is being closed
         return _as_app_error(error.exceptions[0])
     if isinstance(error, DBAPIError) and db.is_passing(error):
-        return errors.DatabaseBusy()
+        return db.refusal(error)
     if isinstance(error, LitestarInvalid):
         return _invalid(error)
     if isinstance(error, RecursionError):

@@ -54,6 +54,8 @@ ADVICE = {
     "[database] url still names it. Forms and links go on meanwhile, and what forms take is applied later.",
     "database_busy": "Another program holds the database, a backup tool for example. Try again; forms go on taking "
     "submissions meanwhile.",
+    "database_disk": "Make space on the server, or have its disk looked at: `site2crm doctor` names the folder and "
+    "what is free. What forms took meanwhile is applied by itself as soon as the database can be written again.",
     "slug_taken": "Each address is given out once: choose another one. An archived link keeps its own.",
     "email_taken": "The address belongs to somebody already: log in with it, or edit the one that has it.",
     "already_member": "Nothing to do: they can sign in and choose the organisation in the switcher.",

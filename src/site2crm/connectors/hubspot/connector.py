@@ -177,7 +177,7 @@ class HubSpot:
             found = (await self._call("POST", f"{_CONTACTS}/search", body)).get("results")
         if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
             return None
-        return _text(found[0].get("id"))
+        return _id(found[0])
 
     async def _patch(self, call: Call) -> str | None:
         """The id of the updated contact, None if there is no such contact."""
@@ -189,7 +189,7 @@ class HubSpot:
             raise
 
     async def _send(self, call: Call) -> str:
-        id = _text((await self._exchange(call)).get("id"))
+        id = _id(await self._exchange(call))
         if id is None:
             raise HubSpotError(ErrorClass.RETRY, "HubSpot answered without the contact's id.", code="not_json")
         return id
@@ -288,6 +288,12 @@ def _some(id: str | None) -> str:
     if id is None:
         raise HubSpotError(ErrorClass.NOT_FOUND, "The contact vanished while it was being updated.")
     return id
+
+
+def _id(record: Mapping[str, object]) -> str | None:
+    """An answer with anything else in its place is not HubSpot's, and says nothing about the contact."""
+    id = record.get("id")
+    return str(id) if isinstance(id, str | int) and not isinstance(id, bool) and id != "" else None
 
 
 def _text(value: object) -> str | None:
