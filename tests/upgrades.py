@@ -70,7 +70,7 @@ class Pair:
     def config(self) -> str:
         return (
             f'public_url = "{self.outside}"\ntrusted_proxies = ["127.0.0.1"]\n'
-            "[intake]\nper_address_per_minute = 10000000\n"
+            "[intake]\nper_address_per_minute = 1000000\n"
         )
 
     def another(self, *, path: tuple[Path, ...] = ()) -> Server:
@@ -142,7 +142,8 @@ async def visitors(form: str, link: str, outcome: Outcome, over: asyncio.Event) 
 
     async def click(client: httpx.AsyncClient) -> None:
         while not over.is_set():
-            outcome.redirects += await ask(client, "GET", link) == 302
+            status = await ask(client, "GET", link)
+            outcome.redirects += status == 302
             await asyncio.sleep(PAUSE_S)
 
     agent = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}

@@ -46,7 +46,8 @@ def _asked(what: str, listen: Listen) -> tuple[int, str]:
     """The status, and what it says of an error."""
     connection = http.client.HTTPConnection(listen.reached_at, listen.port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", f"/{what}z", headers={"Host": f"127.0.0.1:{listen.port}"})
+        headers = {"Host": f"127.0.0.1:{listen.port}", "Accept": "application/json"}
+        connection.request("GET", f"/{what}z", headers=headers)
         answer = connection.getresponse()
         body = answer.read()
     finally:
