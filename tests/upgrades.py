@@ -17,6 +17,7 @@ from tests.server import ROOT, Server, free_port
 SENDERS, CLICKERS = 6, 4
 PAUSE_S = 0.02
 """Between two requests of a visitor: it is about what happens to each, not about how many there are."""
+BETWEEN_S = 0.5
 SETTLE_S = 60
 
 
@@ -53,18 +54,48 @@ class Outcome:
         )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A data folder with an org, a form and a link, and the headers of its API."""
+
+    data: Path
+    headers: dict[str, str]
+    form: str
+    slug: str
+    link_id: str
+
+
+def prepare(folder: Path) -> Prepared:
+    """Made once, copied by each test."""
+    server = Server(folder).start()
+    try:
+        with server.an_org() as api:
+            form, link = a_form(api), api.post("/api/v1/links", json={"url": "https://www.example.com/"}).json()
+            headers = {"Authorization": api.headers["Authorization"]}
+    finally:
+        server.stop()
+    return Prepared(folder / "data", headers, form, link["slug"], link["id"])
+
+
 @dataclass
 class Pair:
     """Blue and green: two processes of one folder, each with its own port. `serving` holds the folder."""
 
     folder: Path
+    prepared: Prepared
     outside: str = field(default_factory=lambda: f"http://127.0.0.1:{free_port()}")
     ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     serving: Server = field(init=False)
     number: int = 0
 
     def __post_init__(self) -> None:
-        self.serving = self.another().start()
+        shutil.copytree(self.prepared.data, self.folder / "data")
+        self.serving = self.another().start(wait=False)
+        self.wait_whole()
+
+    def api(self) -> httpx.Client:
+        """Of the one that serves now."""
+        return httpx.Client(base_url=self.serving.url, headers=self.prepared.headers, timeout=30)
 
     @property
     def config(self) -> str:
@@ -97,6 +128,7 @@ class Pair:
         self.wait_whole()
 
     def wait_whole(self) -> None:
+        self.serving.wait_ready()
         until = time.monotonic() + SETTLE_S
         while httpx.get(self.serving.url + "/readyz").text != "ok":
             assert time.monotonic() < until, self.serving.log()[-4000:]
@@ -153,46 +185,44 @@ async def visitors(form: str, link: str, outcome: Outcome, over: asyncio.Event) 
         )
 
 
-def run(folder: Path, *, upgrades: int, kill: bool = False, path: tuple[Path, ...] = ()) -> Outcome:
-    """Upgrade again and again under load, then count. `path`: the sources of the versions that follow."""
-    pair, outcome = Pair(folder), Outcome()
+def run(folder: Path, prepared: Prepared, *, upgrades: int, kill: bool = False) -> Outcome:
+    """Upgrade again and again under load, then count."""
+    pair, outcome = Pair(folder, prepared), Outcome()
     try:
-        with pair.serving.an_org() as api, caddy(folder, pair.caddyfile()):
-            form, link = a_form(api), api.post("/api/v1/links", json={"url": "https://www.example.com/"}).json()
+        with caddy(folder, pair.caddyfile()):
             wait_for(f"{pair.outside}/readyz")
-            asyncio.run(_story(pair, outcome, form, link["slug"], upgrades=upgrades, kill=kill, path=path))
-            api.base_url = httpx.URL(pair.serving.url)
-            _settle(pair, api, link["id"], outcome)
+            asyncio.run(_story(pair, outcome, upgrades=upgrades, kill=kill))
+            _settle(pair, outcome)
     finally:
         pair.serving.stop()
     outcome.integrity = str(pair.rows("PRAGMA integrity_check")[0][0])
     return outcome
 
 
-async def _story(
-    pair: Pair, outcome: Outcome, form: str, slug: str, *, upgrades: int, kill: bool, path: tuple[Path, ...]
-) -> None:
+async def _story(pair: Pair, outcome: Outcome, *, upgrades: int, kill: bool) -> None:
     over = asyncio.Event()
-    visiting = asyncio.create_task(visitors(pair.outside + form, f"{pair.outside}/{slug}", outcome, over))
+    form, link = pair.outside + pair.prepared.form, f"{pair.outside}/{pair.prepared.slug}"
+    visiting = asyncio.create_task(visitors(form, link, outcome, over))
     try:
         for _ in range(upgrades):
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(pair.upgrade, kill=kill, path=path)
-        await asyncio.sleep(0.5)
+            await asyncio.sleep(BETWEEN_S)
+            await asyncio.to_thread(pair.upgrade, kill=kill)
+        await asyncio.sleep(BETWEEN_S)
     finally:
         over.set()
         await visiting
 
 
-def _settle(pair: Pair, api: httpx.Client, link_id: str, outcome: Outcome) -> None:
-    until = time.monotonic() + SETTLE_S
-    while time.monotonic() < until:
-        answer = api.get("/api/v1/analytics/totals", params={"metric": "clicks", "link": link_id, "bots": "all"})
-        assert answer.status_code == 200, answer.text
-        outcome.clicks, outcome.leads = answer.json()["value"], pair.leads()
-        if outcome.clicks >= outcome.redirects and not outcome.lost:
-            return
-        time.sleep(0.2)
+def _settle(pair: Pair, outcome: Outcome) -> None:
+    until, asked = time.monotonic() + SETTLE_S, {"metric": "clicks", "link": pair.prepared.link_id, "bots": "all"}
+    with pair.api() as api:
+        while time.monotonic() < until:
+            answer = api.get("/api/v1/analytics/totals", params=asked)
+            assert answer.status_code == 200, answer.text
+            outcome.clicks, outcome.leads = answer.json()["value"], pair.leads()
+            if outcome.clicks >= outcome.redirects and not outcome.lost:
+                return
+            time.sleep(0.2)
 
 
 def a_form(api: httpx.Client) -> str:
@@ -214,7 +244,7 @@ def wait_for(url: str) -> None:
     raise AssertionError(f"{url} did not answer")
 
 
-COLUMN = '    colour: Mapped[str] = mapped_column(default="blue")\n'
+COLUMN = "    colour: Mapped[str] = mapped_column({default})\n"
 MIGRATION = '''"""A migration of a version to come: forms have a colour."""
 
 import time
@@ -235,7 +265,7 @@ def upgrade() -> None:
 '''
 
 
-def next_version(folder: Path, *, takes_s: float = 0.0, then: str = "pass") -> Path:
+def next_version(folder: Path, *, takes_s: float = 0.0, then: str = "pass", default: str = 'default="blue"') -> Path:
     """The sources of a version whose forms have one column more; what its PYTHONPATH begins with."""
     shutil.copytree(ROOT / "src", folder / "src")
     shutil.copytree(ROOT / "migrations", folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
@@ -244,7 +274,7 @@ def next_version(folder: Path, *, takes_s: float = 0.0, then: str = "pass") -> P
     models = folder / "src" / "site2crm" / "forms" / "models.py"
     text = models.read_text()
     at = text.index("    archived_at: ", text.index("class Form("))
-    models.write_text(text[:at] + COLUMN + text[at:])
+    models.write_text(text[:at] + COLUMN.format(default=default) + text[at:])
     versions = folder / "migrations" / "versions"
     before = max(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
     (versions / "9000_colour.py").write_text(MIGRATION.format(before=before, takes_s=takes_s, then=then))

@@ -11,14 +11,19 @@ import pytest
 
 from tests import upgrades
 from tests.server import Server, run
-from tests.upgrades import Pair, a_form, next_version
+from tests.upgrades import Pair, Prepared, a_form, next_version
 
 EDIT_S = 1.0
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return upgrades.prepare(tmp_path_factory.mktemp("prepared"))
+
+
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    made = Pair(tmp_path)
+def pair(tmp_path: Path, prepared: Prepared) -> Iterator[Pair]:
+    made = Pair(tmp_path, prepared)
     yield made
     if made.serving.process is not None:
         made.serving.stop()
@@ -36,16 +41,16 @@ def post(server: Server, form: str, email: str, **headers: str) -> httpx.Respons
 
 
 @pytest.mark.timeout(180)
-def test_upgrades_under_load_refuse_nobody_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    outcome = upgrades.run(tmp_path, upgrades=3)
+def test_upgrades_under_load_refuse_nobody_lose_nothing_and_double_nothing(tmp_path: Path, prepared: Prepared) -> None:
+    outcome = upgrades.run(tmp_path, prepared, upgrades=3)
     assert outcome.acknowledged
     assert outcome.redirects
     assert outcome.well, outcome.line()
 
 
 @pytest.mark.timeout(180)
-def test_the_old_process_may_be_killed_in_the_place_of_a_stop(tmp_path: Path) -> None:
-    outcome = upgrades.run(tmp_path, upgrades=1, kill=True)
+def test_the_old_process_may_be_killed_in_the_place_of_a_stop(tmp_path: Path, prepared: Prepared) -> None:
+    outcome = upgrades.run(tmp_path, prepared, upgrades=1, kill=True)
     # What was half way through the killed one is answered by an error; who got an answer is there, once.
     assert not outcome.lost, outcome.line()
     assert not outcome.doubled, outcome.line()
@@ -56,8 +61,8 @@ def test_the_old_process_may_be_killed_in_the_place_of_a_stop(tmp_path: Path) ->
 @pytest.mark.timeout(180)
 def test_a_standby_answers_forms_and_links_tells_what_it_is_and_takes_over(pair: Pair) -> None:
     first = pair.serving
-    with first.an_org() as api:
-        form = a_form(api)
+    with pair.api() as api:
+        form = pair.prepared.form
         second = pair.beside()
         try:
             assert_it_says_so(second)
@@ -127,36 +132,38 @@ def _leads_to(server: Server, slug: str) -> str:
 
 @pytest.mark.timeout(180)
 def test_what_a_standby_took_before_it_was_killed_is_taken_up_by_the_one_that_serves(pair: Pair) -> None:
-    with pair.serving.an_org() as api:
-        form = a_form(api)
-        standby = pair.beside()
-        assert post(standby, form, "ada@example.com").status_code == 201
-        standby.kill()
-        until(lambda: pair.leads() == Counter(["ada@example.com"]), "it is a lead")
-        assert post(pair.serving, form, "bob@example.com").status_code == 201
-        until(lambda: len(pair.leads()) == 2, "the server goes on")
+    form, standby = pair.prepared.form, pair.beside()
+    assert post(standby, form, "ada@example.com").status_code == 201
+    standby.kill()
+    until(lambda: pair.leads() == Counter(["ada@example.com"]), "it is a lead")
+    assert post(pair.serving, form, "bob@example.com").status_code == 201
+    until(lambda: len(pair.leads()) == 2, "the server goes on")
 
 
 @pytest.mark.timeout(180)
-def test_a_migration_runs_while_forms_and_links_go_on(pair: Pair, tmp_path: Path) -> None:
+def test_a_migration_runs_while_forms_and_links_go_on_even_if_it_is_killed(pair: Pair, tmp_path: Path) -> None:
     source = next_version(tmp_path / "next", takes_s=2.0)
-    with pair.serving.an_org() as api:
-        form = a_form(api)
-        api.post("/api/v1/links", json={"url": "https://www.example.com/", "slug": "spring"})
-        follower = pair.beside(path=(source,))
-        assert post(follower, form, "before@example.com").status_code == 201  # read through what the schema lacks
-        assert pair.serving.stop() == 0
-        pair.serving = follower
-        taken = []
-        while httpx.get(follower.url + "/readyz").text != "ok":
-            taken.append(f"meanwhile-{len(taken)}@example.com")
-            assert post(follower, form, taken[-1]).status_code == 201
-            assert httpx.get(follower.url + "/spring").status_code == 302
-        assert len(taken) > 5
-        assert pair.rows("SELECT DISTINCT colour FROM form") == [("blue",)]
-        wanted = Counter(["before@example.com", *taken])
-        until(lambda: pair.leads() == wanted, "all of them are leads")
-        assert list((pair.folder / "data" / "backups").iterdir())
+    form, link, taken = pair.prepared.form, f"/{pair.prepared.slug}", ["before@example.com"]
+
+    def goes_on(server: Server) -> None:
+        taken.append(f"meanwhile-{len(taken)}@example.com")
+        assert post(server, form, taken[-1]).status_code == 201
+        assert httpx.get(server.url + link).status_code == 302
+
+    follower = pair.beside(path=(source,))
+    assert post(follower, form, taken[0]).status_code == 201  # read through what the schema lacks
+    assert pair.serving.stop() == 0
+    for _ in range(5):
+        goes_on(follower)
+    follower.kill()
+    follower.start(wait=False).wait_ready("/livez")
+    pair.serving = follower
+    while httpx.get(follower.url + "/readyz").text != "ok":
+        goes_on(follower)
+    assert len(taken) > 7
+    assert pair.rows("SELECT DISTINCT colour FROM form") == [("blue",)]
+    until(lambda: pair.leads() == Counter(taken), "all of them are leads")
+    assert list((pair.folder / "data" / "backups").iterdir())
 
 
 @pytest.mark.timeout(180)
@@ -164,16 +171,24 @@ def test_a_migration_that_fails_leaves_forms_answered_and_the_version_before_can
     pair: Pair, tmp_path: Path
 ) -> None:
     source = next_version(tmp_path / "next", then='raise RuntimeError("no such luck")')
-    with pair.serving.an_org() as api:
-        form = a_form(api)
-        broken = pair.beside(path=(source,))
-        assert pair.serving.stop() == 0
-        pair.serving = broken
-        until(lambda: "succession.captures_only" in broken.log(), "it says so in its log")
-        assert post(broken, form, "ada@example.com").status_code == 201
-        page = httpx.get(broken.url + "/login")
-        assert (page.status_code, "could not be finished" in page.text) == (503, True)
-        assert "no such luck" not in page.text
-        pair.upgrade()  # the version before
-        assert httpx.get(pair.serving.url + "/login").status_code == 200
-        until(lambda: pair.leads() == Counter(["ada@example.com"]), "it is a lead")
+    broken = pair.beside(path=(source,))
+    assert pair.serving.stop() == 0
+    pair.serving = broken
+    until(lambda: "succession.captures_only" in broken.log(), "it says so in its log")
+    assert post(broken, pair.prepared.form, "ada@example.com").status_code == 201
+    page = httpx.get(broken.url + "/login")
+    assert (page.status_code, "could not be finished" in page.text) == (503, True)
+    assert "no such luck" not in page.text
+    pair.upgrade()  # the version before
+    assert httpx.get(pair.serving.url + "/login").status_code == 200
+    until(lambda: pair.leads() == Counter(["ada@example.com"]), "it is a lead")
+
+
+@pytest.mark.timeout(180)
+def test_a_version_that_cannot_read_the_schema_does_not_start_beside_the_old_one(pair: Pair, tmp_path: Path) -> None:
+    source = next_version(tmp_path / "next", default="")
+    refused = pair.another(path=(source,)).start(wait=False)
+    assert refused.process is not None
+    assert refused.process.wait(timeout=60) == 5
+    assert "form.colour" in refused.log()
+    assert httpx.get(pair.serving.url + "/readyz").text == "ok"

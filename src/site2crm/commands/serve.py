@@ -33,7 +33,7 @@ from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.core.journal.contract import JournalInUse
 from site2crm.core.machine import Machine, Phase
 from site2crm.core.notify import Supervisor
-from site2crm.core.succession import Succession
+from site2crm.core.succession import CannotFollow, Succession
 
 BACKLOG = 4096
 LISTEN_POLL_S = 0.02
@@ -80,6 +80,8 @@ def command(
             uvloop.run(_serve(settings, lock, succession))
     except folder.FolderHeld as error:
         options.stop(Exit.BUSY, str(error))
+    except CannotFollow as error:
+        options.stop(Exit.SCHEMA, str(error))
     except JournalInUse as error:
         options.stop(Exit.BUSY, str(error))
     except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
@@ -114,19 +116,22 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _place(settings: Settings, lock: folder.Place, behind: folder.Place, *, standby: bool) -> Succession | None:
-    """Take the folder, or else the place behind the one who has it. Raises FolderHeld."""
+    """Take the folder, or else the place behind the one who has it. Raises FolderHeld.
+
+    Whoever may stand by answers forms and links before a pending migration also where nobody else is there any more.
+    """
     data_dir, listen = settings.data.dir, str(settings.server.listen)
     if lock.take(listen=listen):
         folder.finish_swap(data_dir)
-        return None
-    served = folder.served(data_dir, lock.told())
-    if not standby:
-        raise folder.FolderHeld(f"{served}; with --standby this one would wait beside it, and follow it")
-    if not behind.take(listen=listen):
-        follower = behind.told().pid or "unknown"
-        raise folder.FolderHeld(f"{served}, and process {follower} stands by to follow it: stop one of them first")
+    else:
+        served = folder.served(data_dir, lock.told())
+        if not standby:
+            raise folder.FolderHeld(f"{served}; with --standby this one would wait beside it, and follow it")
+        if not behind.take(listen=listen):
+            follower = behind.told().pid or "unknown"
+            raise folder.FolderHeld(f"{served}, and process {follower} stands by to follow it: stop one of them first")
     copy_before = partial(upkeep.before_migration, settings)
-    return Succession(lock, behind, listen=listen, copy_before=copy_before)
+    return Succession(lock, behind, listen=listen, copy_before=copy_before) if standby else None
 
 
 async def _serve(settings: Settings, lock: folder.Place, succession: Succession | None) -> None:
@@ -137,7 +142,7 @@ async def _serve(settings: Settings, lock: folder.Place, succession: Succession 
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await _announce(settings, instance, succession)
+        await _announce(settings, instance.machine, succession)
         _settle_memory()
         supervisor = Supervisor.of(os.environ)
         serving = asyncio.create_task(server.serve())
@@ -190,6 +195,7 @@ async def _tell_standing(settings: Settings, machine: Machine, supervisor: Super
         with suppress(TimeoutError):
             async with asyncio.timeout(STANDING_S):
                 await machine.whole.wait()
+    await _invite(settings, machine)
     supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
     _settle_memory()
 
@@ -239,20 +245,25 @@ def _server(settings: Settings, instance: Instance) -> Server:
     )
 
 
-async def _announce(settings: Settings, instance: Instance, succession: Succession | None) -> None:
-    listen = settings.server.listen
+async def _announce(settings: Settings, machine: Machine, succession: Succession | None) -> None:
     click.echo(f"site2crm {__version__}  data {settings.data.dir}")
-    click.echo(f"listening on http://{listen}   public {settings.base_url}")
-    if succession is not None:
-        pid = succession.predecessor() or "another"
-        click.echo(f"standby: waits for the lock, which process {pid} has; forms and links are answered here already")
-        return
+    click.echo(f"listening on http://{settings.server.listen}   public {settings.base_url}")
+    if succession is None:
+        await _invite(settings, machine)
+    elif succession.predecessor is not None:
+        pid = succession.predecessor or "unknown"
+        click.echo(f"standby: waits for the lock of process {pid}; forms and links are answered already")
+
+
+async def _invite(settings: Settings, machine: Machine) -> None:
+    """Of a new installation: how it gets an owner."""
     try:
-        setup = await accounts.setup_url(instance.machine)
+        setup = await accounts.setup_url(machine)
     except Unavailable:
         click.echo("the database does not answer: forms and links go on from what was kept, the rest waits for it")
         return
     if setup is not None:
         click.echo(f"first run: make the owner at  {setup}   (30 minutes, once)")
         if "SSH_CONNECTION" in os.environ and not settings.server.public_url:
-            click.echo(f"from your own machine:  ssh -L {listen.port}:127.0.0.1:{listen.port} <this host>")
+            port = settings.server.listen.port
+            click.echo(f"from your own machine:  ssh -L {port}:127.0.0.1:{port} <this host>")

@@ -2,8 +2,8 @@
 
 A standby of a new version fills its registries before it may migrate. Its connections get temporary views in the place
 of tables that lack columns: what is missing has its default there, a table that is missing is empty. So a migration
-that adds is read through; where one renames what forms or links need, the standby cannot start beside the old process,
-and says so: that upgrade is a restart.
+that adds is read through. Where a column is missing for which there is no default, the standby does not start beside
+the old process, and says so: that upgrade is a restart.
 """
 
 from pathlib import Path
@@ -19,10 +19,14 @@ WAIT_S = 5.0
 _DIALECT = sqlite_dialect.dialect()
 
 
+class Unreadable(Exception):
+    """There is a column that nothing can be read for."""
+
+
 def revision(file: Path) -> str | None:
-    """The schema that it has; None as long as it has none. Takes no lock that a writer would have to wait for."""
+    """The schema that it has; None as long as it has none, or cannot be asked. Waits for nobody, and keeps nobody."""
     try:
-        connection = sqlite.connect(f"file:{file}?mode=ro", timeout_s=WAIT_S)
+        connection = sqlite.connect(f"file:{file}?mode=ro", timeout_s=0)
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         finally:
@@ -33,7 +37,7 @@ def revision(file: Path) -> str | None:
 
 
 def views(file: Path, tables: MetaData) -> list[str]:
-    """The statements that make them; none where the file has all that this version has."""
+    """The statements that make them; none where the file has all that this version has. Raises Unreadable."""
     connection = sqlite.connect(f"file:{file}?mode=ro", timeout_s=WAIT_S)
     try:
         made = [_view(connection, table) for table in tables.sorted_tables]
@@ -50,20 +54,20 @@ def _view(connection: Any, table: Table) -> str:
     if not there:
         nothing = ", ".join(f'NULL AS "{column.name}"' for column in table.columns)
         return f'CREATE TEMP VIEW "{table.name}" AS SELECT {nothing} WHERE 0'
-    # A column without a default is left out: who needs it fails, instead of going on with something made up.
-    given = [(column.name, _default(connection, column)) for column in missing]
-    added = "".join(f', {literal} AS "{name}"' for name, literal in given if literal)
+    added = "".join(f', {_default(connection, column)} AS "{column.name}"' for column in missing)
     return f'CREATE TEMP VIEW "{table.name}" AS SELECT was.*{added} FROM main."{table.name}" AS was'  # noqa: S608
 
 
 def _default(connection: Any, column: Column[Any]) -> str:
-    """As SQL; empty where there is none."""
+    """As SQL."""
     if column.server_default is not None:
         given = getattr(column.server_default, "arg", None)
         return given.text if isinstance(given, TextClause) else _quoted(connection, given)
     default: Any = column.default
     if default is None:
-        return "NULL" if column.nullable else ""
+        if not column.nullable:
+            raise Unreadable(str(column))
+        return "NULL"
     value = default.arg(None) if default.is_callable else default.arg
     process = column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
     return _quoted(connection, process(value) if process else value)

@@ -32,8 +32,12 @@ CopyBefore = Callable[[str], object]
 _log = log.get("succession")
 
 
+class CannotFollow(Exception):
+    """This version cannot answer forms and links beside the one that serves the folder."""
+
+
 class Succession:
-    """`lock` is somebody else's, `standby` ours; `lock` becomes ours in the end."""
+    """`lock` is somebody else's, or free; it becomes ours in the end. `standby` is ours while we wait."""
 
     def __init__(self, lock: Place, standby: Place, *, listen: str, copy_before: CopyBefore | None = None) -> None:
         self._lock = lock
@@ -45,26 +49,28 @@ class Succession:
         """It cannot go on; a new start may."""
 
     @property
-    def is_over(self) -> bool:
-        """Whether the folder is ours."""
-        return self._lock.is_mine
-
-    def predecessor(self) -> int:
-        """The process that serves the folder; 0 where it does not say."""
-        return self._lock.told().pid
+    def predecessor(self) -> int | None:
+        """The process that serves the folder, 0 where it does not say; None: we do."""
+        return None if self._lock.is_mine else self._lock.told().pid
 
     async def read_along(self, database: Database, data_dir: Path) -> None:
-        """Open it for caches only. Waits for a database that is just being made. Raises SchemaTooNew."""
+        """Open it for caches only. Waits for a database that is just being made.
+
+        Raises SchemaTooNew, CannotFollow.
+        """
         database.is_open = False
         if not isinstance(database.place, Path):
             await self._read_along_on_server(database, data_dir)
             return
         while past_schema.revision(database.place) is None:
-            if self._lock.take(listen=self._listen):
+            if self._take():
                 await self._migrate(database, data_dir)
-                break
             await asyncio.sleep(LOOK_S)
-        await self._follow_schema(database)
+        try:
+            await self._follow_schema(database)
+        except past_schema.Unreadable as error:
+            await self._migrate_first(database, data_dir, f"it has no {error}")
+            await self._follow_schema(database)
         database.is_readable = True
 
     async def run(self, machine: Machine, serving: Callable[[], AbstractAsyncContextManager[None]]) -> None:
@@ -72,36 +78,33 @@ class Succession:
         try:
             await self._wait(machine)
             await self._take_over(machine)
-        except (migrate.MigrationFailed, SchemaTooNew, BackupFailed) as error:
-            machine.trouble = str(error)
-            _log.error("succession.captures_only", error=machine.trouble)
-        except Exception:
-            self.failed.set()
-            raise
-        finally:
-            self._standby.close()  # another may wait from now on, such as the version before
-        if not machine.trouble:
-            await self._serve(machine, serving)
-
-    async def _serve(self, machine: Machine, serving: Callable[[], AbstractAsyncContextManager[None]]) -> None:
-        try:
+            self._standby.close()  # another may wait from now on
             async with serving():
                 _log.info("succession.done")
                 await asyncio.Event().wait()
+        except (migrate.MigrationFailed, SchemaTooNew, BackupFailed) as error:
+            machine.trouble = str(error)
+            self._standby.close()  # the version before may follow us
+            _log.error("succession.captures_only", error=machine.trouble)
+            await asyncio.Event().wait()
         except Exception:
             self.failed.set()
             raise
 
     async def _wait(self, machine: Machine) -> None:
         looks = 0
-        machine.phase = Phase.STANDBY
-        while not self._lock.take(listen=self._listen):
-            if machine.phase is Phase.STANDBY and self._lock.told().leaves:
-                self._capture(machine)
+        while not self._take():
+            if machine.phase is not Phase.CAPTURING:
+                machine.phase = Phase.STANDBY
+                if self._lock.told().leaves:
+                    self._capture(machine)
             looks += 1
             if looks % SCHEMA_LOOKS == 0 and await self._follow_schema(machine.database):
                 await machine.revisions.read_anew()
             await asyncio.sleep(LOOK_S)
+
+    def _take(self) -> bool:
+        return self._lock.is_mine or self._lock.take(listen=self._listen)
 
     async def _take_over(self, machine: Machine) -> None:
         database = machine.database
@@ -116,7 +119,7 @@ class Succession:
 
     def _capture(self, machine: Machine) -> None:
         if machine.phase is not Phase.CAPTURING:
-            _log.info("succession.captures", predecessor=self.predecessor())
+            _log.info("succession.captures")
             machine.phase = Phase.CAPTURING
             machine.get(Visitors).load()
 
@@ -137,7 +140,7 @@ class Succession:
         if not isinstance(database.place, Path):
             return False
         revision = past_schema.revision(database.place)
-        if revision == self._revision:
+        if revision in (None, self._revision):
             return False
         if revision not in revisions():
             raise SchemaTooNew(f"The database has schema {revision}, unknown to this version: upgrade Site2CRM.")
@@ -155,4 +158,14 @@ class Succession:
             raise SchemaTooNew(f"The database has schema {current}, unknown to this version: upgrade Site2CRM.")
         database.is_readable = current == wanted
         if not database.is_readable and not snapshot.exists(data_dir):
-            raise DatabaseAway
+            await self._migrate_first(database, data_dir, f"it is {current}, and no snapshot is there")
+            database.is_readable = True
+
+    async def _migrate_first(self, database: Database, data_dir: Path, why: str) -> None:
+        """Where the schema cannot be read as it is."""
+        if not self._take():
+            raise CannotFollow(
+                f"The schema of the running version is too old to answer forms and links from beside it: {why}. "
+                "Stop that one, then start this one."
+            )
+        await self._migrate(database, data_dir)
