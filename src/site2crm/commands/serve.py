@@ -188,16 +188,16 @@ async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -
 
 async def _tell_standing(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:
     """A standby becomes the server, or finds that it cannot."""
-    if machine.whole.is_set():
-        return
-    while not machine.whole.is_set():
+    if not machine.whole.is_set():
+        while not machine.whole.is_set():
+            supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STANDING_S):
+                    await machine.whole.wait()
         supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STANDING_S):
-                await machine.whole.wait()
-    await _invite(settings, machine)
-    supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
-    _settle_memory()
+        await _invite(settings, machine)
+        _settle_memory()
+    await asyncio.Event().wait()  # one that had ended would count as dead
 
 
 def _standing(machine: Machine) -> str:
