@@ -188,13 +188,15 @@ async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -
 
 async def _tell_standing(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:
     """A standby becomes the server, or finds that it cannot."""
+    told = _standing(machine)
     if not machine.whole.is_set():
         while not machine.whole.is_set():
-            supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
             with suppress(TimeoutError):
                 async with asyncio.timeout(STANDING_S):
                     await machine.whole.wait()
-        supervisor.tell(f"STATUS={_standing(machine)} {settings.server.listen}")
+            if _standing(machine) != told:
+                told = _standing(machine)
+                supervisor.tell(f"STATUS={told} {settings.server.listen}")
         await _invite(settings, machine)
         _settle_memory()
     await asyncio.Event().wait()  # one that had ended would count as dead
@@ -203,7 +205,7 @@ async def _tell_standing(settings: Settings, machine: Machine, supervisor: Super
 def _standing(machine: Machine) -> str:
     if machine.trouble:
         return f"forms and links only ({machine.trouble}), listening on"
-    return "standby, waiting for the lock, listening on" if machine.phase is Phase.STANDBY else "listening on"
+    return "listening on" if machine.whole.is_set() else "standby, waiting for the lock, listening on"
 
 
 async def _answers(listen: Listen) -> bool:
