@@ -82,7 +82,7 @@ class Succession:
             async with serving():
                 _log.info("succession.done")
                 await asyncio.Event().wait()
-        except (migrate.MigrationFailed, SchemaTooNew, BackupFailed) as error:
+        except (migrate.MigrationFailed, BackupFailed) as error:
             machine.trouble = str(error)
             self._standby.close()  # the version before may follow us
             _log.error("succession.captures_only", error=machine.trouble)
@@ -100,7 +100,7 @@ class Succession:
                     self._capture(machine)
             looks += 1
             if looks % SCHEMA_LOOKS == 0 and await self._follow_schema(machine.database):
-                await machine.revisions.read_anew()
+                await _read_anew(machine)
             await asyncio.sleep(LOOK_S)
 
     def _take(self) -> bool:
@@ -115,7 +115,7 @@ class Succession:
         await database.look_through(())
         database.is_open, database.is_readable = True, False
         machine.get(Visitors).load()
-        await machine.revisions.read_anew()
+        await _read_anew(machine)
 
     def _capture(self, machine: Machine) -> None:
         if machine.phase is not Phase.CAPTURING:
@@ -169,3 +169,14 @@ class Succession:
                 "Stop that one, then start this one."
             )
         await self._migrate(database, data_dir)
+
+
+async def _read_anew(machine: Machine) -> None:
+    while True:
+        try:
+            await machine.revisions.read_anew()
+        except AppError as error:  # locked, or away: nobody waits for it but us
+            _log.warning("succession.waits", error=str(error))
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
