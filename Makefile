@@ -1,7 +1,7 @@
 # make serve    run the product on http://127.0.0.1:8080
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql, redis)
 # make bench    the budgets, as a table, with ratios measured in the same run
-# make soak     fifty rounds of kill -9 under load, twenty of backup and restore
+# make soak     fifty rounds of kill -9 under load, ten upgrades, twenty of backup and restore
 # make scoreboard  power cuts, full disks, hostile CRMs and clients: what is lost, doubled, crossed; ten minutes
 #               make scoreboard only=slow-clients tries one of them
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes

@@ -50,6 +50,9 @@ class Server:
     path: Sequence[Path] = ()
     """Folders that the server's Python looks into first."""
     patience_s: float = READY_S
+    flags: Sequence[str] = ()
+    """Further words of `serve`."""
+    log_name: str = "server.log"
 
     @property
     def url(self) -> str:
@@ -72,9 +75,9 @@ class Server:
 
     def start(self, *, wait: bool = True) -> "Server":
         path = self.configure()
-        log = (self.folder / "server.log").open("a")
+        log = (self.folder / self.log_name).open("a")
         self.process = subprocess.Popen(
-            self.command("serve", "--config", str(path)),
+            self.command("serve", "--config", str(path), *self.flags),
             cwd=self.folder,
             env=self.surroundings(),
             stdout=log,
@@ -85,29 +88,29 @@ class Server:
             self.wait_ready()
         return self
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, path: str = "/readyz") -> None:
         until = time.monotonic() + self.patience_s
         while time.monotonic() < until:
             assert self.process is not None
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-            if self._answers():
+            if self._answers(path):
                 found = SETUP.search(self.log())
                 self.setup_url = found[0] if found else ""
                 return
             time.sleep(0.02)
         raise AssertionError(f"not ready in {self.patience_s} s:\n{self.log()[-4000:]}")
 
-    def _answers(self) -> bool:
+    def _answers(self, path: str) -> bool:
         """Asked without httpx, whose clients read certificates: that would take the core from who is starting."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=1)
         with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/readyz")
+            connection.request("GET", path)
             return connection.getresponse().status == 200
         return False
 
     def log(self) -> str:
-        return (self.folder / "server.log").read_text()
+        return (self.folder / self.log_name).read_text()
 
     def kill(self) -> None:
         """As the power does: no warning."""

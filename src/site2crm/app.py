@@ -26,15 +26,14 @@ from site2crm.core.eventstore import running as eventstore
 from site2crm.core.front import Front
 from site2crm.core.http import Outbound
 from site2crm.core.idempotency import Idempotent
+from site2crm.core.inheritance import Inheritance
 from site2crm.core.journal.journal import Journal
-from site2crm.core.machine import Machine
+from site2crm.core.machine import Machine, Phase
 from site2crm.core.mail import Mailer
 from site2crm.core.openapi import ApiConfig
 from site2crm.core.queue import Jobs
+from site2crm.core.succession import Succession
 from site2crm.features import FEATURES
-
-INSTANCE = "main"
-"""The name of this node's journal."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +45,53 @@ class Instance:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, background: bool = True) -> AsyncIterator[Instance]:
+async def running(
+    settings: Settings, *, background: bool = True, succession: Succession | None = None
+) -> AsyncIterator[Instance]:
     """Bring everything up, in order; take it down in reverse. The caller holds the data folder.
 
-    With `background=False` no job and no cron runs by itself: tests drive them with `machine.jobs.run_due()`.
+    With `succession` somebody else still does: forms and links are answered at once, everything else from the moment
+    on when that one has left. With `background=False` no job and no cron runs by itself: tests drive them with
+    `machine.jobs.run_due()`.
     """
     _wire()
     async with AsyncExitStack() as stack:
-        machine = await _machine(settings, stack)
-        jobs = machine.jobs = _jobs(machine)
-        await stack.enter_async_context(eventstore.lifespan(machine))
-        for part in FEATURES:
-            for lifespan in part.lifespans:
-                await stack.enter_async_context(lifespan(machine))
+        machine = await _machine(settings, stack, succession)
+        for lifespan in (eventstore.recognising, *(each for part in FEATURES for each in part.captures)):
+            await stack.enter_async_context(lifespan(machine))
         if background:
             await stack.enter_async_context(tasks.running("revisions", machine.revisions.run()))
             if machine.database.line is not None:
                 await stack.enter_async_context(tasks.running("postgresql.line", machine.database.line.run()))
+        app = build(machine)
+        serving = partial(_serving, machine, background=background)
+        if succession is None:
+            await stack.enter_async_context(serving())
+        else:
+            await stack.enter_async_context(tasks.running("succession", succession.run(machine, serving)))
+        yield Instance(machine, app)
+        machine.phase = Phase.LEAVING
+
+
+@asynccontextmanager
+async def _serving(machine: Machine, *, background: bool) -> AsyncIterator[None]:
+    """Everything that only one process of a folder may do."""
+    async with AsyncExitStack() as stack:
+        jobs = machine.jobs = _jobs(machine)
+        stack.callback(machine.inheritance.close)
+        await machine.inheritance.look()
+        await stack.enter_async_context(eventstore.lifespan(machine))
+        for lifespan in (each for part in FEATURES for each in part.lifespans):
+            await stack.enter_async_context(lifespan(machine))
+        await stack.enter_async_context(tasks.running("inheritance", machine.inheritance.run()))
+        if background:
             controls = {verb: answer for part in FEATURES for verb, answer in part.controls.items()}
             await stack.enter_async_context(control.listening(machine, controls))
             await jobs.start()
-            stack.push_async_callback(jobs.stop, settings.server.shutdown_grace)
-        app = build(machine)
-        machine.ready = True
-        yield Instance(machine, app)
-        machine.ready = False
+            stack.push_async_callback(jobs.stop, machine.settings.server.shutdown_grace)
+        machine.phase = Phase.SERVING
+        machine.whole.set()
+        yield
 
 
 def build(machine: Machine) -> ASGIApp:
@@ -91,17 +112,20 @@ def _wire() -> None:
             guards.append(db.refuse_while_writing)
 
 
-async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
+async def _machine(settings: Settings, stack: AsyncExitStack, succession: Succession | None) -> Machine:
     data_dir = settings.data.dir
     folder.prepare(data_dir)
-    keys = settings.keys()
     database = Database(settings.records, readers=settings.database.readers)
     stack.push_async_callback(database.close)
-    copy_before = partial(upkeep.before_migration, settings)
-    await stack.enter_async_context(standby.opened(database, data_dir, copy_before=copy_before))
+    if succession is not None:
+        await succession.read_along(database, data_dir)
+    keys = settings.keys()  # in a new folder the process that serves it makes them
+    if succession is None:
+        copy_before = partial(upkeep.before_migration, settings)
+        await stack.enter_async_context(standby.opened(database, data_dir, copy_before=copy_before))
     bell = Bell()
     await stack.enter_async_context(tasks.running("bell", bell.answer(database)))
-    journal = Journal.open(data_dir / folder.JOURNAL, instance=INSTANCE, on_alarm=bell.ring)
+    journal = Journal.open_free(data_dir / folder.JOURNAL, on_alarm=bell.ring)
     stack.push_async_callback(journal.close)
     outbound = Outbound(
         timeout_s=settings.outbound.timeout,
@@ -114,6 +138,7 @@ async def _machine(settings: Settings, stack: AsyncExitStack) -> Machine:
         data_dir=data_dir,
         database=database,
         journal=journal,
+        inheritance=Inheritance(data_dir, journal, on_alarm=bell.ring),
         vault=Vault(keys.current, keys.previous),
         mailer=Mailer(settings.mail),
         outbound=outbound,

@@ -95,7 +95,7 @@ async def test_a_frame_that_cannot_be_read_is_set_aside_and_the_others_are_count
                 if number == 7:
                     journal.append(POISON[case])
             await counted(store, 20)
-            known = await store.load(CONSUMER)
+            known = await store.load(f"{CONSUMER}:a")
         assert known and not journal.read("events", known[1], limit=1)
     assert alarms.codes == ["events.poison"]
     assert bytes.fromhex((tmp_path / QUARANTINE).read_text()) == POISON[case]
@@ -207,7 +207,7 @@ async def test_kill_9_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) ->
     async with journal_support.opened(tmp_path / "journal", segment_bytes=256 * 1024) as journal:
         async with pumping(tmp_path, journal) as (store, _):
             end = journal.read("events", None, limit=1_000_000, max_bytes=1 << 30)
-            while (known := await store.load(CONSUMER)) is None or known[1] < end[-1].next:
+            while (known := await store.load(f"{CONSUMER}:a")) is None or known[1] < end[-1].next:
                 await asyncio.sleep(0.05)
             rows = await store.engine.read(lambda c: c.execute("SELECT id FROM events").fetchall())
     ids = [row[0].removeprefix("clk_") for row in rows]

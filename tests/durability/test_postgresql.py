@@ -181,6 +181,26 @@ def test_two_nodes_are_one_product(world: World, tmp_path: Path) -> None:
         other.stop()
 
 
+@pytest.mark.timeout(240)
+def test_a_second_process_on_the_same_folder_follows_the_first(world: World) -> None:
+    first, config_of = world.server, world.server.config
+    second = Server(first.folder, config_of, flags=("--standby",), log_name="second.log").start(wait=False)
+    try:
+        second.wait_ready("/livez")
+        assert httpx.get(second.url + "/readyz").status_code == 503
+        made = world.api.post("/api/v1/links", json={"url": "https://www.example.com/", "slug": "later"})
+        assert made.status_code == 201, made.text
+        until(lambda: httpx.get(second.url + "/later").status_code == 302, "a link made there is known here", for_s=5)
+        assert httpx.post(first.url + world.form, data={"email": "ada@example.com"}).status_code == 201
+        assert httpx.post(second.url + world.form, data={"email": "bob@example.com"}).status_code == 201
+        assert first.stop() == 0
+        second.wait_ready()
+        assert httpx.get(second.url + "/login").status_code == 200
+        until(lambda: world.leads() == Counter(["ada@example.com", "bob@example.com"]), "both are leads")
+    finally:
+        second.stop()
+
+
 @pytest.mark.timeout(120)
 def test_a_refused_password_is_said_so(cluster: Cluster, tmp_path: Path) -> None:
     server = Server(tmp_path, f'[database]\nurl = "{cluster.url("nowhere")}"\n').start(wait=False)

@@ -210,25 +210,25 @@ async def test_the_position_is_stored_with_the_effect_and_forgotten_with_the_jou
 ) -> None:
     machine = instance.machine
     data = msgspec.msgpack.encode(frame(alice.org.id, form_id, email="ada@example.com"))
-    await capture.apply(machine, [Record(Position(1, 0), Position(1, 400), data)])
-    assert await capture.load(machine) == Position(1, 400)
+    await capture.apply(machine, [Record(Position(1, 0), Position(1, 400), data)], journal=machine.journal)
+    assert await capture.load(machine, machine.journal) == Position(1, 400)
     machine.journal.epoch = "another"
-    assert await capture.load(machine) is None
+    assert await capture.load(machine, machine.journal) is None
 
 
 async def test_a_refused_batch_leaves_neither_leads_nor_position(
     instance: Instance, alice: Person, form_id: str
 ) -> None:
     machine = instance.machine
-    before = await capture.load(machine)
+    before = await capture.load(machine, machine.journal)
     good = msgspec.msgpack.encode(frame(alice.org.id, form_id, email="ada@example.com"))
     bad = msgspec.msgpack.encode(frame(alice.org.id, "frm_nobody", email="bob@example.com"))
     records = [Record(Position(1, n), Position(1, n + 1), data) for n, data in enumerate((good, bad))]
     with pytest.raises(IntegrityError) as refused:
-        await capture.apply(machine, records)
+        await capture.apply(machine, records, journal=machine.journal)
     assert capture.is_data_error(refused.value)
     assert await rows(instance, Lead) == []
-    assert await capture.load(machine) == before
+    assert await capture.load(machine, machine.journal) == before
 
 
 async def test_the_forms_country_makes_phones_international(instance: Instance, alice: Person, form_id: str) -> None:

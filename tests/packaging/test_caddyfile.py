@@ -2,41 +2,18 @@
 
 import contextlib
 import json
-import shutil
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 from site2crm.commands import caddyfile
+from tests.caddy import CADDY, caddy
 from tests.server import ROOT, Server, free_port, run
 
 PACKAGED = ROOT / "packaging" / "Caddyfile"
-CADDY = shutil.which("caddy", path=str(Path(sys.executable).parent)) or "caddy"
-ALONE = "{\n\tadmin off\n\tpersist_config off\n}\n"
-
-
-@contextlib.contextmanager
-def caddy(folder: Path, text: str) -> Iterator[None]:
-    """A Caddy of our own, with nothing but this configuration."""
-    path = folder / "Caddyfile"
-    path.write_text(ALONE + text)
-    with (folder / "caddy.log").open("w") as log:
-        process = subprocess.Popen(
-            [CADDY, "run", "--config", path, "--adapter", "caddyfile"],
-            env={"HOME": str(folder)},
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
 
 
 def printed(folder: Path, *words: str, public_url: str = "https://leads.acme.example") -> str:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,29 @@ def test_serve_says_ready_when_the_port_answers_and_says_when_it_stops(
     while heard == b"WATCHDOG=1":
         heard = receiver.recv(1000)
     assert (heard, code) == (b"STOPPING=1", 0)
+
+
+def test_a_standby_is_ready_says_what_it_is_and_feeds_the_watchdog(
+    systemd: tuple[str, socket.socket], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, receiver = systemd
+    first = Server(tmp_path / "instance").start()
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    monkeypatch.setenv("WATCHDOG_USEC", "600000")
+    second = Server(tmp_path / "instance", flags=("--standby",), log_name="second.log").start(wait=False)
+    try:
+        assert receiver.recv(1000).startswith(b"READY=1\nSTATUS=standby, waiting for the lock")
+        assert [receiver.recv(1000) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        stopping = threading.Thread(target=first.stop)  # what nobody reads meanwhile is lost
+        stopping.start()
+        while (heard := receiver.recv(1000)) == b"WATCHDOG=1":
+            pass
+        stopping.join()
+        assert heard.startswith(b"STATUS=listening on 127.0.0.1:")
+        assert [receiver.recv(1000) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    finally:
+        first.stop()
+        second.stop()
 
 
 def test_a_server_that_hangs_does_not_feed_the_watchdog(

@@ -28,6 +28,17 @@ def test_the_shipped_unit_is_the_printed_one() -> None:
     assert PACKAGED.read_text() == unit()
 
 
+def test_the_shipped_template_is_the_printed_one_and_starts_by_port() -> None:
+    template = service.render(
+        ["/usr/bin/site2crm"], CONFIG, DATA, user="site2crm", port=8080, unpacks=False, host="127.0.0.1"
+    )
+    assert PACKAGED.with_name("site2crm@.service").read_text() == template
+    assert f"serve --config {CONFIG} --listen 127.0.0.1:%i --standby\n" in template
+    assert (
+        template.partition("[Unit]")[2].replace(" --listen 127.0.0.1:%i --standby", "") == unit().partition("[Unit]")[2]
+    )
+
+
 @analyze
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     path = tmp_path / "site2crm.service"

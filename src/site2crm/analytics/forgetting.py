@@ -79,7 +79,7 @@ async def _seen(machine: Machine, org_id: str, click: str) -> Seen | None:
     if not ids.is_id(click, "clk"):
         return None
     found = await access.of(machine).seen(org=org_id, event=click)
-    if found is None and machine.journal.stats().events.oldest_unread_s > BACKLOG_S:
+    if found is None and machine.inheritance.stats().events.oldest_unread_s > BACKLOG_S:
         raise EventsUnavailable("Clicks wait to be counted up, perhaps this one too. Ask again in a few seconds.")
     return found
 
@@ -111,7 +111,7 @@ async def forget_the_rest(ctx: JobContext, *, org_id: str, click: str, visitor: 
     """Again, until nothing from before the wish waits in the journal."""
     machine: Machine = ctx.machine
     await _erase(machine, org_id, _Wish(click, visitor), before=datetime.fromtimestamp(before, UTC))
-    waiting = machine.journal.stats().events
+    waiting = machine.inheritance.stats().events
     if waiting.lag_records and clock.unix() - waiting.oldest_unread_s <= before:
         raise EventsUnavailable("Clicks from before the wish still wait in the journal.")
 

@@ -80,7 +80,7 @@ async def _applied(machine: Machine) -> None:
     """Wait until the consumers have taken all that the journal holds, as long as they move."""
     until, fewest = time.monotonic() + STUCK_S, -1
     while True:
-        stats = await asyncio.to_thread(machine.journal.stats)
+        stats = await asyncio.to_thread(machine.inheritance.stats)
         left = _left(stats.submissions) + _left(stats.events)
         if not left:
             return

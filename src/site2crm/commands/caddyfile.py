@@ -23,8 +23,9 @@ CADDYFILE = """\
 		}}
 	}}
 
-	# The first that is ready is used. While none is, as during a restart or an upgrade, visitors wait instead of
-	# seeing an error: only what could not be handed over is tried again, so no form is sent twice.
+	# The first that is ready is used. Of two on one data folder (serve --standby) one is, and the other becomes it as
+	# soon as that one is told to stop. While none is, as during a restart, visitors wait instead of seeing an error:
+	# only what could not be handed over is tried again, so no form is sent twice.
 	reverse_proxy {upstreams} {{
 		lb_policy first
 		lb_try_duration 30s

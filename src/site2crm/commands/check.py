@@ -44,7 +44,8 @@ async def _online(settings: Settings) -> AsyncIterator[Finding]:
     async for finding in checks_services.around(settings):
         yield finding
     running, figures = await checks_network.server(settings)
-    yield running
+    for finding in running:
+        yield finding
     for finding in await checks_network.public_url(settings, runs=bool(figures)):
         yield finding
     for finding in await asyncio.to_thread(checks_connections.asked, settings, runs=bool(figures)):

@@ -33,7 +33,8 @@ async def _all(settings: Settings, path: Path | None, *, offline: bool, deep: bo
     for finding in checks_folder.ground(settings, path):
         yield finding
     running, figures = await checks_network.server(settings)
-    yield running
+    for finding in running:
+        yield finding
     if settings.data.dir.is_dir():
         for finding in await asyncio.to_thread(_stores, settings, figures, deep=deep):
             yield finding

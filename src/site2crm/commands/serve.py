@@ -9,6 +9,8 @@ import gc
 import os
 import signal
 import socket
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,15 +26,20 @@ from site2crm.app import Instance, running
 from site2crm.commands import options
 from site2crm.commands.options import Exit
 from site2crm.core import folder, live, log, migrate, reporting, tasks, tracing
+from site2crm.core.backup import upkeep
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.config import KeyUnusable, Listen, Settings
 from site2crm.core.errors import DatabaseRefused, Unavailable
 from site2crm.core.journal.contract import JournalInUse
-from site2crm.core.machine import Machine
+from site2crm.core.machine import Machine, Phase
 from site2crm.core.notify import Supervisor
+from site2crm.core.succession import CannotFollow, Succession
 
 BACKLOG = 4096
 LISTEN_POLL_S = 0.02
+HAND_OVER_S = 2.5
+"""Caddy asks every second whether we are ready (`site2crm caddyfile`): it sends to the standby before we close."""
+STANDING_S = 1.0
 GC_THRESHOLD = (20_000, 20, 50)
 """Objects between collections: the default of 700 stops the world for every other submission under load."""
 
@@ -43,8 +50,19 @@ _log = log.get("serve")
 @options.common
 @click.option("--listen", help="Address and port, such as 127.0.0.1:8080.")
 @click.option("--public-url", help="Where browsers reach it, such as https://leads.acme.example.")
+@click.option(
+    "--standby",
+    is_flag=True,
+    help="If another process serves the folder: answer forms and links beside it, and take over when it stops.",
+)
 def command(
-    *, config_path: Path | None, data_dir: Path | None, as_json: bool, listen: str | None, public_url: str | None
+    *,
+    config_path: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    listen: str | None,
+    public_url: str | None,
+    standby: bool,
 ) -> None:
     """Run the product until it is told to stop."""
     settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
@@ -53,11 +71,17 @@ def command(
     tracing.start(settings.log)
     try:
         folder.prepare(settings.data.dir)
-        with folder.held(settings.data.dir):
+        with (
+            folder.Place(settings.data.dir, folder.LOCK) as lock,
+            folder.Place(settings.data.dir, folder.STANDBY) as behind,
+        ):
+            succession = _place(settings, lock, behind, standby=standby)
             _refuse_taken_port(settings)
-            uvloop.run(_serve(settings))
+            uvloop.run(_serve(settings, lock, succession))
     except folder.FolderHeld as error:
         options.stop(Exit.BUSY, str(error))
+    except CannotFollow as error:
+        options.stop(Exit.SCHEMA, str(error))
     except JournalInUse as error:
         options.stop(Exit.BUSY, str(error))
     except (migrate.SchemaTooNew, migrate.MigrationFailed) as error:
@@ -91,25 +115,62 @@ def _refuse_taken_port(settings: Settings) -> None:
             options.stop(Exit.ADDRESS, f"{listen} cannot be bound: {error.strerror}. Choose another with --listen.")
 
 
-async def _serve(settings: Settings) -> None:
+def _place(settings: Settings, lock: folder.Place, behind: folder.Place, *, standby: bool) -> Succession | None:
+    """Take the folder, or else the place behind the one who has it. Raises FolderHeld.
+
+    Whoever may stand by answers forms and links before a pending migration also where nobody else is there any more.
+    """
+    data_dir, listen = settings.data.dir, str(settings.server.listen)
+    if lock.take(listen=listen):
+        folder.finish_swap(data_dir)
+    else:
+        served = folder.served(data_dir, lock.told())
+        if not standby:
+            raise folder.FolderHeld(f"{served}; with --standby this one would wait beside it, and follow it")
+        if not behind.take(listen=listen):
+            follower = behind.told().pid or "unknown"
+            raise folder.FolderHeld(f"{served}, and process {follower} stands by to follow it: stop one of them first")
+    copy_before = partial(upkeep.before_migration, settings)
+    return Succession(lock, behind, listen=listen, copy_before=copy_before) if standby else None
+
+
+async def _serve(settings: Settings, lock: folder.Place, succession: Succession | None) -> None:
     gc.disable()
-    async with running(settings) as instance:
+    async with running(settings, succession=succession) as instance:
         server = _server(settings, instance)
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await _announce(settings, instance)
+        await _announce(settings, instance.machine, succession)
         _settle_memory()
         supervisor = Supervisor.of(os.environ)
         serving = asyncio.create_task(server.serve())
-        stopped = asyncio.create_task(stopping.wait())
+        ends = [asyncio.create_task(event.wait()) for event in (stopping, *_failures(succession))]
         async with tasks.running("ready", _ready(settings, instance.machine, supervisor)):
-            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
         supervisor.tell("STOPPING=1")
+        await _hand_over(instance.machine, lock)
         live.end()
         server.stop()  # type: ignore[no-untyped-call]
         await serving
+    if not stopping.is_set():
+        raise SystemExit(Exit.FAILED)  # it has logged why; whoever has started us does so again
+
+
+def _failures(succession: Succession | None) -> list[asyncio.Event]:
+    return [] if succession is None else [succession.failed]
+
+
+async def _hand_over(machine: Machine, lock: folder.Place) -> None:
+    """Tell a standby that its time has come, and answer on until the proxy in front has noticed too."""
+    follower = folder.waiting(machine.data_dir) if lock.is_mine else None
+    if follower is None:
+        return
+    _log.info("serve.hands_over", to=follower.pid)
+    machine.phase = Phase.LEAVING
+    lock.leave()
+    await asyncio.sleep(HAND_OVER_S)
 
 
 async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:
@@ -118,10 +179,33 @@ async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -
     while not await _answers(listen):  # noqa: ASYNC110 - another thread listens, and tells nobody
         await asyncio.sleep(LISTEN_POLL_S)
     click.echo("ready")
-    supervisor.tell("READY=1", f"STATUS=listening on {listen}")
-    if supervisor.watchdog_s:
-        await supervisor.feed(lambda: _dead(machine))
-    await asyncio.Event().wait()
+    supervisor.tell("READY=1", f"STATUS={_standing(machine)} {listen}")
+    async with tasks.running("status", _tell_standing(settings, machine, supervisor)):
+        if supervisor.watchdog_s:
+            await supervisor.feed(lambda: _dead(machine))
+        await asyncio.Event().wait()
+
+
+async def _tell_standing(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:
+    """A standby becomes the server, or finds that it cannot."""
+    told = _standing(machine)
+    if not machine.whole.is_set():
+        while not machine.whole.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STANDING_S):
+                    await machine.whole.wait()
+            if _standing(machine) != told:
+                told = _standing(machine)
+                supervisor.tell(f"STATUS={told} {settings.server.listen}")
+        await _invite(settings, machine)
+        _settle_memory()
+    await asyncio.Event().wait()  # one that had ended would count as dead
+
+
+def _standing(machine: Machine) -> str:
+    if machine.trouble:
+        return f"forms and links only ({machine.trouble}), listening on"
+    return "listening on" if machine.whole.is_set() else "standby, waiting for the lock, listening on"
 
 
 async def _answers(listen: Listen) -> bool:
@@ -135,7 +219,8 @@ async def _answers(listen: Listen) -> bool:
 
 def _dead(machine: Machine) -> list[str]:
     """Parts without which leads would only pile up."""
-    parts = {"journal": machine.journal.is_alive, "jobs": machine.jobs is not None and machine.jobs.is_alive}
+    has_jobs = not machine.whole.is_set() or (machine.jobs is not None and machine.jobs.is_alive)
+    parts = {"journal": machine.journal.is_alive, "jobs": has_jobs}
     return [*tasks.dead(), *(name for name, is_alive in parts.items() if not is_alive)]
 
 
@@ -162,16 +247,25 @@ def _server(settings: Settings, instance: Instance) -> Server:
     )
 
 
-async def _announce(settings: Settings, instance: Instance) -> None:
-    listen = settings.server.listen
+async def _announce(settings: Settings, machine: Machine, succession: Succession | None) -> None:
     click.echo(f"site2crm {__version__}  data {settings.data.dir}")
-    click.echo(f"listening on http://{listen}   public {settings.base_url}")
+    click.echo(f"listening on http://{settings.server.listen}   public {settings.base_url}")
+    if succession is None:
+        await _invite(settings, machine)
+    elif succession.predecessor is not None:
+        pid = succession.predecessor or "unknown"
+        click.echo(f"standby: waits for the lock of process {pid}; forms and links are answered already")
+
+
+async def _invite(settings: Settings, machine: Machine) -> None:
+    """Of a new installation: how it gets an owner."""
     try:
-        setup = await accounts.setup_url(instance.machine)
+        setup = await accounts.setup_url(machine)
     except Unavailable:
         click.echo("the database does not answer: forms and links go on from what was kept, the rest waits for it")
         return
     if setup is not None:
         click.echo(f"first run: make the owner at  {setup}   (30 minutes, once)")
         if "SSH_CONNECTION" in os.environ and not settings.server.public_url:
-            click.echo(f"from your own machine:  ssh -L {listen.port}:127.0.0.1:{listen.port} <this host>")
+            port = settings.server.listen.port
+            click.echo(f"from your own machine:  ssh -L {port}:127.0.0.1:{port} <this host>")

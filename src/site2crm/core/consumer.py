@@ -5,11 +5,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from site2crm.core import log
-from site2crm.core.journal.contract import Position, Record
-from site2crm.core.journal.journal import Journal
+from site2crm.core.journal.contract import Position, Readable, Record
 
 T = TypeVar("T")
 _log = log.get("consumer")
@@ -27,7 +26,7 @@ CALM_FACTOR = 4
 
 
 async def consume(
-    journal: Journal,
+    journal: Readable,
     stream: str,
     *,
     load: Callable[[], Awaitable[Position | None]],
@@ -35,8 +34,8 @@ async def consume(
     poison: Callable[[Record, Exception], Awaitable[None]],
     is_data_error: Callable[[Exception], bool],
     batch: int = 100,
-) -> NoReturn:
-    """Apply records in order for ever; cancel it to stop.
+) -> None:
+    """Apply records in order: for ever, until cancelled, or to the end of a journal that somebody has left.
 
     `load` returns the stored position (None: from the beginning, also when the stored epoch is not the journal's).
     `apply` and `poison` store `record.next` of the last record in the transaction of their effect. A commit whose
@@ -49,7 +48,8 @@ async def consume(
     while True:
         if position is not None:
             journal.release(stream, position)
-        await journal.wait(stream, position)
+        if not await journal.wait(stream, position):
+            return
         read = partial(asyncio.to_thread, journal.read, stream, position, limit=limit)
         records = await _persist(stream, read)
         if records:

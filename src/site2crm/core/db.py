@@ -7,7 +7,7 @@ the first. One session is one transaction: `Database.session()` commits when its
 raises.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -157,8 +157,10 @@ class Database:
         self.place = place
         self.line = postgresql.Line(place) if isinstance(place, Secret) else None
         """Where other nodes are heard; None on SQLite, where there are none."""
+        self.views: Sequence[str] = ()
+        """What is read in the place of tables while another process has not brought them to this version's schema."""
         self.writer = _writer(place)
-        self.reader = _reader(place, readers)
+        self.reader = _reader(place, readers, lambda: self.views)
         bound = type(
             "BoundSession",
             (RoutedSession,),
@@ -168,7 +170,10 @@ class Database:
             },
         )
         self.is_open = True
-        """Closed until its schema is known to be this version's: a node may start while PostgreSQL is away."""
+        """Closed until its schema is known to be this version's and this process may write: a node may start while
+        PostgreSQL is away, a standby while another process serves the folder."""
+        self.is_readable = False
+        """Whether caches may be filled all the same."""
         self.answers = True
         """Whether it did the last time that it was asked."""
         self.on_bump: AfterCommit | None = None
@@ -184,6 +189,25 @@ class Database:
         if not self.is_open:
             self.answers = False
             raise DatabaseAway
+        async with self._transaction() as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """For caches, which a standby fills too. Raises DatabaseAway, as `session`."""
+        if not (self.is_open or self.is_readable):
+            self.answers = False
+            raise DatabaseAway
+        async with self._transaction() as session:
+            yield session
+
+    async def look_through(self, views: Sequence[str]) -> None:
+        """Read through these from now on."""
+        self.views = views
+        await self.reader.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncSession]:
         async with self._sessions() as session:
             session.info["on_bump"] = self.on_bump
             try:
@@ -300,13 +324,13 @@ def _writer(place: Path | Secret) -> AsyncEngine:
     return _engine(place, size=1, read_only=False)
 
 
-def _reader(place: Path | Secret, readers: int) -> AsyncEngine:
+def _reader(place: Path | Secret, readers: int, views: Callable[[], Sequence[str]]) -> AsyncEngine:
     if isinstance(place, Secret):
         return postgresql.engine(place, size=readers, writes=False)
-    return _engine(place, size=readers, read_only=True)
+    return _engine(place, size=readers, read_only=True, views=views)
 
 
-def _engine(path: Path, *, size: int, read_only: bool) -> AsyncEngine:
+def _engine(path: Path, *, size: int, read_only: bool, views: Callable[[], Sequence[str]] = tuple) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
         pool_size=size,
@@ -320,7 +344,11 @@ def _engine(path: Path, *, size: int, read_only: bool) -> AsyncEngine:
     def configure(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin by itself; see `begin` below
         cursor = connection.cursor()
-        for pragma in _PRAGMAS + (_READER_PRAGMAS if read_only else _WRITER_PRAGMAS):
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        for view in views():
+            cursor.execute(view)
+        for pragma in _READER_PRAGMAS if read_only else _WRITER_PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

@@ -75,6 +75,8 @@ class Feature:
     crons: Sequence[Cron] = ()
     listens: Sequence[tuple[type[Event], Listener]] = ()
     late: Sequence[tuple[type[Event], LateListener]] = ()
+    captures: Sequence[Lifespan] = ()
+    """What forms and links need to be answered: entered first, and by a standby too, which may only read."""
     lifespans: Sequence[Lifespan] = ()
     """Caches to fill and background work to run while the server runs; entered in order, left in reverse."""
     figures: Figures | None = None

@@ -14,7 +14,7 @@ import msgspec
 from site2crm.core import assets, errors, log, security, tracing, web
 from site2crm.core.asgi import ASGIApp, Fallback, Receive, Scope, Send
 from site2crm.core.errors import AppError
-from site2crm.core.machine import Machine
+from site2crm.core.machine import Machine, Phase
 from site2crm.core.reserved import SEGMENTS
 from site2crm.kit import ids
 
@@ -23,6 +23,12 @@ QUIET = frozenset({"/livez", "/readyz", "/health", "/healthz", "/metrics"})
 
 STREAMED = "/live"
 """Open for as long as somebody looks at the page: no measure of how fast we answer."""
+
+SOON = "This server is about to follow another one. Forms and links go on."
+UNFINISHED = "An upgrade could not be finished; the log says why. Forms and links go on, and nothing they take is lost."
+PAGES_WAIT_S = 15.0
+MOST_WAITING = 200
+"""Pages that wait must not take the connections that forms and links need."""
 
 _log = log.get("http")
 
@@ -48,6 +54,7 @@ class Front:
         self._origins = frozenset(url.rstrip("/") for url in (server.public_url,) if url)
         self._secure = server.public_url.startswith("https://")
         self._body_timeout_s = server.body_timeout
+        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +75,25 @@ class Front:
             return await _static(scope, send)
         if segment in self._raw:
             return await self._raw_answered(segment, scope, receive, send)
+        if not self._machine.whole.is_set() and scope["path"] not in QUIET and not await self._became_whole():
+            return await problem(scope, send, self._not_yet())
         return await self._routed(scope, receive, send)
+
+    async def _became_whole(self) -> bool:
+        """A page waits a moment for an upgrade to come to its end, in the place of an error."""
+        if self._machine.phase is not Phase.CAPTURING or self._machine.trouble or self._waiting >= MOST_WAITING:
+            return False
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(PAGES_WAIT_S):
+                return await self._machine.whole.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+
+    def _not_yet(self) -> AppError:
+        return errors.Unavailable(UNFINISHED if self._machine.trouble else SOON, headers={"Retry-After": "2"})
 
     def _begin(self, scope: Scope) -> None:
         state: dict[str, Any] = scope.setdefault("state", {})

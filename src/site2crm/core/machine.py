@@ -1,6 +1,8 @@
 """Everything a running instance has, in one place: handed to handlers, jobs and background work."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -10,6 +12,7 @@ from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
 from site2crm.core.http import Outbound
+from site2crm.core.inheritance import Inheritance
 from site2crm.core.journal.journal import Journal
 from site2crm.core.mail import Mailer
 from site2crm.core.meter import Meter
@@ -18,6 +21,19 @@ from site2crm.core.ratelimit import Limits
 from site2crm.core.revisions import Revisions
 
 Part = TypeVar("Part")
+
+
+class Phase(StrEnum):
+    """Where this process stands in the life of the data folder."""
+
+    STARTING = "starting"
+    STANDBY = "standby"
+    """Another process serves the folder."""
+    CAPTURING = "capturing"
+    """That one leaves, or has left: forms and links are answered here, pages wait until the folder is taken over."""
+    SERVING = "serving"
+    LEAVING = "leaving"
+    """Told to stop: what comes is answered still, and a standby gets what follows."""
 
 
 class Machine:
@@ -30,6 +46,7 @@ class Machine:
         data_dir: Path,
         database: Database,
         journal: Journal,
+        inheritance: Inheritance,
         vault: Vault,
         mailer: Mailer,
         outbound: Outbound,
@@ -38,6 +55,7 @@ class Machine:
         self.data_dir = data_dir
         self.database = database
         self.journal = journal
+        self.inheritance = inheritance
         self.vault = vault
         self.mailer = mailer
         self.outbound = outbound
@@ -45,8 +63,17 @@ class Machine:
         self.meter = Meter()
         self.revisions = Revisions(database)
         self.jobs: Jobs | None = None
-        self.ready = False
+        self.phase = Phase.STARTING
+        self.trouble = ""
+        """Why this process captures only, although nobody else serves the folder."""
+        self.whole = asyncio.Event()
+        """Everything is answered here, pages too."""
         self.parts: dict[type, Any] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves the folder, and is not about to stop."""
+        return self.phase is Phase.SERVING
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """One transaction on the records database."""

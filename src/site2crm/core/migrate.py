@@ -1,5 +1,6 @@
 """Brings the records database to the schema of this version, at boot, after a copy of what is there."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,7 @@ async def bring_up(
     """
     if isinstance(records, Secret):
         return await migrate_postgresql.upgrade(records, half_moved=half_moved)
-    return upgrade(data_dir, copy_before=copy_before)
+    return await asyncio.to_thread(upgrade, data_dir, copy_before=copy_before)  # forms may go on beside it
 
 
 class MigrationFailed(Exception):

@@ -47,16 +47,27 @@ class Revisions:
         self._database = database
         database.on_bump = self.refresh
         self._reloads: dict[str, Reload] = {}
+        self._forgets: list[Callable[[], None]] = []
         self._seen: dict[str, int] = {}
         self._waits = False
         self._lock = asyncio.Lock()
 
-    async def watch(self, name: str, reload: Reload, *, recall: Callable[[], bool] | None = None) -> None:
+    async def watch(
+        self,
+        name: str,
+        reload: Reload,
+        *,
+        recall: Callable[[], bool] | None = None,
+        forget: Callable[[], None] | None = None,
+    ) -> None:
         """Load now, and again whenever somebody bumps `name`.
 
         While the database is away `recall` puts what was kept of an earlier time in its place; False: nothing was.
+        `forget`, for what is read by its changes only: the next reload reads it whole.
         """
         self._reloads[name] = reload
+        if forget is not None:
+            self._forgets.append(forget)
         try:
             current = await self._read()
             await reload()
@@ -64,6 +75,14 @@ class Revisions:
         except DatabaseAway:
             if recall is None or not recall():
                 raise
+
+    async def read_anew(self) -> None:
+        """Reload everything: the schema has changed under what was read."""
+        async with self._lock:
+            self._seen.clear()
+            for forget in self._forgets:
+                forget()
+        await self.refresh()
 
     async def run(self) -> None:
         """Look for ever; cancelled at shutdown."""
@@ -113,13 +132,14 @@ class Revisions:
         """
         async with self._lock:
             current = await self._read()
-            for name, value in current.items():
-                if name in self._reloads and self._seen.get(name) != value:
-                    await self._reloads[name]()
+            for name, reload in self._reloads.items():
+                value = current.get(name, 0)
+                if self._seen.get(name) != value:
+                    await reload()
                     self._seen[name] = value  # not before: a reload that breaks off is done again
 
     async def _read(self) -> dict[str, int]:
-        async with self._database.session() as session:
+        async with self._database.reading() as session:
             return {row.name: row.value for row in await session.execute(select(Revision.name, Revision.value))}
 
 

@@ -29,7 +29,7 @@ class Visitors:
         self._until = 0.0
         self._take(b"")
         self._is_saved = True
-        self._load()
+        self.load()
 
     def hash(self, address: str, user_agent: str, host: str, *, dnt: str | bytes = "", gpc: str | bytes = "") -> str:
         """16 hex digits; nothing for who asks not to be followed (`dnt`, `gpc`: the headers DNT and Sec-GPC)."""
@@ -60,7 +60,8 @@ class Visitors:
         self._salt = salt
         self._salted = hashlib.blake2b(digest_size=HASH_BYTES, key=salt)
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Take up the salt that is written down: at the start, and when another process has had it before us."""
         try:
             window, until, salt = self._path.read_text("ascii").split()
             known, self._until = float(window), float(until)

@@ -9,7 +9,7 @@ FEATURE = Feature(
     name="forms",
     routers=(api.router, pages.router),
     raw={"f": Intake},
-    lifespans=(loaded,),
+    captures=(loaded,),
     nav=(NavItem("Forms", "forms", "form", "forms:read", order=30),),
     creates=(NavItem("New form", "forms/new", "plus", "forms:write"),),
 )

@@ -78,7 +78,7 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
         sites.of_machine(machine).replace(websites(specs, own=own))
 
     async def reload() -> None:
-        async with machine.session() as session:
+        async with machine.database.reading() as session:
             countries = await accounts.countries(session)
             rows = (await session.scalars(select(Form).where(Form.archived_at.is_(None)))).all()
         fill([spec_of(form, countries.get(form.org_id, "")) for form in rows])

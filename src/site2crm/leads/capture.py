@@ -1,4 +1,4 @@
-"""The consumer of the journal: what was accepted becomes submissions and leads, exactly once.
+"""The consumer of the journals: what was accepted becomes submissions and leads, exactly once.
 
 Up to a hundred records in one transaction, together with the position behind the last of them. A submission that is
 there already (a replay after a crash, a repeat of the sender) is passed over.
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core import alarms, db, log, tasks, tracing
 from site2crm.core.consumer import consume
 from site2crm.core.errors import AppError, Unavailable
-from site2crm.core.journal.contract import SUBMISSIONS, Position, Record
+from site2crm.core.journal.contract import SUBMISSIONS, Position, Readable, Record
 from site2crm.core.machine import Machine
 from site2crm.core.sql import insert_new, upsert
 from site2crm.core.tables import ConsumerPosition, PoisonRecord
@@ -32,8 +32,6 @@ from site2crm.leads.models import Submission
 from site2crm.leads.states import SubmissionStatus
 
 CONSUMER = "leads"
-NODE = "main"
-"""Whose journal: this instance's own. Where several nodes share the records, the journal's epoch stands for it."""
 POISON_ALARM = "leads.poison"
 ERROR_CHARS = 2_000
 NOTED_IN_A_LINE = 40
@@ -53,36 +51,40 @@ class UnknownFrame(ValueError):
 
 @asynccontextmanager
 async def capturing(machine: Machine) -> AsyncIterator[None]:
-    """The consumer, while the server runs."""
-    work = consume(
-        machine.journal,
-        SUBMISSIONS,
-        load=partial(load, machine),
-        apply=partial(apply, machine),
-        poison=partial(poison, machine),
-        is_data_error=is_data_error,
-    )
-    async with tasks.running("leads.capture", work):
+    """The consumer, while the server runs: of our own journal, and of those that others have left."""
+    machine.inheritance.drains.append(partial(_consume, machine))
+    async with tasks.running("leads.capture", _consume(machine, machine.journal)):
         yield
 
 
-async def load(machine: Machine) -> Position | None:
+async def _consume(machine: Machine, journal: Readable) -> None:
+    await consume(
+        journal,
+        SUBMISSIONS,
+        load=partial(load, machine, journal),
+        apply=partial(apply, machine, journal=journal),
+        poison=partial(poison, machine, journal=journal),
+        is_data_error=is_data_error,
+    )
+
+
+async def load(machine: Machine, journal: Readable) -> Position | None:
     """Where to go on; None for the beginning, also when the position belongs to another journal."""
     async with machine.session() as session:
-        row = await session.get(ConsumerPosition, (CONSUMER, _node(machine)))
-        if row is None or row.epoch != machine.journal.epoch:
+        row = await session.get(ConsumerPosition, (CONSUMER, _node(machine, journal)))
+        if row is None or row.epoch != journal.epoch:
             return None
         return Position(row.segment, row.offset)
 
 
-async def apply(machine: Machine, records: Sequence[Record]) -> None:
+async def apply(machine: Machine, records: Sequence[Record], *, journal: Readable) -> None:
     """Store these records, their leads and the position behind them, or nothing."""
     frames = [_read(record.data) for record in records]
     async with machine.session() as session:
         await db.lock(session)
         window_s = machine.settings.intake.dedupe_window
         await store(session, frames, window_s=window_s, seal=clicks.seal_of(machine))
-        await _advance(session, machine, records[-1].next)
+        await _advance(session, machine, records[-1].next, journal=journal)
 
 
 async def store(session: AsyncSession, frames: Sequence[SubmissionFrame], *, window_s: float, seal: Seal) -> None:
@@ -110,13 +112,13 @@ def _note_requests(frames: Sequence[SubmissionFrame]) -> None:
             tracing.followed("leads.capture", one.id, since=one.received_at, attributes=told)
 
 
-async def poison(machine: Machine, record: Record, error: Exception) -> None:
+async def poison(machine: Machine, record: Record, error: Exception, *, journal: Readable) -> None:
     """Keep a record that cannot be applied for its own data, and say so."""
     place = f"{record.position.segment}:{record.position.offset}"
     async with machine.session() as session:
         await db.lock(session)
         kept = {
-            "id": ids.derived("psn", CONSUMER, machine.journal.epoch, place),
+            "id": ids.derived("psn", CONSUMER, journal.epoch, place),
             "consumer": CONSUMER,
             "at": clock.now(),
             "data": record.data,
@@ -125,7 +127,7 @@ async def poison(machine: Machine, record: Record, error: Exception) -> None:
         await session.execute(insert_new(PoisonRecord, [kept]))
         text = f"A submission could not be stored and was set aside ({place}): {type(error).__name__}."
         await alarms.ring(session, alarms.INSTANCE, code=POISON_ALARM, text=text)
-        await _advance(session, machine, record.next)
+        await _advance(session, machine, record.next, journal=journal)
 
 
 def is_data_error(error: Exception) -> bool:
@@ -194,14 +196,15 @@ def _row(frame: SubmissionFrame, joined: Joined | None) -> dict[str, Any]:
     }
 
 
-async def _advance(session: AsyncSession, machine: Machine, position: Position) -> None:
-    place = {"epoch": machine.journal.epoch, "segment": position.segment, "offset": position.offset}
-    key = {"consumer": CONSUMER, "instance": _node(machine)}
+async def _advance(session: AsyncSession, machine: Machine, position: Position, *, journal: Readable) -> None:
+    place = {"epoch": journal.epoch, "segment": position.segment, "offset": position.offset}
+    key = {"consumer": CONSUMER, "instance": _node(machine, journal)}
     await session.execute(upsert(ConsumerPosition, [key | place], on=list(key), set_=place))
 
 
-def _node(machine: Machine) -> str:
-    return machine.journal.epoch if machine.database.is_shared else NODE
+def _node(machine: Machine, journal: Readable) -> str:
+    """The journal's name in its folder. Where several nodes share the records, its epoch stands for it."""
+    return journal.epoch if machine.database.is_shared else journal.instance
 
 
 def _moment(frame: SubmissionFrame) -> datetime:

@@ -9,7 +9,7 @@ FEATURE = Feature(
     name="links",
     routers=(*api.routers, pages.router),
     fallback=Redirect,
-    lifespans=(loaded,),
+    captures=(loaded,),
     nav=(NavItem("Links", "links", "link", "links:read", order=40),),
     creates=(NavItem("New link", "links/new", "plus", "links:write"),),
 )

@@ -86,6 +86,10 @@ class LinkRegistry:
         """What `LinkSpec` is made of, for each."""
         return [tuple(getattr(spec, name) for name in _KEPT) for spec in self._by_id.values()]
 
+    def forget(self) -> None:
+        """The next look reads every link, not only what has changed."""
+        self.revision = 0
+
     def find(self, domain: str, slug: str) -> LinkSpec | None:
         """By its exact spelling; else by what is read as the same."""
         found = self._by_slug[domain].get(slug)
@@ -121,7 +125,7 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
     kept = Snapshot(machine, CACHE, registry.rows)
 
     async def reload() -> None:
-        async with machine.session() as session:
+        async with machine.database.reading() as session:
             await refresh(session, registry)
         kept.keep()
 
@@ -130,7 +134,7 @@ async def loaded(machine: Machine) -> AsyncIterator[None]:
         registry.apply(LinkSpec(*row) for row in rows or ())
         return rows is not None
 
-    await machine.revisions.watch(CACHE, reload, recall=recall)
+    await machine.revisions.watch(CACHE, reload, recall=recall, forget=registry.forget)
     yield
     await kept.close()
 

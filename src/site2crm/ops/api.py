@@ -7,11 +7,13 @@ from msgspec import Struct
 
 from site2crm.core.access import public
 from site2crm.core.errors import Unavailable
-from site2crm.core.machine import Machine
+from site2crm.core.machine import Machine, Phase
 from site2crm.ops import browser_errors, condition, metrics, proof
 from site2crm.ops.condition import LAG_S
 
 DEGRADED = "degraded: the database does not answer; forms and links go on"
+CAPTURING = "capturing: forms and links are answered, pages wait until the data folder is taken over"
+NOT_READY = {Phase.STANDBY: "Standby, waiting for the lock: another process serves this data folder."}
 
 
 class Health(Struct, frozen=True):
@@ -29,9 +31,11 @@ async def live(machine: NamedDependency[Machine], challenge: FromQuery[str] = ""
 
 @get("/readyz", opt=public(), include_in_schema=False, media_type="text/plain")
 async def ready(machine: NamedDependency[Machine]) -> str:
-    """It may be sent traffic."""
+    """It may be sent traffic: all of it, or while a folder is taken over forms and links, which nobody else answers."""
+    if machine.phase is Phase.CAPTURING:
+        return CAPTURING
     if not machine.ready:
-        raise Unavailable("Starting or stopping.", headers={"Retry-After": "2"})
+        raise Unavailable(NOT_READY.get(machine.phase, "Starting or stopping."), headers={"Retry-After": "2"})
     return "ok" if machine.database.answers else DEGRADED
 
 
@@ -49,7 +53,7 @@ async def health(machine: NamedDependency[Machine]) -> Response[Health]:
 
 def _journal(machine: Machine) -> str:
     """Submissions that were accepted and are not yet leads: seconds, while all is well."""
-    age = machine.journal.stats().submissions.oldest_unread_s
+    age = machine.inheritance.stats().submissions.oldest_unread_s
     return "ok" if age < LAG_S else f"accepted submissions have been waiting for {age:.0f} seconds"
 
 

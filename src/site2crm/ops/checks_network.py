@@ -1,12 +1,11 @@
 """Checks of what is around: the running server, the public address, names and ways out."""
 
 import asyncio
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from site2crm.core import folder
+from site2crm.core import config_values, folder
 from site2crm.core.config import KeyUnusable, Settings
-from site2crm.core.config_types import is_loopback
+from site2crm.core.config_types import Listen, is_loopback
 from site2crm.core.http import Outbound, OutboundError, Response
 from site2crm.ops.checks_stores import Figures
 from site2crm.ops.figures_told import parse
@@ -19,13 +18,22 @@ ABROAD = "api.hubapi.com"
 NOT_SERVED = b"This host is not served here"
 
 
-async def server(settings: Settings) -> tuple[Finding, Figures]:
-    """Whether it runs, and what it tells of itself."""
-    listen = settings.server.listen
-    host = "127.0.0.1" if listen.host in {"0.0.0.0", "::"} else listen.host  # noqa: S104
-    base = f"http://{f'[{host}]' if ':' in host else host}:{listen.port}"
-    pid = _holder(settings.data.dir / folder.LOCK)
-    async with _asking(host) as out:
+async def server(settings: Settings) -> tuple[list[Finding], Figures]:
+    """Whether it runs, and what it tells of itself; whether another one stands by."""
+    home = settings.data.dir
+    serves, waits = folder.holder(home, folder.LOCK), folder.holder(home, folder.STANDBY)
+    running, figures = await _running(settings, serves)
+    if waits is None:
+        return [running], figures
+    says = f"process {waits.pid} at {waits.listen} waits for the lock, to follow the server when it stops"
+    return [running, ok("standby", says)], figures
+
+
+async def _running(settings: Settings, serves: folder.Holder | None) -> tuple[Finding, Figures]:
+    listen = _address(settings, serves)
+    base = f"http://{f'[{listen.reached_at}]' if ':' in listen.host else listen.reached_at}:{listen.port}"
+    pid = serves.pid if serves else None
+    async with _asking(listen.reached_at) as out:
         try:
             ready = await out.request("GET", f"{base}/readyz", headers=_here(listen.port))
             told = await out.request("GET", f"{base}/metrics", headers=_here(listen.port) | _bearer(settings))
@@ -33,11 +41,22 @@ async def server(settings: Settings) -> tuple[Finding, Figures]:
             return _silent(pid, f"{listen}", error), {}
     if ready.status != 200:
         return warning("server", f"{listen} answers {ready.status}: it starts or stops", "wait a moment, ask again"), {}
+    if ready.content.startswith(b"capturing"):
+        cure = "if it lasts, its log says why: start the version before with --standby, then stop this one"
+        return warning("server", f"process {pid} at {listen} answers forms and links only", cure), {}
     if pid is None and settings.data.dir.is_dir():
         cure = "check --config and --data-dir, or whether something else listens there"
         return warning("server", f"something answers at {listen}, but nobody holds {settings.data.dir}", cure), {}
     figures = parse(told.content.decode("utf-8", "replace")) if told.status == 200 else {}
     return ok("server", f"runs as process {pid}, ready at {listen}"), figures
+
+
+def _address(settings: Settings, serves: folder.Holder | None) -> Listen:
+    """Where who serves the folder says that it listens: units of systemd may say so, over the file."""
+    try:
+        return config_values.listen(serves.listen) if serves else settings.server.listen
+    except ValueError:  # an older version does not say
+        return settings.server.listen
 
 
 async def public_url(settings: Settings, *, runs: bool) -> list[Finding]:
@@ -149,14 +168,3 @@ def _silent(pid: int | None, where: str, error: OutboundError) -> Finding:
         return ok("server", "is stopped")
     cure = "if this lasts longer than a start, look into its log and restart it"
     return failed("server", f"process {pid} holds the data folder and does not answer at {where}: {error}", cure)
-
-
-def _holder(lock: Path) -> int | None:
-    """Who holds the lock, by the kernel's list: to try to take it could keep a server from starting."""
-    try:
-        inode = f":{lock.stat().st_ino} "
-        lines = Path("/proc/locks").read_text().splitlines()
-        held = any("FLOCK" in line and inode in line for line in lines)
-        return int(lock.read_text().strip() or 0) if held else None
-    except (OSError, ValueError):
-        return None

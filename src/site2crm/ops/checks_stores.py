@@ -13,14 +13,12 @@ from site2crm.core.config import Settings
 from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseBusy, DatabaseRefused
 from site2crm.core.eventstore import file as events
-from site2crm.core.eventstore import pump
 from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
 from site2crm.kit import clock
 from site2crm.leads import queries as leads
 from site2crm.ops.findings import Finding, failed, ok, warning
 
-NODE = "main"
 BACKUP_AGE = timedelta(days=2)
 LARGE_WAL_BYTES = 256 << 20
 LATE_S = 120
@@ -128,10 +126,13 @@ def _schema(current: str | None, wanted: str) -> Finding:
 
 def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
     """From the running server, else from the files and the positions beside them."""
-    home = settings.data.dir / folder.JOURNAL / NODE
-    found = peek.waiting(home, SUBMISSIONS, _position(connection, peek.epoch(home)))
-    records, aside = found.records, found.quarantined_files
-    late_s = clock.unix() - found.oldest if found.oldest is not None else 0.0
+    found = [
+        peek.waiting(home, SUBMISSIONS, _position(connection, peek.epoch(home)))
+        for home in peek.homes(settings.data.dir)
+    ]
+    records, aside = sum(each.records for each in found), sum(each.quarantined_files for each in found)
+    oldest = min((each.oldest for each in found if each.oldest is not None), default=None)
+    late_s = clock.unix() - oldest if oldest is not None else 0.0
     if figures:
         records = int(figures.get('journal_lag_records{stream="submissions"}', records))
         late_s = figures.get('journal_oldest_unread_seconds{stream="submissions"}', late_s)
@@ -147,9 +148,9 @@ def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
 
 
 def _position(connection: Any, epoch: str) -> Position | None:
-    sql = 'SELECT epoch, segment, "offset" FROM consumer_position WHERE consumer = ? AND instance = ?'
-    row = connection.execute(sql, (leads.CONSUMER, NODE)).fetchone()
-    return Position(row[1], row[2]) if row is not None and row[0] == epoch else None
+    sql = 'SELECT segment, "offset" FROM consumer_position WHERE consumer = ? AND epoch = ?'
+    row = connection.execute(sql, (leads.CONSUMER, epoch)).fetchone()
+    return Position(*row) if row is not None else None
 
 
 def _jobs(connection: Any) -> Finding:
@@ -186,7 +187,7 @@ def _events(settings: Settings, figures: Figures) -> Finding:
         return ok("events", f"open in the running server, {waiting:.0f} clicks wait")
     try:
         connection = heavy.duckdb().connect(str(path), read_only=True)
-        count, row = events.count(connection), _event_position(connection)
+        count, stored = events.count(connection), _event_positions(connection)
         connection.close()
     except Exception as error:
         if not isinstance(error, events.errors()):
@@ -195,14 +196,15 @@ def _events(settings: Settings, figures: Figures) -> Finding:
             return ok("events", "open in the running server")
         cure = "start the server: it puts a damaged file aside and begins a new one; leads are not touched by this"
         return failed("events", f"{path} cannot be opened: {str(error).partition(chr(10))[0][:200]}", cure)
-    home = settings.data.dir / folder.JOURNAL / NODE
-    at = Position(row[1], row[2]) if row is not None and row[0] == peek.epoch(home) else None
-    return ok("events", f"{count:,} stored, {peek.waiting(home, EVENTS, at).records} clicks wait for the next start")
+    homes = peek.homes(settings.data.dir)
+    waits = sum(peek.waiting(home, EVENTS, stored.get(peek.epoch(home))).records for home in homes)
+    return ok("events", f"{count:,} stored, {waits} clicks wait for the next start")
 
 
-def _event_position(connection: Any) -> Any:
-    sql = 'SELECT epoch, segment, "offset" FROM position WHERE consumer = ?'
-    return connection.execute(sql, (pump.CONSUMER,)).fetchone()
+def _event_positions(connection: Any) -> dict[str, Position]:
+    """By the epoch of the journal."""
+    rows = connection.execute('SELECT epoch, segment, "offset" FROM position').fetchall()
+    return {epoch: Position(segment, offset) for epoch, segment, offset in rows}
 
 
 def _backup(settings: Settings) -> Finding:

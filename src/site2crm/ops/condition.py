@@ -63,7 +63,7 @@ async def look(machine: Machine) -> Condition:
     answers, jobs = await database_answers(machine), None
     if answers and machine.jobs is not None:
         jobs = await machine.jobs.stats()
-    stats = machine.journal.stats()
+    stats = machine.inheritance.stats()
     parts = [
         _forms(stats.submissions.oldest_unread_s),
         Part("links", "Short links", State.UP, "Links lead where they should, and every click is kept."),

@@ -61,6 +61,8 @@ class FailedJob(Struct, frozen=True):
 class Inside(Struct, frozen=True, kw_only=True):
     condition: Condition
     started_at: datetime
+    standby: str
+    """Who waits to follow this process; empty: nobody."""
     last_backup: datetime | None
     queue: JobStats
     journal: JournalStats
@@ -80,9 +82,10 @@ async def look(machine: Machine, session: AsyncSession) -> Inside:
     return Inside(
         condition=await condition.look(machine),
         started_at=machine.meter.started_at,
+        standby=_standby(machine),
         last_backup=backup.made_at if backup else None,
         queue=await store.stats(session),
-        journal=machine.journal.stats(),
+        journal=machine.inheritance.stats(),
         poisoned=await session.scalar(select(func.count()).select_from(PoisonRecord)) or 0,
         space=await asyncio.to_thread(_space, machine),
         versions=Versions(__version__, platform.python_version(), sqlite.VERSION, migrate.revisions()[-1]),
@@ -92,6 +95,11 @@ async def look(machine: Machine, session: AsyncSession) -> Inside:
         failed_jobs=[_failed(each) for each in await store.failures(session, limit=FAILURES_SHOWN)],
         crashes=await asyncio.to_thread(crashes.crashes, machine.data_dir),
     )
+
+
+def _standby(machine: Machine) -> str:
+    waits = folder.waiting(machine.data_dir)
+    return f"process {waits.pid} at {waits.listen} is standby, waiting for the lock" if waits else ""
 
 
 def _space(machine: Machine) -> Space:

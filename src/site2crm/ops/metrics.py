@@ -77,7 +77,7 @@ def _requests(machine: Machine) -> Iterator[Figure]:
 
 
 def _journal(machine: Machine) -> Iterator[Figure]:
-    stats = machine.journal.stats()
+    stats = machine.inheritance.stats()
     streams = {"submissions": stats.submissions, "events": stats.events}
     for name, attribute, help in (
         ("journal_lag_records", "lag_records", "Accepted and not yet applied."),

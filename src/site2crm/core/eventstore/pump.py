@@ -8,8 +8,8 @@ alone it carries more than 15,000 rows a second.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
@@ -17,8 +17,8 @@ from site2crm.core import log
 from site2crm.core.consumer import consume
 from site2crm.core.eventstore import enrich, frame
 from site2crm.core.eventstore.contract import Event, EventStore
-from site2crm.core.journal.contract import EVENTS, Position, Record
-from site2crm.core.journal.journal import Journal
+from site2crm.core.journal.contract import EVENTS, Position, Readable, Record
+from site2crm.core.journal.journal import NAMES, Journal
 
 CONSUMER = "clicks"
 BATCH = 500
@@ -54,38 +54,43 @@ class Pump:
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
-    async def run(self) -> NoReturn:
+    async def run(self) -> None:
+        """Carry our own journal's, for ever."""
         try:
-            await consume(
-                self._journal,
-                EVENTS,
-                load=self._load,
-                apply=self._apply,
-                poison=self._poison,
-                is_data_error=is_data_error,
-                batch=BATCH,
-            )
+            await self.drain(self._journal)
         finally:
             if self._timer:
                 self._timer.cancel()
 
-    async def _load(self) -> Position | None:
-        known = await self._store.load(CONSUMER)
-        if known is None or known[0] != self._journal.epoch:
+    async def drain(self, journal: Readable) -> None:
+        """Carry what a journal holds; to its end, where somebody has left it."""
+        await consume(
+            journal,
+            EVENTS,
+            load=partial(self._load, journal),
+            apply=partial(self._apply, journal),
+            poison=partial(self._poison, journal),
+            is_data_error=is_data_error,
+            batch=BATCH,
+        )
+
+    async def _load(self, journal: Readable) -> Position | None:
+        known = await self._store.load(_name(journal))
+        if known is None or known[0] != journal.epoch:
             return None
         return known[1]
 
-    async def _apply(self, records: Sequence[Record]) -> None:
+    async def _apply(self, journal: Readable, records: Sequence[Record]) -> None:
         rows = await asyncio.to_thread(_rows, records)
-        await self._store.append(CONSUMER, rows, epoch=self._journal.epoch, position=records[-1].next)
+        await self._store.append(_name(journal), rows, epoch=journal.epoch, position=records[-1].next)
         self._tell({row.org for row in rows if row.org})
 
-    async def _poison(self, record: Record, error: Exception) -> None:
+    async def _poison(self, journal: Readable, record: Record, error: Exception) -> None:
         """Keep its bytes in a file, say so, go on behind it."""
         place = f"{record.position.segment}:{record.position.offset}"
         await asyncio.to_thread(self._set_aside, record.data)
         self._ring(POISON_ALARM, f"An event could not be read and was set aside ({place}): {error!r:.200}.")
-        await self._store.append(CONSUMER, [], epoch=self._journal.epoch, position=record.next)
+        await self._store.append(_name(journal), [], epoch=journal.epoch, position=record.next)
 
     def _set_aside(self, data: bytes) -> None:
         """One line of hex each; a flood of them must not fill the disk."""
@@ -111,6 +116,11 @@ class Pump:
                 listener(changed)
             except Exception:  # noqa: BLE001 - one page's failure is not the next one's
                 _log.exception("events.listener_failed")
+
+
+def _name(journal: Readable) -> str:
+    """What its position is stored under: the first journal of a folder is the only one in most."""
+    return CONSUMER if journal.instance == NAMES[0] else f"{CONSUMER}:{journal.instance}"
 
 
 def is_data_error(error: Exception) -> bool:

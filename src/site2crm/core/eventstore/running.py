@@ -16,6 +16,7 @@ from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.core.eventstore.pump import Pump
 from site2crm.core.geo import Geo
 from site2crm.core.journal.contract import EVENTS
+from site2crm.core.journal.leftover import Leftover
 from site2crm.core.machine import Machine
 from site2crm.core.visitors import Visitors
 from site2crm.kit import clock
@@ -37,40 +38,61 @@ def listen(machine: Machine, callback: Callable[[set[str]], None]) -> Callable[[
 
 
 @asynccontextmanager
+async def recognising(machine: Machine) -> AsyncIterator[None]:
+    """Put Geo and Visitors into the machine: what a click is recorded with. A standby has them too."""
+    settings = machine.settings
+    city = settings.links.city_database
+    machine.put(Geo(machine.data_dir, city_database=machine.data_dir / city if city else None))
+    machine.put(Visitors(machine.data_dir, window_s=settings.privacy.visitor_window))
+    yield
+
+
+@asynccontextmanager
 async def lifespan(machine: Machine) -> AsyncIterator[None]:
-    """Put DuckStore, Pump, Geo and Visitors into the machine. Nothing large is loaded before the server is ready."""
+    """Put DuckStore and Pump into the machine. Nothing large is loaded before the server is ready."""
     settings, loop, bell = machine.settings, asyncio.get_running_loop(), Bell()
 
     def calm(code: str) -> None:
         asyncio.run_coroutine_threadsafe(_clear(machine, code), loop)
 
-    city = settings.links.city_database
-    geo = Geo(machine.data_dir, city_database=machine.data_dir / city if city else None)
-    people = Visitors(machine.data_dir, window_s=settings.privacy.visitor_window)
     store = DuckStore(machine.data_dir, memory_bytes=settings.events.memory, ring=bell.ring, calm=calm)
     pump = Pump(machine.journal, store, data_dir=machine.data_dir, ring=bell.ring)
-    for part in (geo, people, store, pump):
+    for part in (store, pump):
         machine.put(part)
+    machine.inheritance.drains.append(partial(_drain, machine, pump))
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(tasks.running("events.bell", bell.answer(machine.database)))
         stack.push_async_callback(store.close)
-        await stack.enter_async_context(tasks.running("events.house", _keep_house(machine, geo, people, store)))
-        await stack.enter_async_context(tasks.running("events.pump", _pump(machine, store, pump)))
+        await stack.enter_async_context(tasks.running("events.house", _keep_house(machine, store)))
+        await stack.enter_async_context(tasks.running("events.pump", _pump(machine, pump)))
         yield
 
 
-async def _pump(machine: Machine, store: DuckStore, pump: Pump) -> NoReturn:
+async def _pump(machine: Machine, pump: Pump) -> None:
     """On a new installation the engine is loaded by the first click, else as soon as the server answers."""
-    while not machine.ready:  # noqa: ASYNC110 - a flag that is set once
-        await asyncio.sleep(READY_POLL_S)
+    await _ready(machine)
     if file.is_new(machine.data_dir):
         await machine.journal.wait(EVENTS, None)
     await asyncio.to_thread(agents.warm)
     await pump.run()
 
 
-async def _keep_house(machine: Machine, geo: Geo, people: Visitors, store: DuckStore) -> NoReturn:
+async def _drain(machine: Machine, pump: Pump, left: Leftover) -> None:
+    """Where nobody has clicked, nothing is loaded for it."""
+    await _ready(machine)
+    if await left.wait(EVENTS, None):
+        await asyncio.to_thread(agents.warm)
+        await pump.drain(left)
+
+
+async def _ready(machine: Machine) -> None:
+    while not machine.ready:  # noqa: ASYNC110 - a flag that is set once
+        await asyncio.sleep(READY_POLL_S)
+
+
+async def _keep_house(machine: Machine, store: DuckStore) -> NoReturn:
     """Take up a refreshed country file, write the salt down, delete what is too old, read the store through once."""
+    geo, people = machine.get(Geo), machine.get(Visitors)
     await asyncio.sleep(VERIFY_AFTER_S)
     if not file.is_new(machine.data_dir):
         await _safely(store.engine.verify)

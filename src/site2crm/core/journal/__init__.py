@@ -7,6 +7,6 @@ it may be read twice, and even one answered with `JournalBroken` may turn up. Co
 inside the record.
 
 `contract` what callers see, `journal` the API, `sync_thread` its thread, `durable` and `mapped` the two writers,
-`stream` reading and removal, `recovery` opening after a crash, `segment` one file, `frame` its bytes, `disk` the calls
-that can fail.
+`stream` reading and removal, `leftover` what another process has left, `recovery` opening after a crash, `segment` one
+file, `frame` its bytes, `disk` the calls that can fail.
 """

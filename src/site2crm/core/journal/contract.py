@@ -1,7 +1,8 @@
 """What callers of the journal see: positions, records, errors, figures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 SUBMISSIONS = "submissions"
 EVENTS = "events"
@@ -55,3 +56,17 @@ class JournalStats:
     dropped_events: int
     syncs: int
     sync_errors: int
+
+
+class Readable(Protocol):
+    """What a consumer reads: the journal that this process writes, or one that somebody has left."""
+
+    @property
+    def instance(self) -> str: ...
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def appended(self) -> Mapping[str, int]: ...
+    def read(self, stream: str, start: Position | None, *, limit: int, max_bytes: int = ...) -> list[Record]: ...
+    async def wait(self, stream: str, after: Position | None) -> bool: ...
+    def release(self, stream: str, position: Position) -> None: ...

@@ -28,6 +28,10 @@ from site2crm.core.journal.segment import NAME
 from site2crm.core.journal.stream import Stream
 from site2crm.core.journal.sync_thread import Append, SyncThread
 
+EPOCH = "epoch"
+NAMES = ("main", "main-2", "main-3", "main-4", "main-5")
+"""A process takes the first that nobody writes; one that starts beside another, the next."""
+
 _EPOCH = re.compile(r"[0-9a-f]{16}")
 
 
@@ -35,8 +39,16 @@ class Journal:
     """Both streams of one instance. `append_durable`, `append`, `wait` and `release` are called on the event loop."""
 
     def __init__(
-        self, *, epoch: str, lock: int, target: Disk, streams: dict[str, Stream], events_cap_bytes: int
+        self,
+        *,
+        instance: str,
+        epoch: str,
+        lock: int,
+        target: Disk,
+        streams: dict[str, Stream],
+        events_cap_bytes: int,
     ) -> None:
+        self.instance = instance
         self.epoch = epoch
         self._lock = lock
         self._disk = target
@@ -71,19 +83,34 @@ class Journal:
         home = folder / instance
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:
-            lock = _locked(home / "lock")
+            lock = locked(home / "lock")
             undo.callback(os.close, lock)
             target = Disk(fsync=fsync, allocate=allocate, alarm=on_alarm)
-            epoch = _epoch(home, target=target)
+            epoch = epoch_of(home, target=target)
             streams = {}
             for name in (SUBMISSIONS, EVENTS):
                 (home / name).mkdir(mode=0o700, exist_ok=True)
                 found = recover(home / name, target=target)
                 streams[name] = Stream(home / name, found, epoch=epoch, segment_bytes=segment_bytes, target=target)
             disk.sync_folder(home)
-            journal = cls(epoch=epoch, lock=lock, target=target, streams=streams, events_cap_bytes=events_cap_bytes)
+            journal = cls(
+                instance=instance,
+                epoch=epoch,
+                lock=lock,
+                target=target,
+                streams=streams,
+                events_cap_bytes=events_cap_bytes,
+            )
             undo.pop_all()
         return journal
+
+    @classmethod
+    def open_free(cls, folder: Path, *, on_alarm: Callable[[str, str], None]) -> Self:
+        """The first journal of the folder that nobody writes. Raises JournalInUse when there are too many."""
+        for name in NAMES:
+            with contextlib.suppress(JournalInUse):
+                return cls.open(folder, instance=name, on_alarm=on_alarm)
+        raise JournalInUse(f"{len(NAMES)} processes write journals in {folder}; stop those that are too many")
 
     def append_durable(self, data: bytes) -> asyncio.Future[Position]:
         """Add to `submissions`; resolved once it is on the disk, fails with JournalFull or JournalBroken."""
@@ -113,8 +140,8 @@ class Journal:
         """
         return self._streams[stream].read(start, limit=limit, max_bytes=max_bytes)
 
-    async def wait(self, stream: str, after: Position | None) -> None:
-        """Return when there is something to read from `after` on."""
+    async def wait(self, stream: str, after: Position | None) -> bool:
+        """Return when there is something to read from `after` on: always true, sooner or later."""
         loop = self._loop = asyncio.get_running_loop()
         while not self._streams[stream].has(after):
             waiter = loop.create_future()
@@ -123,6 +150,7 @@ class Journal:
                 await waiter
             finally:
                 self._waiters[stream].discard(waiter)
+        return True
 
     def release(self, stream: str, position: Position) -> None:
         """Everything before `position` is stored elsewhere: segments wholly before it are removed."""
@@ -180,7 +208,8 @@ class Journal:
                 waiter.set_result(None)
 
 
-def _locked(path: Path) -> int:
+def locked(path: Path) -> int:
+    """The descriptor that holds the lock of a journal. Raises JournalInUse."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,9 +219,9 @@ def _locked(path: Path) -> int:
     return fd
 
 
-def _epoch(home: Path, *, target: Disk) -> str:
+def epoch_of(home: Path, *, target: Disk) -> str:
     """The epoch of this folder; a lost one is taken from the newest segment, which carries it in its name."""
-    path = home / "epoch"
+    path = home / EPOCH
     stored = path.read_text("ascii", "replace").strip() if path.exists() else ""
     if _EPOCH.fullmatch(stored):
         return stored

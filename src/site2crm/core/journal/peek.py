@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from site2crm.core import folder
 from site2crm.core.journal import frame
 from site2crm.core.journal.contract import Position
 from site2crm.core.journal.frame import Frame
@@ -15,6 +16,12 @@ class Waiting(NamedTuple):
     records: int
     oldest: float | None
     quarantined_files: int
+
+
+def homes(data_dir: Path) -> list[Path]:
+    """The journals of a data folder; more than one where a process has followed another."""
+    journal = data_dir / folder.JOURNAL
+    return sorted(home for home in journal.iterdir() if home.is_dir()) if journal.is_dir() else []
 
 
 def epoch(home: Path) -> str:
