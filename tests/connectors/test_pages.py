@@ -160,6 +160,20 @@ async def test_a_preview_saves_nothing(alice: Person, portal: HubSpotFake) -> No
     assert (after, len(portal.requests)) == (before, 0)
 
 
+async def test_a_preview_without_any_lead_has_an_answer_to_every_question(alice: Person) -> None:
+    """So that somebody who maps a field sees it in the request before the first lead is there."""
+    fields = [
+        {"name": "size", "type": "choice", "label": "Size", "choices": ["Small", "Big"]},
+        {"name": "campaign", "type": "hidden", "text": "spring"},
+        {"name": "news", "type": "consent", "text": "Send me the newsletter"},
+    ]
+    assert (await alice.api.post("/api/v1/forms", json={"name": "Contact", "fields": fields})).status_code == 201
+    path = await connected(alice, "inbox")
+    lines = [*row("custom.size", "size"), *row("custom.campaign", "campaign"), *row("consent.news", "news")]
+    answer = await posted(alice, f"{path}/mapping", [*lines, ("act", "preview")])
+    assert all(f"&#34;{text}" in answer.text for text in ("Small&#34;", "spring&#34;", "Send me the newsletter"))
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
