@@ -285,6 +285,7 @@ def _around(who: Who) -> dict[str, Any]:
     return {
         "base": _base(who),
         "label": views.label,
+        "sentence": views.sentence,
         "icon": views.icon,
         "forms_text": views.forms_text,
         "account_line": views.account_line,

@@ -16,7 +16,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sending import field_defs
 from site2crm.connectors.words import cure as cure
 from site2crm.connectors.words import label as label
-from site2crm.connectors.words import sentence
+from site2crm.connectors.words import sentence as sentence
 from site2crm.core.access import OrgRef
 from site2crm.core.formats import json_pretty, plural
 from site2crm.core.templates import Banner
