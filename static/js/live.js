@@ -11,7 +11,8 @@ async function refresh(element) {
   stale.delete(element.id);
   element.dataset.refreshed = String(Date.now());
   const target = `#${element.id}`;
-  await window.htmx.ajax("GET", element.dataset.refreshUrl, { target, select: target, swap: "outerMorph" });
+  // Its own source: of requests of one source htmx keeps one waiting and drops the third.
+  await window.htmx.ajax("GET", element.dataset.refreshUrl, { source: element, target, select: target, swap: "outerMorph" });
 }
 
 // Somebody may have begun something between the question and its answer.
@@ -31,6 +32,13 @@ setInterval(() => {
   for (const element of document.querySelectorAll("[data-refresh-url]")) if (due(element)) refresh(element);
 }, 1000);
 
+// One for all parts of a page: a browser opens no more than six connections to a server without HTTP/2.
+const streams = new Map();
+function streamOf(url) {
+  if (!streams.has(url)) streams.set(url, new EventSource(url));
+  return streams.get(url);
+}
+
 for (const element of document.querySelectorAll("[data-refresh-events]")) {
   let waiting = 0;
   const soon = () => {
@@ -38,7 +46,7 @@ for (const element of document.querySelectorAll("[data-refresh-events]")) {
     clearTimeout(waiting);
     waiting = setTimeout(() => refresh(document.getElementById(element.id) ?? element), EVENT_PAUSE_MS);
   };
-  const source = new EventSource(element.dataset.refreshEvents);
+  const source = streamOf(element.dataset.refreshEvents);
   source.addEventListener("message", soon);
   source.addEventListener("open", soon); // what changed before the stream stood, at first or again, sent no event to it
 }

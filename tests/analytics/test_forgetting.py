@@ -135,6 +135,22 @@ async def test_the_page_says_what_goes_and_leads_back(instance: Instance, alice:
     assert "forgotten already" in after.text and "evil" not in re.sub(r'value="[^"]*"', "", after.text)
 
 
+async def test_a_page_forgets_all_clicks_of_a_lead(instance: Instance, alice: Person, charlie: Person) -> None:
+    carried = await a_clicked_lead(instance, alice)
+    event = Event(id=carried.click_id, ts=ago(days=2), kind="click", org=alice.org.id, visitor=VISITOR)
+    await clicks(instance, event, click(alice, visitor=VISITOR), click(alice, visitor=OTHER))
+    path = f"/o/acme/analytics/forget?lead={carried.lead_id}"
+    assert path in (await alice.web.get(f"/o/acme/leads/{carried.lead_id}")).text
+    assert "2 events of 1 visitor" in (await alice.web.get(path)).text
+
+    done = await alice.web.post("/o/acme/analytics/forget", data={"lead": carried.lead_id})
+
+    assert done.headers["location"] == f"/o/acme/leads/{carried.lead_id}"
+    assert await kept(alice) == 1
+    assert "forgotten already" in (await alice.web.get(path)).text
+    assert (await charlie.web.get(path.replace("acme", "other"))).status_code == 404
+
+
 async def test_the_leads_page_leads_there_for_those_who_may(instance: Instance, alice: Person, bob: Person) -> None:
     carried = await a_clicked_lead(instance, alice)
     path = f"/o/acme/leads/{carried.lead_id}"

@@ -62,3 +62,19 @@ async def test_a_missing_body_is_told_in_words(alice: Person) -> None:
     answer = await alice.api.post("/api/v1/forms")
     assert answer.status_code == 422
     assert answer.json()["errors"] == [{"field": "data", "message": "Send a JSON body."}]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"name": "Contact"', "The JSON ends too early"),
+        ('{"name": Contact}', "invalid character at byte 9"),
+        ('{"name": "Contact",}', "at byte 19"),
+        ("{'name': 'Contact'}", "at byte 1"),
+        ('{"name": "Contact"} x', "trailing characters at byte 21"),
+    ],
+)
+async def test_broken_json_is_told_with_its_place_and_the_cure(alice: Person, body: str, words: str) -> None:
+    answer = await alice.api.post("/api/v1/forms", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert words in answer.json()["detail"]

@@ -11,9 +11,9 @@ PATH = "/api/v1/connections"
 SECRET = "whsec_" + "A" * 43 + "="
 
 
-async def made(person: Person, **given: Any) -> dict[str, Any]:
+async def made(person: Person, query: str = "", **given: Any) -> dict[str, Any]:
     body = {"kind": "hubspot", "name": "Main", "settings": {"token": TOKEN}, **given}
-    answer = await person.api.post(PATH, json=body)
+    answer = await person.api.post(PATH + query, json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -33,10 +33,13 @@ async def test_a_connection_is_made_tested_and_shown_without_its_secret(alice: P
     assert shown.json()["secret_hints"] == {"token": TOKEN[-4:]}
 
 
-async def test_a_refused_token_is_no_error_but_a_parked_connection(alice: Person) -> None:
-    connection = await made(alice, settings={"token": "pat-na1-wrong-0000"})
-    assert connection["state"] == "parked"
-    assert connection["state_reason"] == connection["test"]["text"]
+async def test_a_refused_token_is_an_error_at_its_field_and_leaves_nothing_behind(alice: Person) -> None:
+    body = {"kind": "hubspot", "settings": {"token": "pat-na1-wrong-0000"}}
+    answer = await alice.api.post(PATH, json=body)
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["field"]) == (422, "settings.token")
+    assert "and enter it" in error["message"] and "pat-na1-wrong" not in answer.text
+    assert (await alice.api.get(PATH)).json()["data"] == []
 
 
 async def test_an_untested_connection_asks_nobody(alice: Person, portal: HubSpotFake) -> None:
@@ -65,11 +68,11 @@ async def test_what_is_missing_or_wrong_is_named(alice: Person, body: dict[str, 
 
 async def test_a_made_secret_is_in_the_first_answer_only(alice: Person) -> None:
     settings = {"url": "http://127.0.0.1:9/hook"}
-    connection = await made(alice, kind="webhook", settings=settings)
+    connection = await made(alice, "?test=false", kind="webhook", settings=settings)
     assert connection["secrets"]["secret"].startswith("whsec_")
     shown = await alice.api.get(f"{PATH}/{connection['id']}")
     assert connection["secrets"]["secret"] not in shown.text
-    given = await made(alice, kind="webhook", settings={**settings, "secret": SECRET})
+    given = await made(alice, "?test=false", kind="webhook", settings={**settings, "secret": SECRET})
     assert given["secrets"] == {}
 
 
@@ -79,7 +82,8 @@ async def test_a_repeated_request_makes_one_connection_and_stores_no_secret(alic
     refused = await alice.api.post(PATH, json=body, headers=headers)
     assert [error["field"] for error in refused.json()["errors"]] == ["settings.secret"]
     body["settings"]["secret"] = SECRET  # type: ignore[index]
-    again = [await alice.api.post(PATH, json=body, headers={"Idempotency-Key": "twice"}) for _ in range(2)]
+    twice = {"Idempotency-Key": "twice"}
+    again = [await alice.api.post(f"{PATH}?test=false", json=body, headers=twice) for _ in range(2)]
     assert again[0].json()["id"] == again[1].json()["id"]
     assert len((await alice.api.get(PATH)).json()["data"]) == 1
 
@@ -105,8 +109,9 @@ async def test_it_is_paused_resumed_and_removed(alice: Person) -> None:
 
 
 async def test_a_parked_one_resumes_when_the_crm_agrees(alice: Person, portal: HubSpotFake) -> None:
-    scopes = portal.tokens.pop(TOKEN)
     url = f"{PATH}/{(await made(alice))['id']}"
+    scopes = portal.tokens.pop(TOKEN)
+    assert not (await alice.api.post(f"{url}/test")).json()["test"]["ok"]
     refused = await alice.api.post(f"{url}/resume")
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_refused")
     portal.tokens[TOKEN] = scopes

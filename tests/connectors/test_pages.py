@@ -12,8 +12,10 @@ from site2crm.connectors import service, views
 from site2crm.connectors.mapping import LeadValues
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.webhook import WebhookFake
 
 CRMS = "/o/acme/crms"
+WRONG = "pat-na1-wrong-0000"
 
 
 async def posted(person: Person, url: str, pairs: Any = ()) -> httpx.Response:
@@ -21,6 +23,13 @@ async def posted(person: Person, url: str, pairs: Any = ()) -> httpx.Response:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     fields = list(pairs.items()) if isinstance(pairs, dict) else list(pairs)
     return await person.web.post(url, content=urlencode(fields), headers=headers)
+
+
+def held(page: httpx.Response) -> str:
+    """What a page of a refused connection hands back."""
+    found = re.search(r'name="held" value="([^"]+)"', page.text)
+    assert found, page.text
+    return found[1]
 
 
 async def connected(person: Person, kind: str = "hubspot", **fields: str) -> str:
@@ -59,14 +68,33 @@ async def test_a_missing_token_is_asked_for_and_nothing_typed_is_lost(alice: Per
     assert 'value="My name"' in answer.text
 
 
-async def test_a_refused_token_is_saved_as_stopped_and_mended_on_its_page(alice: Person) -> None:
-    path = await connected(alice, **{"settings.token": "pat-na1-wrong-0000"})
+async def test_a_refused_token_is_told_at_its_field_and_saved_only_if_asked_for(alice: Person) -> None:
+    refused = await posted(alice, f"{CRMS}/new/hubspot", {"settings.token": WRONG})
+    assert (refused.status_code, "make a new one there" in refused.text) == (422, True)
+    assert "No CRM yet" in (await alice.web.get(CRMS)).text
+    assert WRONG not in refused.text
+    again = await posted(alice, f"{CRMS}/new/hubspot", {"held": held(refused), "save": "anyway"})
+    page = (await alice.web.get(again.headers["location"])).text
+    assert "Saved without a test" in page and f"…{WRONG[-4:]}" in page.replace("••••", "…")
+
+
+async def test_what_is_held_for_one_org_is_nothing_to_another(alice: Person, charlie: Person) -> None:
+    sealed = held(await posted(alice, f"{CRMS}/new/hubspot", {"settings.token": WRONG}))
+    stolen = await posted(charlie, "/o/other/crms/new/hubspot", {"held": sealed, "save": "anyway"})
+    assert (stolen.status_code, "Access token is needed." in stolen.text) == (422, True)
+
+
+async def test_a_dead_token_is_said_and_mended_on_its_page(alice: Person, portal: HubSpotFake) -> None:
+    path = await connected(alice)
+    scopes = portal.tokens.pop(TOKEN)
+    await posted(alice, f"{path}/test")
     page = (await alice.web.get(path)).text
     assert "Stopped: leads wait" in page
     assert f'action="{path}/reconnect"' in page
     assert "stopped:" in (await alice.web.get("/o/acme/forms")).text
     again = await posted(alice, f"{path}/reconnect", {"settings.token": "pat-na1-also-wrong-1"})
     assert (again.status_code, "Nothing was changed" in again.text) == (422, True)
+    portal.tokens[TOKEN] = scopes
     assert (await posted(alice, f"{path}/reconnect", {"settings.token": TOKEN})).status_code == 303
     assert "Stopped" not in (await alice.web.get(path)).text
 
@@ -77,12 +105,18 @@ async def test_an_inner_address_is_refused_with_the_line_that_allows_it(alice: P
     assert "[outbound] allow_private = [&#34;192.168.0.0/16&#34;]" in answer.text
 
 
-async def test_a_made_secret_is_shown_once(alice: Person) -> None:
-    answer = await posted(alice, f"{CRMS}/new/webhook", {"settings.url": "http://127.0.0.1:9/hook"})
-    found = re.search(r"whsec_[A-Za-z0-9+/]+=*", answer.text)
-    path = re.search(rf"{CRMS}/con_\w+", answer.text)
-    assert answer.status_code == 200 and found and path
-    assert found[0] not in (await alice.web.get(path[0])).text
+async def test_a_made_secret_is_shown_until_the_receiver_knows_it(alice: Person) -> None:
+    receiver = WebhookFake("whsec_" + "A" * 43 + "=")
+    await receiver.start()
+    refused = await posted(alice, f"{CRMS}/new/webhook", {"settings.url": f"{receiver.url}/in"})
+    secret = re.search(r"whsec_[A-Za-z0-9+/]+=*", refused.text)
+    assert refused.status_code == 422 and secret
+    receiver.secret = secret[0]
+    again = {"settings.url": f"{receiver.url}/in", "settings.secret": "", "held": held(refused)}
+    answer = await posted(alice, f"{CRMS}/new/webhook", again)
+    assert answer.status_code == 303, answer.text
+    assert secret[0] not in (await alice.web.get(answer.headers["location"])).text
+    await receiver.stop()
 
 
 async def test_the_mapping_table_is_saved_as_posted_and_blank_rows_are_dropped(
@@ -124,6 +158,20 @@ async def test_a_preview_saves_nothing(alice: Person, portal: HubSpotFake) -> No
     assert "&#34;firstname&#34;" not in answer.text
     after = (await alice.api.get(f"/api/v1/connections/{path.rpartition('/')[2]}")).json()["mapping"]
     assert (after, len(portal.requests)) == (before, 0)
+
+
+async def test_a_preview_without_any_lead_has_an_answer_to_every_question(alice: Person) -> None:
+    """So that somebody who maps a field sees it in the request before the first lead is there."""
+    fields = [
+        {"name": "size", "type": "choice", "label": "Size", "choices": ["Small", "Big"]},
+        {"name": "campaign", "type": "hidden", "text": "spring"},
+        {"name": "news", "type": "consent", "text": "Send me the newsletter"},
+    ]
+    assert (await alice.api.post("/api/v1/forms", json={"name": "Contact", "fields": fields})).status_code == 201
+    path = await connected(alice, "inbox")
+    lines = [*row("custom.size", "size"), *row("custom.campaign", "campaign"), *row("consent.news", "news")]
+    answer = await posted(alice, f"{path}/mapping", [*lines, ("act", "preview")])
+    assert all(f"&#34;{text}" in answer.text for text in ("Small&#34;", "spring&#34;", "Send me the newsletter"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.app import Instance
 from site2crm.connectors import mapping, queries, sending, service
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.errors import ConnectionNotFound, StillRefused
+from site2crm.connectors.errors import ConnectionNotFound, NotConnected, StillRefused
 from site2crm.connectors.events import ConnectionParked, ConnectionResumed
 from site2crm.connectors.mapping import LeadValues, Row
 from site2crm.connectors.models import Connection
@@ -25,7 +25,10 @@ from site2crm.core.machine import Machine
 from site2crm.kit import clock
 from tests.cast import Person
 from tests.fakes.hubspot import READ, TOKEN, HubSpotFake
+from tests.fakes.server import Answer
+from tests.fakes.webhook import WebhookFake
 
+SECRET = "whsec_" + "A" * 43 + "="
 ADA = LeadValues(
     lead_id="led_1",
     email="ada@example.com",
@@ -77,24 +80,46 @@ async def test_a_new_connection_knows_its_account_and_maps_what_exists(
     assert portal.violations == []
 
 
-async def test_a_refused_token_is_kept_as_a_parked_connection(instance: Instance, alice: Person) -> None:
-    connection = await connected(instance.machine, alice, settings={"token": "pat-na1-wrong-0000"})
-    assert connection.state == "parked"
-    assert "Authentication credentials" in connection.state_reason
-    assert mapping.stored(connection.mapping)
+async def refusal(machine: Machine, person: Person, **given: Any) -> NotConnected:
+    """What is said instead of a connection, of which nothing is left behind."""
+    with pytest.raises(NotConnected) as refused:
+        await connected(machine, person, **given)
+    async with machine.session() as session:
+        assert (await queries.page(session, person.org.id)).data == []
+    return refused.value
+
+
+async def test_a_refused_token_is_named_with_the_cure_and_nothing_is_saved(instance: Instance, alice: Person) -> None:
+    refused = await refusal(instance.machine, alice, settings={"token": "pat-na1-wrong-0000"})
+    assert [error.field for error in refused.errors] == ["settings.token"]
+    assert "Authentication credentials" in refused.detail and "make a new one" in refused.detail
+    assert "pat-na1-wrong-0000" not in repr(refused)
 
 
 async def test_a_missing_right_is_named(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
     portal.tokens["pat-na1-reads-only"] = {READ}
-    connection = await connected(instance.machine, alice, settings={"token": "pat-na1-reads-only"})
-    assert connection.state == "parked"
-    assert "crm.objects.contacts.write" in connection.state_reason
+    refused = await refusal(instance.machine, alice, settings={"token": "pat-na1-reads-only"})
+    assert "crm.objects.contacts.write" in refused.detail
 
 
-async def test_a_portal_that_is_down_does_not_park(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+async def test_a_portal_that_is_down_is_to_be_asked_again(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
     portal.throttle(count=5)
-    connection = await connected(instance.machine, alice)
-    assert (connection.state, connection.account) == ("active", {})
+    assert "Try again in a few minutes. Nothing was saved." in (await refusal(instance.machine, alice)).detail
+
+
+@pytest.mark.parametrize(("status", "place"), [(401, "secret"), (404, "url"), (410, "url"), (500, "url")])
+async def test_a_receiver_that_refuses_is_told_at_its_setting(
+    instance: Instance, alice: Person, status: int, place: str
+) -> None:
+    receiver = WebhookFake(SECRET)
+    receiver.says = Answer(status, {"message": "no"})
+    await receiver.start()
+    settings = {"url": f"{receiver.url}/in", "secret": SECRET}
+    refused = await refusal(instance.machine, alice, kind="webhook", settings=settings)
+    assert [error.field for error in refused.errors] == [f"settings.{place}"]
+    await receiver.stop()
 
 
 @pytest.mark.parametrize(
@@ -197,9 +222,10 @@ async def test_a_refusal_from_before_it_was_mended_does_not_park(instance: Insta
 async def test_a_test_that_works_mends_a_parked_connection(
     instance: Instance, alice: Person, portal: HubSpotFake
 ) -> None:
+    connection = await connected(instance.machine, alice)
     scopes = portal.tokens.pop(TOKEN)
     async with heard(ConnectionParked, ConnectionResumed) as names:
-        connection = await connected(instance.machine, alice)
+        assert not (await service.test(instance.machine, connection.org_id, connection.id)).ok
         with pytest.raises(StillRefused):
             await resumed(instance.machine, connection)
         portal.tokens[TOKEN] = scopes
@@ -267,7 +293,9 @@ async def test_leads_go_to_the_connections_of_their_form_parked_ones_too(instanc
     machine = instance.machine
     form = (await alice.api.post("/api/v1/forms", json={"name": "Contact"})).json()["id"]
     everything = await connected(machine, alice, kind="inbox", settings={})
-    only = await connected(machine, alice, settings={"token": "pat-na1-wrong-0000"}, form_ids=[form])
+    only = await connected(machine, alice, form_ids=[form])
+    async with machine.session() as session:
+        await service.park(session, only.id, "The token is dead.")
     async with machine.session() as session:
         mine = await service.active_for(session, alice.org.id, form)
         others = await service.active_for(session, alice.org.id, "frm_other")

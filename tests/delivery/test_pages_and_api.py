@@ -1,5 +1,6 @@
 """Deliveries as a browser and a script see them, and strangers do not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -160,6 +161,15 @@ ROUTES = [
     ("PATCH", "/api/v1/deliveries/{id}", {"overrides": {"email": "x@example.com"}}),
 ]
 PAGES = [("GET", ""), ("GET", "/edit"), ("POST", "/replay"), ("POST", "/skip"), ("POST", "/edit")]
+
+
+async def test_edits_at_the_same_moment_are_both_kept(office: Office, alice: Person, dead: DeliveryItem) -> None:
+    """Each is merged with what stands there when it has the lock, not with what it saw before."""
+    url = f"/api/v1/deliveries/{dead.id}"
+    edits = {"industry": "RETAIL", "firstname": "Ada", "lastname": "Lovelace", "email": "ada@example.org"}
+    answers = [alice.api.patch(url, json={"overrides": {name: value}}) for name, value in edits.items()]
+    assert {answer.status_code for answer in await asyncio.gather(*answers)} == {200}
+    assert (await alice.api.get(url)).json()["overrides"] == edits
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)

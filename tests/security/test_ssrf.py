@@ -125,8 +125,8 @@ async def test_a_redirect_is_not_followed_inside(tmp_path: Path, sentinel: Senti
     ):
         alice = await Cast(instance, stack).person("alice", Role.OWNER, "acme")
         made = await alice.api.post("/api/v1/connections", json=webhook(f"{redirecting.url}/in"))
-    assert made.json()["state"] == "parked"
-    assert "redirect" in made.json()["state_reason"]
+    assert made.status_code == 422
+    assert "redirect" in made.json()["errors"][0]["message"]
     await redirecting.stop()
 
 

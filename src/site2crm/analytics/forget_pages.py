@@ -1,4 +1,5 @@
-"""`/o/{org}/analytics/forget?click=`: forgetting the visitor behind a click, asked once more before it is done."""
+"""`/o/{org}/analytics/forget`: forgetting the visitor behind a click (`?click=`), or those behind all clicks of a lead
+(`?lead=` alone), asked once more before it is done."""
 
 from typing import Any
 
@@ -14,14 +15,15 @@ from site2crm.core.access import Who, needs
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.kit import ids
+from site2crm.leads import queries as leads
 
 WRITE = needs("analytics:write")
 
 
 class Wanted(Struct):
-    """`lead`: whose page to go back to."""
+    """`lead`: whose page to go back to, and without a click whose clicks are meant."""
 
-    click: str
+    click: str = ""
     lead: str = ""
 
 
@@ -34,19 +36,14 @@ async def ask_to_forget(
 ) -> Html:
     query = request.query_params
     wanted = Wanted(query.get("click", ""), query.get("lead", ""))
-    try:
-        seen = await forgetting.seen(machine, who.org_id, wanted.click)
-    except ClickNotKept as error:
-        seen, why = None, error.detail
-    else:
-        why = ""
+    kept = await forgetting.kept(machine, who.org_id, clicks=await _clicks(session, who, wanted))
     return await web.page(
         request,
         session,
         "analytics/forget.html",
-        title="Forget this visitor",
-        seen=seen,
-        why=why,
+        title="Forget this visitor" if wanted.click else "Forget the clicks of this lead",
+        kept=kept,
+        why="" if kept.visitors else ClickNotKept().detail,
         wanted=wanted,
         back=_back(who, wanted.lead),
     )
@@ -54,14 +51,26 @@ async def ask_to_forget(
 
 @post("/forget", opt=WRITE)
 async def forget_visitor(
-    request: AnyRequest, who: NamedDependency[Who], machine: NamedDependency[Machine]
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
 ) -> Response[Any]:
     wanted = inputs.parse(Wanted, inputs.read(await request.form()))
-    done = await forgetting.forget(machine, who.org_id, clicks=[wanted.click], by=who.actor)
+    clicks = await _clicks(session, who, wanted)
+    done = await forgetting.forget(machine, who.org_id, clicks=clicks, by=who.actor)
     back = _back(who, wanted.lead)
     if not done.visitors:
         return web.redirect(back, flash=ClickNotKept().detail, tone="warn")
-    return web.redirect(back, flash=f"The visitor is forgotten: {formats.plural(done.erased, 'event')} erased.")
+    gone = "The visitor is" if done.visitors == 1 else f"{done.visitors} visitors are"
+    return web.redirect(back, flash=f"{gone} forgotten: {formats.plural(done.erased, 'event')} erased.")
+
+
+async def _clicks(session: AsyncSession, who: Who, wanted: Wanted) -> list[str]:
+    """Raises LeadNotFound."""
+    if wanted.click or not wanted.lead:
+        return [wanted.click]
+    return await leads.clicks_of(session, who.org_id, wanted.lead)
 
 
 def _back(who: Who, lead: str) -> str:

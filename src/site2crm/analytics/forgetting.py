@@ -45,6 +45,15 @@ class _Wish(Struct, frozen=True):
 
     click: str
     visitor: str
+    events: int = 1
+
+
+class Kept(Struct, frozen=True):
+    """What would be erased: so many events, of so many visitors; so many of them asked not to be followed."""
+
+    events: int
+    visitors: int
+    unnamed: int
 
 
 async def seen(machine: Machine, org_id: str, click: str) -> Seen:
@@ -55,16 +64,19 @@ async def seen(machine: Machine, org_id: str, click: str) -> Seen:
     return found
 
 
+async def kept(machine: Machine, org_id: str, *, clicks: Sequence[str]) -> Kept:
+    """Of whoever made these clicks. Raises EventsUnavailable."""
+    wishes = await _wishes(machine, org_id, clicks)
+    return Kept(sum(wish.events for wish in wishes), len(wishes), sum(not wish.visitor for wish in wishes))
+
+
 async def forget(machine: Machine, org_id: str, *, clicks: Sequence[str], by: str) -> Forgotten:
     """Whoever made these clicks. Clicks of which nothing is kept are passed over.
 
     Raises EventsUnavailable while the store cannot be asked; what was written down before is done all the same.
     """
-    wishes, now = list[_Wish](), clock.now()
-    for click in clicks:
-        found = await _seen(machine, org_id, click)
-        if found and not (found.visitor and any(wish.visitor == found.visitor for wish in wishes)):
-            wishes.append(_Wish(click, found.visitor))
+    now = clock.now()
+    wishes = await _wishes(machine, org_id, clicks)
     await _write_down(machine, org_id, wishes, by=by, at=now)
     try:
         erased = sum([await _erase(machine, org_id, wish, before=now) for wish in wishes])
@@ -73,6 +85,16 @@ async def forget(machine: Machine, org_id: str, *, clicks: Sequence[str], by: st
         raise EventsUnavailable(text) from error
     live.wake([org_id])
     return Forgotten(erased, len(wishes))
+
+
+async def _wishes(machine: Machine, org_id: str, clicks: Sequence[str]) -> list[_Wish]:
+    """One for each visitor, and one for each click of nobody in particular."""
+    wishes = list[_Wish]()
+    for click in clicks:
+        found = await _seen(machine, org_id, click)
+        if found and not (found.visitor and any(wish.visitor == found.visitor for wish in wishes)):
+            wishes.append(_Wish(click, found.visitor, found.events))
+    return wishes
 
 
 async def _seen(machine: Machine, org_id: str, click: str) -> Seen | None:

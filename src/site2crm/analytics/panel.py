@@ -49,6 +49,7 @@ class LinkClicks(Struct, frozen=True):
     """Requests of machines, by the reason why they do not count."""
     apart_csv: str
     by_qr: list[Row]
+    by_qr_csv: str
 
 
 class _Asked(Struct, frozen=True):
@@ -91,6 +92,7 @@ async def _make(books: Books, view: View, *, org_url: str) -> LinkClicks | None:
         apart=[Row(words.label("bot", each.key, {}), each.value) for each in asked.machines],
         apart_csv=_csv(view, org_url, "breakdown", dimension="bot", bots="only"),
         by_qr=_rows("qr", asked.by_qr, view),
+        by_qr_csv=_csv(view, org_url, "breakdown", dimension="qr"),
     )
 
 

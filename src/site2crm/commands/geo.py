@@ -16,6 +16,7 @@ from site2crm.core.http import Outbound, OutboundError
 MAX_BYTES = 200 * 1024 * 1024
 TIMEOUT_S = 600.0
 MOST_REDIRECTS = 5
+ELSEWHERE = "Write another address in [links] country_url, or fetch the file yourself and give it with --file."
 REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -37,7 +38,7 @@ def refresh(*, config_path: Path | None, data_dir: Path | None, as_json: bool, p
     except geo.Unusable as error:
         options.stop(Exit.VERIFICATION, f"Nothing was changed. {error}")
     except OutboundError as error:
-        options.stop(Exit.FAILED, f"Nothing was changed. {error}")
+        options.stop(Exit.FAILED, f"Nothing was changed. {error} {ELSEWHERE}")
     except OSError as error:
         options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
     target = settings.data.dir / geo.REFRESHED
@@ -49,7 +50,7 @@ async def _fetched(settings: Settings) -> bytes:
     """The file behind the configured address. Each step of a redirect passes the guard anew."""
     url = settings.links.country_url
     if not url:
-        raise OutboundError("[links] country_url is empty: write an address there, or use --file.")
+        raise OutboundError("[links] country_url is empty.")
     outbound = Outbound(
         timeout_s=TIMEOUT_S, max_response_bytes=MAX_BYTES, allow_private=settings.outbound.allow_private
     )

@@ -117,7 +117,11 @@ async def create_connection(
     request: AnyRequest,
     test: FromQuery[bool] = True,
 ) -> NewConnectionOut:
-    """Connect a CRM and test it. If the CRM refuses, the connection is kept as `parked` with its reason."""
+    """Connect a CRM and test it. If the CRM refuses, nothing is saved: 422 with its words and the cure.
+
+    `?test=false` saves it without asking the CRM. Needed for a receiver that checks signatures and waits for the secret
+    that we make: it stands in the answer.
+    """
     assert who.org is not None
     if request.headers.get("Idempotency-Key"):
         _no_secret_to_make(data)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct
 
 from site2crm.connectors import opening, registry
 from site2crm.connectors.contract import Connector, ConnectorKind, CrmError, SettingField
 from site2crm.connectors.opening import Access
+from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.http import AddressRefused, OutboundError
 from site2crm.core.machine import Machine
@@ -60,6 +62,19 @@ def read(kind: ConnectorKind, given: Mapping[str, str], *, known: Entered | None
     )
 
 
+def held(machine: Machine, org_id: str, kind: str, secrets: Mapping[str, str]) -> str:
+    """The secrets of a refused draft, sealed: the page hands them back, and nobody can read them there."""
+    return machine.vault.seal(msgspec.json.encode(secrets), aad=_draft_of(org_id, kind))
+
+
+def handed_back(machine: Machine, org_id: str, kind: str, sealed: str) -> dict[str, str]:
+    """What `held` sealed for this org and kind; nothing if it is not that."""
+    try:
+        return msgspec.json.decode(machine.vault.open(sealed, aad=_draft_of(org_id, kind)), type=dict[str, str])
+    except Unreadable:
+        return {}
+
+
 async def opened(machine: Machine, kind: ConnectorKind, access: Access) -> Connector:
     """A connector for what was entered. Raises Invalid: an address that must not be called, a token that is none."""
     for field in kind.settings:
@@ -79,6 +94,10 @@ async def _permitted(machine: Machine, field: SettingField, url: str) -> None:
         raise Invalid.field(f"settings.{field.name}", str(error)) from error
     except OutboundError:
         return
+
+
+def _draft_of(org_id: str, kind: str) -> str:
+    return f"{org_id}|draft|{kind}"
 
 
 def _fault(field: SettingField, value: str) -> str:

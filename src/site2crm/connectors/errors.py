@@ -1,6 +1,8 @@
 """What can go wrong with connections."""
 
-from site2crm.core.errors import Conflict, NotFound
+from collections.abc import Mapping
+
+from site2crm.core.errors import Conflict, Invalid, NotFound
 
 
 class ConnectionNotFound(NotFound):
@@ -9,3 +11,13 @@ class ConnectionNotFound(NotFound):
 
 class StillRefused(Conflict):
     code, title = "connection_refused", "The CRM still refuses"
+
+
+class NotConnected(Invalid):
+    """The first test of a new connection failed: nothing was saved.
+
+    `secrets` are those that it was tried with, `made` those of them that we made; neither stands in the text.
+    """
+
+    secrets: Mapping[str, str] = {}
+    made: Mapping[str, str] = {}

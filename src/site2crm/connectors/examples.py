@@ -1,14 +1,19 @@
 """The lead that a preview shows, and what else forms ask."""
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts import queries as accounts
 from site2crm.connectors.mapping import LeadValues
 from site2crm.connectors.sending import sample
+from site2crm.forms import queries as form_queries
 from site2crm.forms import service as forms
 from site2crm.forms.errors import FormNotFound
+from site2crm.forms.fields import Field, FieldType
 from site2crm.leads import queries as leads
 
+CUSTOM = (FieldType.TEXT, FieldType.CHOICE, FieldType.HIDDEN)
+"""What is asked beside the usual."""
 LOOKED_AT = 50
 """How many of the newest submissions tell what else is asked."""
 
@@ -18,7 +23,7 @@ async def standing_in(session: AsyncSession, org_id: str, *, lead_id: str | None
     if lead_id is None:
         newest = (await leads.submissions(session, org_id, status="accepted", limit=1)).data
         lead_id = newest[0].lead if newest else None
-    return sample() if lead_id is None else await _known(session, org_id, lead_id)
+    return await _made_up(session, org_id) if lead_id is None else await _known(session, org_id, lead_id)
 
 
 async def custom_labels(session: AsyncSession, org_id: str) -> list[str]:
@@ -26,6 +31,21 @@ async def custom_labels(session: AsyncSession, org_id: str) -> list[str]:
     newest = (await leads.submissions(session, org_id, status="accepted", limit=LOOKED_AT)).data
     names = (name for submission in newest for name in submission.normalised.get("custom", {}))
     return list(dict.fromkeys(names))
+
+
+async def _made_up(session: AsyncSession, org_id: str) -> LeadValues:
+    """Somebody who has answered every question of the org's forms, so that each line of a mapping shows."""
+    asked = msgspec.convert(await form_queries.fields(session, org_id), list[list[Field]])
+    fields = [field for form in asked for field in form]
+    return msgspec.structs.replace(
+        sample(),
+        custom={field.name: _answer(field) for field in fields if field.type in CUSTOM},
+        consent={field.name: _answer(field) for field in fields if field.type is FieldType.CONSENT},
+    )
+
+
+def _answer(field: Field) -> str:
+    return field.choices[0] if field.choices else field.text or "An answer"
 
 
 async def _known(session: AsyncSession, org_id: str, lead_id: str) -> LeadValues:

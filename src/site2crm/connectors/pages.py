@@ -1,17 +1,17 @@
 """`/o/{org}/crms`: the connections, a new one, and the page of one."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import queries, service, views
+from site2crm.connectors import entering, queries, service, views
 from site2crm.connectors.contract import ConnectorKind
 from site2crm.connectors.entering import kind_named
-from site2crm.connectors.errors import StillRefused
+from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made
@@ -27,6 +27,18 @@ from site2crm.forms import queries as forms
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
 Answer = Response[Any]
+ANYWAY = "anyway"
+UNTESTED = "Saved without a test. Leads go there from now on; test it as soon as you can."
+
+
+class _Draft(NamedTuple):
+    """A connection that is not saved yet. `held`: its secrets, sealed; `made`: those that we made, to be shown."""
+
+    fields: Fields
+    errors: Sequence[FieldError] = ()
+    held: str = ""
+    made: Mapping[str, str] = {}
+    may_be_saved: bool = False
 
 
 @get(opt=READ)
@@ -51,7 +63,7 @@ async def choose_kind(request: AnyRequest, session: NamedDependency[AsyncSession
 async def new_crm(
     kind: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
-    return await _new(request, session, who, kind=_kind(kind), fields=inputs.Fields())
+    return await _new(request, session, who, kind=_kind(kind), draft=_Draft(Fields()))
 
 
 @post("/new/{kind:str}", opt=WRITE)
@@ -62,21 +74,27 @@ async def create_crm(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Answer:
-    """Connect and test in one go. What the CRM refuses is kept, stopped, with what to do about it."""
+    """Connect and test in one go. What the CRM refuses is not saved, unless it is asked for then."""
     assert who.org is not None
     chosen = _kind(kind)
     fields = _read(await request.form())
+    held = entering.handed_back(machine, who.org_id, kind, fields.get("held", ""))
     data = ConnectionIn(
         kind=chosen.name,
         name=fields.get("name", "")[:120],
-        settings=_entered(fields),
+        settings={**held, **{name: value for name, value in _entered(fields).items() if value.strip()}},
         form_ids=list(fields.lists.get("form_ids", ())),
     )
+    make = service.create_untested if fields.get("save") == ANYWAY else service.create
     try:
-        made = await service.create(session, machine, org=who.org, data=data)
+        made = await make(session, machine, org=who.org, data=data)
     except Invalid as refused:
         await session.rollback()
-        return await _new(request, session, who, kind=chosen, fields=fields, errors=refused.errors)
+        draft = _Draft(fields, refused.errors, held=fields.get("held", "") if held else "")
+        if isinstance(refused, NotConnected):
+            sealed = entering.held(machine, who.org_id, kind, refused.secrets)
+            draft = _Draft(fields, refused.errors, held=sealed, made=refused.made, may_be_saved=True)
+        return await _new(request, session, who, kind=chosen, draft=draft)
     return await _after_creation(request, session, who, made)
 
 
@@ -174,8 +192,7 @@ async def remove_crm(
 
 async def _after_creation(request: AnyRequest, session: AsyncSession, who: Who, made: Made) -> Answer:
     connection = made.connection
-    assert made.checked is not None
-    text, tone = views.said(connection.kind, made.checked)
+    text, tone = views.said(connection.kind, made.checked) if made.checked else (UNTESTED, "warn")
     if not made.secrets:
         return web.redirect(_url(who, connection.id), flash=text, tone=tone)
     return await web.page(
@@ -197,21 +214,22 @@ async def _new(
     who: Who,
     *,
     kind: ConnectorKind,
-    fields: Fields,
-    errors: Sequence[FieldError] = (),
+    draft: _Draft,
 ) -> Html:
     return await web.page(
         request,
         session,
         "connectors/new.html",
         title=f"Connect {kind.label}",
-        status=422 if errors else 200,
+        status=422 if draft.errors else 200,
         kind=kind,
-        settings=views.settings_of(kind, _entered(fields), is_new=True),
+        settings=views.settings_of(kind, _entered(draft.fields), is_new=not draft.held),
         names=await forms.names(session, who.org_id),
-        fields=fields,
-        chosen=fields.lists.get("form_ids", ()) if fields else (),
-        errors=errors,
+        draft=draft,
+        fields=draft.fields,
+        chosen=draft.fields.lists.get("form_ids", ()) if draft.fields else (),
+        errors=draft.errors,
+        anyway=ANYWAY,
         **_around(who),
     )
 
@@ -267,6 +285,7 @@ def _around(who: Who) -> dict[str, Any]:
     return {
         "base": _base(who),
         "label": views.label,
+        "sentence": views.sentence,
         "icon": views.icon,
         "forms_text": views.forms_text,
         "account_line": views.account_line,

@@ -12,10 +12,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, health, mapping, opening, queries
+from site2crm.connectors import entering, health, mapping, opening, queries, words
 from site2crm.connectors.contract import ConnectorKind, CrmError, FieldDef
 from site2crm.connectors.entering import Entered, kind_named
-from site2crm.connectors.errors import StillRefused
+from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
     ConnectionCreated,
     ConnectionPaused,
@@ -94,17 +94,19 @@ class _Change(Struct, frozen=True, kw_only=True):
 
 
 async def create(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
-    """Test it and save it in any case but nonsense: one that the CRM refuses is parked with the reason.
+    """Test it and save it if the CRM agrees.
 
-    Raises Invalid naming `settings.<name>`, `mapping...` or `form_ids`.
+    Raises Invalid naming `settings.<name>`, `mapping...` or `form_ids`; NotConnected if it is the CRM that said no.
     """
     kind, entered, access = await _drafted(machine, org, data)
     checked = await opening.examine(await entering.opened(machine, kind, access))
+    if not checked.ok:
+        raise _not_connected(kind, entered, checked)
     return await _saved(session, machine, data=data, access=access, checked=checked, made=entered.made)
 
 
 async def create_untested(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
-    """As `create`, without asking the CRM."""
+    """As `create`, without asking the CRM: what it would refuse is parked at the first lead."""
     kind, entered, access = await _drafted(machine, org, data)
     await entering.opened(machine, kind, access)
     return await _saved(session, machine, data=data, access=access, checked=None, made=entered.made)
@@ -227,6 +229,13 @@ async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[C
         account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
     )
     return kind, entered, access
+
+
+def _not_connected(kind: ConnectorKind, entered: Entered, checked: Checked) -> NotConnected:
+    fault = words.refusal(kind, checked)
+    error = NotConnected(fault.message, errors=[fault])
+    error.secrets, error.made = entered.secrets, entered.made
+    return error
 
 
 async def _saved(

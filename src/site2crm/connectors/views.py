@@ -14,6 +14,9 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX, Checked
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sending import field_defs
+from site2crm.connectors.words import cure as cure
+from site2crm.connectors.words import label as label
+from site2crm.connectors.words import sentence as sentence
 from site2crm.core.access import OrgRef
 from site2crm.core.formats import json_pretty, plural
 from site2crm.core.templates import Banner
@@ -68,10 +71,6 @@ def offers() -> list[Offer]:
     return [Offer(kind.name, kind.label, kind.icon, kind.about) for kind in KINDS.values()]
 
 
-def label(kind: str) -> str:
-    return KINDS[kind].label if kind in KINDS else kind
-
-
 def full_name(kind: str, name: str) -> str:
     """`HubSpot “Main”`, or the name alone where it says already what it is."""
     return name if name.startswith(label(kind)) else f"{label(kind)} “{name}”"
@@ -90,7 +89,7 @@ async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     """Every page of the org says which CRM has stopped, with the button that mends it."""
     return [
         Banner(
-            text=f"{full_name(each.kind, each.name)} stopped: {_sentence(each.state_reason)} Its leads wait here.",
+            text=f"{full_name(each.kind, each.name)} stopped: {sentence(each.state_reason)} Its leads wait here.",
             tone="bad",
             action_label="Reconnect",
             action_url=f"/o/{org.slug}/crms/{each.id}",
@@ -104,13 +103,7 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     if checked.account is not None:
         found = plural(len(checked.fields), "property", "properties")
         return f"Connected to {checked.account.name}: {found} found.", "good"
-    return f"{label(kind)} said no: {_sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
-
-
-def cure(kind: str, reason: str) -> str:
-    """What to do about a connection that has stopped for this reason."""
-    cures = KINDS[kind].cures if kind in KINDS else ()
-    return next((text for words, text in cures if words in reason), "Test again.")
+    return f"{label(kind)} said no: {sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
 
 
 def settings_of(kind: ConnectorKind, values: dict[str, str], *, is_new: bool) -> list[Setting]:
@@ -185,8 +178,3 @@ def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
         choices=choices_text(field),
         warning=warning_of(row.property, connection),
     )
-
-
-def _sentence(text: str) -> str:
-    plain = text.strip()
-    return plain if not plain or plain[-1] in ".!?…" else f"{plain}."

@@ -39,6 +39,7 @@ _HOME = "home"
 _NAMES_A_FIELD = re.compile(
     r"Object (?:contains unknown field `(?P<unknown>.*)`|missing required field `(?P<missing>.*)`)$", re.DOTALL
 )
+_MALFORMED = re.compile(r"JSON is malformed: (?P<what>.+) \(byte (?P<byte>\d+)\)$")
 _LENGTH = re.compile(r"Expected `(?P<of>str|array)` of length (?P<sign>>=|<=) (?P<size>\d+)$")
 _PARTS = {"str": ("character", "characters"), "array": ("entry", "entries")}
 
@@ -215,10 +216,19 @@ def _refused(item: dict[str, Any]) -> FieldError:
     return FieldError(name, message)
 
 
+def _broken_json(detail: str) -> str:
+    """What the decoder says, with the cure; anything else as it is."""
+    if detail == "Input data was truncated":
+        return "The JSON ends too early: a quote or a bracket is not closed, or the body was cut off. Send it whole."
+    if found := _MALFORMED.match(detail):
+        return f"The body is not valid JSON: {found['what']} at byte {found['byte']}. Check quotes and commas there."
+    return detail
+
+
 def _http(error: HTTPException) -> AppError:
     known = {kind.status: kind for kind in _BY_STATUS}
     kind = known.get(error.status_code, errors.BadRequest if error.status_code < 500 else AppError)
-    made = kind() if error.status_code in {404, 405} else kind(error.detail)
+    made = kind() if error.status_code in {404, 405} else kind(_broken_json(error.detail))
     made.status = error.status_code
     made.headers = dict(error.headers or {})
     return made

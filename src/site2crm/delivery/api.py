@@ -114,10 +114,7 @@ async def edit_delivery(
 ) -> DeliveryDetail:
     """Change what is sent, and send it again. Merge patch: what is absent stays."""
     if not isinstance(data.overrides, UnsetType):
-        known = (await queries.get(session, who.org_id, delivery_id)).overrides
-        merged = {**known, **data.overrides}
-        overrides = {name: value for name, value in merged.items() if value is not None}
-        await service.edit_and_resend(session, who.org_id, delivery_id, overrides=overrides)
+        await service.amend_and_resend(session, who.org_id, delivery_id, changes=data.overrides)
     return await _detail(session, who.org_id, delivery_id)
 
 

@@ -58,9 +58,7 @@ class _Ref(Struct, frozen=True):
 
 async def replay(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
     """Send it again now, with all tries anew. Raises NotNow while it is being sent or its connection is gone."""
-    row = await _locked(session, org_id, delivery_id)
-    if row.state == State.SENDING:
-        raise NotNow("It is being sent at this moment.")
+    row = await _resendable(session, org_id, delivery_id)
     await _start(session, row)
     return row
 
@@ -69,13 +67,16 @@ async def edit_and_resend(
     session: AsyncSession, org_id: str, delivery_id: str, *, overrides: Mapping[str, str]
 ) -> Delivery:
     """Send it again with these values of the CRM's properties ("" leaves one out). Raises Invalid, NotNow."""
-    row = await _locked(session, org_id, delivery_id)
-    if row.state == State.SENDING:
-        raise NotNow("It is being sent at this moment.")
-    await _check(session, row, overrides)
-    row.overrides = dict(overrides)
-    await _start(session, row)
-    return row
+    return await _resend(session, await _resendable(session, org_id, delivery_id), overrides)
+
+
+async def amend_and_resend(
+    session: AsyncSession, org_id: str, delivery_id: str, *, changes: Mapping[str, str | None]
+) -> Delivery:
+    """As `edit_and_resend`, but what is absent stays; None takes back an earlier edit."""
+    row = await _resendable(session, org_id, delivery_id)
+    amended = {**row.overrides, **changes}
+    return await _resend(session, row, {name: value for name, value in amended.items() if value is not None})
 
 
 async def skip(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
@@ -126,6 +127,20 @@ async def properties(session: AsyncSession, org_id: str, delivery_id: str) -> li
 def _property(name: str, known: FieldDef | None, mapped: str, overrides: Mapping[str, str]) -> Property:
     choices = known.choices if known is not None and known.type == "choice" else ()
     return Property(name, known.label if known else name, overrides.get(name, mapped), mapped, choices)
+
+
+async def _resendable(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
+    row = await _locked(session, org_id, delivery_id)
+    if row.state == State.SENDING:
+        raise NotNow("It is being sent at this moment.")
+    return row
+
+
+async def _resend(session: AsyncSession, row: Delivery, overrides: Mapping[str, str]) -> Delivery:
+    await _check(session, row, overrides)
+    row.overrides = dict(overrides)
+    await _start(session, row)
+    return row
 
 
 async def _check(session: AsyncSession, row: Delivery, overrides: Mapping[str, str]) -> None:

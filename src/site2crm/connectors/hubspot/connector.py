@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from site2crm.connectors.contract import (
+    EMPTY,
     Account,
     Caps,
     Context,
@@ -137,7 +138,7 @@ class HubSpot:
         """The contact's id and whether it is new: known id, then e-mail or phone, then create."""
         email = _email_of(person)
         if not properties and not email:
-            raise HubSpotError(ErrorClass.PERMANENT, "Nothing of this lead is mapped to HubSpot.", code="EMPTY")
+            raise HubSpotError(ErrorClass.PERMANENT, "Nothing of this lead is mapped to HubSpot.", code=EMPTY)
         if person.known_id and (id := await self._update_known(person.known_id, properties, email)):
             return id, False
         if email and (id := await self._patch(self._patch_email_call(email, properties))):

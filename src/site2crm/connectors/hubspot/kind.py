@@ -32,12 +32,15 @@ HUBSPOT = ConnectorKind(
     cures=(
         (
             "lacks the right",
-            "Give the token this right in HubSpot, then press “Test connection”; a new token has to be entered here.",
+            "Give the token this right in HubSpot, then test again; a new token has to be entered here.",
         ),
         ("allow_private", "The operator of this instance has to allow the address, or remove the base_url."),
         ("stored access cannot be read", "Enter the token again, or make a new one in HubSpot."),
-        ("uthentication", "HubSpot takes this token no more: make a new one in the same account and enter it here."),
-        ("", "Mend what HubSpot complains about there, then press “Test connection”, or enter a new token here."),
+        (
+            "uthentication",
+            "HubSpot does not take this token: copy it again, or make a new one there, and enter it.",
+        ),
+        ("", "Mend what HubSpot complains about there, then test again, or enter a new token here."),
     ),
     about="Contacts in HubSpot, created or updated by their e-mail, with your custom properties.",
 )
