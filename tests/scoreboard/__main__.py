@@ -79,6 +79,7 @@ def _keep_mounts_to_ourselves() -> None:
 
 
 def _all(names: Sequence[str], seed: int) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: what was started is ended
     begun = time.monotonic()
     print(f"seed {seed}")
     print(COLUMNS.format("discipline", "lost", "twice", "cross", "errors", "s", "what was tried"), flush=True)
