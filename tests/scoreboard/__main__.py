@@ -79,6 +79,7 @@ def _keep_mounts_to_ourselves() -> None:
 
 
 def _all(names: Sequence[str], seed: int) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: what was started is ended
     begun = time.monotonic()
     print(f"seed {seed}")
     print(COLUMNS.format("discipline", "lost", "twice", "cross", "errors", "s", "what was tried"), flush=True)
@@ -141,8 +142,11 @@ def verdict(scores: dict[str, Score], took_s: float) -> int:
     print(f"\n{lost} lost, {doubled} doubled, {crossed} crossed, {errors} server errors; {took_s:.0f} s")
     if missing:
         print(f"not run: {', '.join(missing)}")
-    print(f"FAILED: {', '.join(failed)}" if failed else f"{len(tried)} of {len(scores)} tried, all as promised")
-    return 1 if failed else 0
+    if failed or not tried:
+        print(f"FAILED: {', '.join(failed)}" if failed else "FAILED: nothing could be tried")
+        return 1
+    print(f"{len(tried)} of {len(scores)} tried, all as promised")
+    return 0
 
 
 if __name__ == "__main__":

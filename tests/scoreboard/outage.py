@@ -20,19 +20,25 @@ from tests.delivery.conftest import Office, flags, open_office
 from tests.delivery.test_schedule import sleep_until
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.server import Fault
+from tests.scoreboard.pytests import trials
 from tests.scoreboard.score import Score
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 DOWN_H = 80
 EVERY_H = 4
 AT_A_TIME = 6
-STEP_S = 900.0
+STEP_S = 1800.0
 PEOPLE = 60
 """Some of them come again: what was said last must be what the CRM knows in the end."""
 
 
 def run(folder: Path, seed: int) -> Score:
-    return asyncio.run(_tried(folder))
+    score = asyncio.run(_tried(folder / "down"))
+    more = trials(folder, "tests/delivery/test_schedule.py")  # one lead alone uses up all its tries there
+    score.trials += f"; {more.passed} more of the schedule of tries"
+    score.lost += len(more.failed)
+    score.problems += more.failed
+    return score
 
 
 async def _tried(folder: Path) -> Score:

@@ -20,7 +20,7 @@ from tests.server import ROOT, Server, environment
 HEADERS, BODIES = 500, 500
 GOOD = 8
 ROUND_S = 6.0
-ROUNDS = 3
+ROUNDS = 2
 """Each of them with the slow ones and without, in turn."""
 CUT_OFF_AFTER_S = 21
 """Headers are given 10 s and bodies 20 s, so by then all of them were cut off once."""

@@ -45,6 +45,10 @@ def test_what_was_not_run_is_not_said_to_have_passed(capsys: pytest.CaptureFixtu
     assert "1 of 2 tried" in said
 
 
+def test_a_run_in_which_nothing_could_be_tried_has_failed() -> None:
+    assert verdict({"one": none_run("no loop device")}, 1.0) == 1
+
+
 def test_a_crm_misbehaves_in_more_than_twenty_ways() -> None:
     assert len({behaviour.name for behaviour in BEHAVIOURS}) == len(BEHAVIOURS) >= 20
 
