@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from site2crm.commands.doctor import command
 from site2crm.commands.options import Exit
 from site2crm.core import config, sqlite
+from site2crm.core.folder import STANDBY, Place
 from site2crm.core.journal import peek
 from site2crm.ops import checks_network, checks_services
 from site2crm.ops.findings import Finding, Level
@@ -62,6 +63,14 @@ def test_a_stopped_instance_is_well(home: Path, doctor: Doctor) -> None:
     assert found["server"].says == "is stopped"
     assert found["journal"].level is Level.OK
     assert found["backup"].level is Level.WARNING
+
+
+def test_a_standby_is_named(home: Path, doctor: Doctor) -> None:
+    with Place(home, STANDBY) as standby:
+        assert standby.take(listen="127.0.0.1:8081")
+        _, found = doctor()
+    assert found["standby"].level is Level.OK
+    assert f"process {os.getpid()} at 127.0.0.1:8081 waits for the lock" in found["standby"].says
 
 
 def test_an_empty_folder_is_no_fault(doctor: Doctor) -> None:

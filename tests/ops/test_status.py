@@ -10,6 +10,7 @@ from sqlalchemy import update
 from site2crm.accounts.models import User
 from site2crm.app import Instance
 from site2crm.core import alarms, log, meter
+from site2crm.core.folder import STANDBY, Place
 from site2crm.core.machine import Machine
 from site2crm.ops import crashes
 from tests import cast
@@ -41,6 +42,16 @@ async def test_the_instance_is_shown_to_its_administrators_only(instance: Instan
     assert (await alice.api.get("/admin/status")).status_code == 403
     assert 'href="/admin/status"' in (await alice.web.get("/o/acme/leads")).text
     assert "/admin/status" not in (await bob.web.get("/o/acme/leads")).text
+
+
+async def test_who_stands_by_for_an_upgrade_is_told_to_administrators(instance: Instance, alice: Person) -> None:
+    await made_super(instance.machine, alice)
+    assert "waiting for the lock" not in (await alice.web.get("/admin/status")).text
+    with Place(instance.machine.data_dir, STANDBY) as standby:
+        assert standby.take(listen="127.0.0.1:8081")
+        page = await alice.web.get("/admin/status")
+        assert f"process {os.getpid()} at 127.0.0.1:8081 is standby, waiting for the lock" in page.text
+        assert "standby" not in (await alice.web.get("/status")).text
 
 
 async def test_it_tells_alarms_errors_and_failed_jobs(instance: Instance, alice: Person) -> None:

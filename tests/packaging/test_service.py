@@ -40,9 +40,11 @@ def test_the_shipped_template_is_the_printed_one_and_starts_by_port() -> None:
 
 
 @analyze
-def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
-    path = tmp_path / "site2crm.service"
-    path.write_text(unit("/bin/true"))  # it looks whether the program is there
+@pytest.mark.parametrize(("name", "host"), [("site2crm.service", ""), ("site2crm@8081.service", "127.0.0.1")])
+def test_systemd_finds_nothing_wrong(tmp_path: Path, name: str, host: str) -> None:
+    path = tmp_path / name
+    # It looks whether the program is there
+    path.write_text(service.render(["/bin/true"], CONFIG, DATA, user="site2crm", port=8080, unpacks=False, host=host))
 
     checked = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stderr) == (0, "")
