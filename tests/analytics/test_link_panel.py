@@ -92,7 +92,7 @@ async def test_another_period(alice: Person, link: str) -> None:
 async def test_every_table_downloads_what_it_shows(alice: Person, link: str) -> None:
     page = (await alice.web.get(f"/o/acme/links/{link}?period=90d")).text
     found = {path.replace("&amp;", "&") for path in re.findall(r'href="(/o/acme/analytics/[^"]+)"', page)}
-    assert len(found) == 8
+    assert len(found) == 9
     for path in found:
         answer = await alice.web.get(path)
         assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv"), path

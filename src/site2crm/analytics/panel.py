@@ -26,7 +26,7 @@ TABLES = {
     "country": "Countries",
     "device": "Devices",
     "browser": "Browsers",
-    "utm_campaign": "Campaigns",
+    "utm_campaign": "UTM campaigns",
     "language": "Languages",
 }
 TOP = 6
