@@ -15,7 +15,7 @@ from sqlalchemy import update
 from site2crm.accounts.models import User
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
-from site2crm.commands import backup, doctor, restore
+from site2crm.commands import backup, check, doctor, restore
 from site2crm.core import alarms, config
 from site2crm.core.eventstore import access, file
 from site2crm.core.eventstore.clickhouse_place import NAME
@@ -146,7 +146,9 @@ def test_doctor_says_what_clickhouse_says(tmp_path: Path, server: ClickHouse) ->
     found = [finding(each.stdout) for each in (fine, away)]
     assert found[0]["level"] == "ok" and "0 stored" in found[0]["says"]
     assert found[1]["level"] == "failed" and "[events] url" in found[1]["cure"]
-    assert clickhouse.PASSWORD not in fine.output + away.output
+    online = CliRunner().invoke(check.command, ["--online", "--json", "--config", str(path)])
+    assert finding(online.stdout)["level"] == "failed"
+    assert clickhouse.PASSWORD not in fine.output + away.output + online.output
 
 
 def finding(output: str) -> dict[str, str]:

@@ -9,16 +9,16 @@ from typing import Any
 
 from site2crm.core import folder, heavy, migrate, sqlite
 from site2crm.core.backup import shelf
-from site2crm.core.config import ClickHouse, Settings
+from site2crm.core.config import Settings
 from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseBusy, DatabaseRefused
-from site2crm.core.eventstore import clickhouse_schema
 from site2crm.core.eventstore import file as events
-from site2crm.core.eventstore.clickhouse_line import Away, Line, Refused
 from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
 from site2crm.kit import clock
 from site2crm.leads import queries as leads
+from site2crm.ops import checks_clickhouse
+from site2crm.ops.figures_told import Figures
 from site2crm.ops.findings import Finding, failed, ok, warning
 
 BACKUP_AGE = timedelta(days=2)
@@ -26,9 +26,6 @@ LARGE_WAL_BYTES = 256 << 20
 LATE_S = 120
 WAIT_S = 10.0
 _FINE = "ok"
-
-Figures = dict[str, float]
-"""What the running server told at /metrics: name{labels} -> value. Empty: it is stopped, or did not tell."""
 
 
 def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Finding]:
@@ -182,7 +179,7 @@ def _alarms(connection: Any) -> Finding:
 
 def _events(settings: Settings, figures: Figures) -> Finding:
     if settings.clickhouse is not None:
-        return asyncio.run(_clickhouse(settings.clickhouse, figures))
+        return asyncio.run(checks_clickhouse.events(settings.clickhouse, figures))
     path = settings.data.dir / events.NAME
     if not path.exists():
         return ok("events", "no click has been counted yet")
@@ -203,22 +200,6 @@ def _events(settings: Settings, figures: Figures) -> Finding:
     homes = peek.homes(settings.data.dir)
     waits = sum(peek.waiting(home, EVENTS, stored.get(peek.epoch(home))).records for home in homes)
     return ok("events", f"{count:,} stored, {waits} clicks wait for the next start")
-
-
-async def _clickhouse(place: ClickHouse, figures: Figures) -> Finding:
-    line = Line(place)
-    try:
-        await line.tell_server("SELECT 1", timeout_s=WAIT_S)
-        rows = await line.ask(clickhouse_schema.OVERVIEW, {"table": clickhouse_schema.TABLE})
-    except (Away, Refused) as error:
-        cure = "start it, and look at [events] url: address, user, password, database; clicks wait in the journal"
-        return failed("events", f"ClickHouse at {place}: {error}", cure)
-    finally:
-        await line.close()
-    waiting = figures.get('journal_lag_records{stream="events"}')
-    waits = "" if waiting is None else f", {waiting:.0f} clicks wait"
-    version, count, size = rows[0]
-    return ok("events", f"ClickHouse {version} at {place}: {count:,} stored, {size / (1 << 20):,.1f} MiB{waits}")
 
 
 def _event_positions(connection: Any) -> dict[str, Position]:
