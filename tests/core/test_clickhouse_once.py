@@ -23,7 +23,8 @@ from site2crm.core.eventstore.clickhouse_place import NAME, read
 from site2crm.core.eventstore.clickhouse_schema import TABLE
 from site2crm.core.eventstore.contract import Bots
 from site2crm.core.eventstore.frame import encode
-from site2crm.core.eventstore.pump import CONSUMER, Pump
+from site2crm.core.eventstore.pump import CONSUMER as OF_MAIN
+from site2crm.core.eventstore.pump import Pump
 from site2crm.core.journal.contract import Position
 from site2crm.core.journal.journal import Journal
 from tests import clickhouse
@@ -32,6 +33,7 @@ from tests.core import journal_support
 from tests.core.eventstore_support import START, a_frame, about, an_event, on_clickhouse, put
 from tests.core.journal_support import Alarms, until
 
+CONSUMER = f"{OF_MAIN}:a"
 SEGMENT_BYTES = 4 * 1024 * 1024
 ROOT = Path(__file__).parents[2]
 
