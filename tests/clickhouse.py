@@ -88,7 +88,11 @@ class ClickHouse:
             cwd=Path(__file__).parents[1], env=environment(), stdout=subprocess.PIPE,
         )  # fmt: skip
         assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
+        told = self.process.stdout.readline()
+        if not told:
+            self.remove()
+            raise AssertionError("ClickHouse's engine did not start; what it said stands above")
+        self.port = int(told)
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
