@@ -16,7 +16,7 @@ from site2crm.accounts.permissions import ROLES, Role
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance, running
 from site2crm.core import config, migrate
-from tests import records
+from tests import clickhouse, records
 
 BASE = "http://127.0.0.1:8080"
 PASSWORD = "correct horse battery"
@@ -52,6 +52,7 @@ async def an_instance(folder: Path, *, background: bool = False, **flags: str) -
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
     chosen.setdefault("database.url", records.url_of(folder))
     chosen.setdefault("backup.every", "0s")  # who travels through days would wait for a backup of each
+    chosen.setdefault("events.url", clickhouse.url_of(folder))
     settings = config.load(None, env={}, flags=chosen)
     if isinstance(settings.records, Path) and not (database := folder / "data" / "site2crm.db").exists():
         database.parent.mkdir(parents=True, exist_ok=True)

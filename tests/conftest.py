@@ -10,7 +10,7 @@ import pytest
 
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
-from tests import cast, records
+from tests import cast, clickhouse, records
 from tests.cast import Cast, Person
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -26,11 +26,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=(records.SQLITE, records.POSTGRESQL), help="where the records are")
+    parser.addoption("--events", choices=(clickhouse.DUCKDB, clickhouse.CLICKHOUSE), help="where the clicks are")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if chosen := config.getoption("--database"):
         os.environ[records.VARIABLE] = chosen  # the processes that tests start shall know it too
+    if chosen := config.getoption("--events"):
+        os.environ[clickhouse.VARIABLE] = chosen
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

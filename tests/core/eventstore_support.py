@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from site2crm.core.eventstore.contract import Event, Question
+from site2crm.core.config_values import clickhouse
+from site2crm.core.eventstore.clickhouse import ClickStore
+from site2crm.core.eventstore.contract import Event, EventStore, Question
 from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.core.eventstore.frame import EventFrame
 from site2crm.core.journal.contract import Position
@@ -24,6 +26,18 @@ BROWSER = (
 async def opened(folder: Path, alarms: Alarms | None = None) -> AsyncIterator[DuckStore]:
     heard = Alarms() if alarms is None else alarms
     store = DuckStore(folder, memory_bytes=MEMORY_BYTES, ring=heard.hear, calm=lambda code: heard.hear(f"-{code}", ""))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def on_clickhouse(folder: Path, url: str, alarms: Alarms | None = None) -> AsyncIterator[ClickStore]:
+    heard = Alarms() if alarms is None else alarms
+    place = clickhouse(url)
+    store = ClickStore(place, folder, ring=heard.hear, calm=lambda code: heard.hear(f"-{code}", ""))
+    store.gather_s = 0.02
     try:
         yield store
     finally:
@@ -57,6 +71,6 @@ def about(**known: Any) -> Question:
     return Question(**{"org": "org_acme", "start": START, "end": END, **known})
 
 
-async def put(store: DuckStore, rows: list[Event], *, at: int = 1) -> None:
+async def put(store: EventStore, rows: list[Event], *, at: int = 1) -> None:
     """Append, the position behind them being `at`."""
     await store.append("test", rows, epoch="e", position=Position(1, at))

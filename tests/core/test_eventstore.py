@@ -11,21 +11,27 @@ import pytest
 
 from site2crm.core.errors import Invalid
 from site2crm.core.eventstore import visitors
-from site2crm.core.eventstore.contract import DIMENSIONS, Bots, Interval, Totals
-from site2crm.core.eventstore.duckdb import DuckStore
+from site2crm.core.eventstore.contract import DIMENSIONS, Bots, EventStore, Interval, Seen, Totals
 from site2crm.core.journal.contract import Position
-from tests.core.eventstore_support import END, START, about, an_event, opened, put
+from tests import clickhouse
+from tests.core.eventstore_support import END, START, about, an_event, on_clickhouse, opened, put
 
 BERLIN = "Europe/Berlin"
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[DuckStore]:
-    async with opened(tmp_path) as made:
-        yield made
+@pytest.fixture(params=[clickhouse.DUCKDB, clickhouse.CLICKHOUSE])
+async def store(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[EventStore]:
+    """Every case on both engines."""
+    if request.param == clickhouse.DUCKDB:
+        async with opened(tmp_path) as made:
+            yield made
+    else:
+        server = clickhouse.server()
+        async with on_clickhouse(tmp_path, server.url(clickhouse.new_database())) as other:
+            yield other
 
 
-async def test_an_empty_store_answers_with_nothing(store: DuckStore) -> None:
+async def test_an_empty_store_answers_with_nothing(store: EventStore) -> None:
     assert await store.totals(about()) == Totals(0, 0)
     assert await store.breakdown(about(), dimension="link", limit=5) == []
     assert await store.recent(about(), limit=5) == []
@@ -34,7 +40,7 @@ async def test_an_empty_store_answers_with_nothing(store: DuckStore) -> None:
     assert [point.value for point in days] == [0] * 30
 
 
-async def test_an_event_comes_back_as_it_was(store: DuckStore) -> None:
+async def test_an_event_comes_back_as_it_was(store: EventStore) -> None:
     sent = an_event(
         ts=datetime(2026, 10, 21, 12, 30, 15, 123456, tzinfo=UTC), link="lnk_1", domain="go.example", form="frm_1",
         campaign="Spring", variant="b", country="DE", region="Hesse", city="Frankfurt", device="mobile", os="iOS",
@@ -45,32 +51,32 @@ async def test_an_event_comes_back_as_it_was(store: DuckStore) -> None:
     assert await store.recent(about(), limit=5) == [sent]
 
 
-async def test_events_count_at_once_and_visitors_once(store: DuckStore) -> None:
+async def test_events_count_at_once_and_visitors_once(store: EventStore) -> None:
     await put(store, [an_event(n, visitor=f"{n % 3 + 1:016x}") for n in range(10)])
     assert await store.totals(about()) == Totals(10, 3)
     await put(store, [an_event(11, visitor="f" * 16)], at=2)
     assert await store.totals(about()) == Totals(11, 4)
 
 
-async def test_who_asked_not_to_be_followed_counts_as_an_event_only(store: DuckStore) -> None:
+async def test_who_asked_not_to_be_followed_counts_as_an_event_only(store: EventStore) -> None:
     await put(store, [an_event(0, visitor=""), an_event(1, visitor=""), an_event(2)])
     assert await store.totals(about()) == Totals(3, 1)
 
 
-async def test_another_org_sees_nothing(store: DuckStore) -> None:
+async def test_another_org_sees_nothing(store: EventStore) -> None:
     await put(store, [an_event(n, link="lnk_1") for n in range(3)] + [an_event(4, org="org_other")])
     assert await store.totals(about(org="org_other")) == Totals(1, 1)
     assert await store.totals(about(org="org_nobody")) == Totals(0, 0)
     assert [share.key for share in await store.breakdown(about(org="org_other"), dimension="link", limit=9)] == [""]
 
 
-async def test_the_span_begins_with_its_start_and_ends_before_its_end(store: DuckStore) -> None:
+async def test_the_span_begins_with_its_start_and_ends_before_its_end(store: EventStore) -> None:
     moments = [START - timedelta(microseconds=1), START, END - timedelta(microseconds=1), END]
     await put(store, [an_event(n, ts=at) for n, at in enumerate(moments)])
     assert (await store.totals(about())).value == 2
 
 
-async def test_machines_are_counted_apart_with_the_reason(store: DuckStore) -> None:
+async def test_machines_are_counted_apart_with_the_reason(store: EventStore) -> None:
     reasons = ["", "", "head", "prefetch", "scanner", "bot", "bot"]
     await put(store, [an_event(n, bot=reason) for n, reason in enumerate(reasons)])
     assert (await store.totals(about())).value == 2
@@ -82,14 +88,14 @@ async def test_machines_are_counted_apart_with_the_reason(store: DuckStore) -> N
     assert (await store.totals(heads)).value == 2
 
 
-async def test_kinds_do_not_mix(store: DuckStore) -> None:
+async def test_kinds_do_not_mix(store: EventStore) -> None:
     await put(store, [an_event(0), an_event(1, kind="orphan")])
     assert (await store.totals(about())).value == 1
     assert (await store.totals(about(kind="orphan"))).value == 1
     assert (await store.totals(about(kind="view"))).value == 0
 
 
-async def test_filters_narrow_and_values_of_one_filter_add_up(store: DuckStore) -> None:
+async def test_filters_narrow_and_values_of_one_filter_add_up(store: EventStore) -> None:
     rows = [an_event(n, country=("DE", "US", "FR")[n % 3], device=("mobile", "desktop")[n % 2]) for n in range(12)]
     await put(store, rows)
     assert (await store.totals(about(where={"country": ("DE",)}))).value == 4
@@ -99,7 +105,7 @@ async def test_filters_narrow_and_values_of_one_filter_add_up(store: DuckStore) 
     assert (await store.totals(about(where={"link": ("lnk_nobody",)}))).value == 0
 
 
-async def test_the_top_is_largest_first_and_limited(store: DuckStore) -> None:
+async def test_the_top_is_largest_first_and_limited(store: EventStore) -> None:
     await put(store, [an_event(n, referrer=f"site{n % 4}.example" if n % 5 else "") for n in range(40)])
     shares = await store.breakdown(about(), dimension="referrer", limit=3)
     assert [(share.key, share.value, share.visitors) for share in shares] == [
@@ -108,7 +114,7 @@ async def test_the_top_is_largest_first_and_limited(store: DuckStore) -> None:
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
-async def test_every_dimension_can_be_grouped_filtered_and_counted(store: DuckStore, dimension: str) -> None:
+async def test_every_dimension_can_be_grouped_filtered_and_counted(store: EventStore, dimension: str) -> None:
     await put(store, [an_event(n, **{dimension: ("one", "other")[n % 2]}) for n in range(4)])
     question = about(bots=Bots.ALL)
     assert {s.key: s.value for s in await store.breakdown(question, dimension=dimension, limit=9)} == {
@@ -120,7 +126,7 @@ async def test_every_dimension_can_be_grouped_filtered_and_counted(store: DuckSt
     assert found == {"one": Totals(2, 2), "none": Totals(0, 0)}
 
 
-async def test_without_visitors_nobody_counts_them(store: DuckStore) -> None:
+async def test_without_visitors_nobody_counts_them(store: EventStore) -> None:
     await put(store, [an_event(n, link="lnk_1") for n in range(4)])
     question = about(with_visitors=False)
     assert await store.totals(question) == Totals(4, 0)
@@ -132,7 +138,7 @@ HOSTILE = ["ts) FROM event; DROP TABLE event; --", "org", "visitor", "id", "", "
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_dimension_is_refused(store: DuckStore, name: str) -> None:
+async def test_a_hostile_dimension_is_refused(store: EventStore, name: str) -> None:
     await put(store, [an_event()])
     with pytest.raises(Invalid):
         await store.breakdown(about(), dimension=name, limit=5)
@@ -147,7 +153,7 @@ VALUES = ["' OR 1=1 --", "x'); DROP TABLE event; --", "\x00", "\ud800", "%", "ð
 
 
 @pytest.mark.parametrize("value", VALUES)
-async def test_a_hostile_value_is_only_a_value(store: DuckStore, value: str) -> None:
+async def test_a_hostile_value_is_only_a_value(store: EventStore, value: str) -> None:
     await put(store, [an_event(link="lnk_1")])
     for dimension in ("link", "country", "bot"):
         assert (await store.totals(about(bots=Bots.ALL, where={dimension: (value,)}))).value == 0
@@ -156,7 +162,7 @@ async def test_a_hostile_value_is_only_a_value(store: DuckStore, value: str) -> 
     assert (await store.totals(about())).value == 1
 
 
-async def test_days_of_a_zone_where_clocks_change_have_23_and_25_hours(store: DuckStore) -> None:
+async def test_days_of_a_zone_where_clocks_change_have_23_and_25_hours(store: EventStore) -> None:
     start = datetime(2026, 10, 24, tzinfo=ZoneInfo(BERLIN))
     rows = [an_event(n, ts=start.astimezone(UTC) + timedelta(minutes=30 + 60 * n)) for n in range(3 * 24 + 1)]
     await put(store, rows)
@@ -167,7 +173,7 @@ async def test_days_of_a_zone_where_clocks_change_have_23_and_25_hours(store: Du
     ]  # fmt: skip
 
 
-async def test_clocks_that_change_by_half_an_hour_lose_no_event(store: DuckStore) -> None:
+async def test_clocks_that_change_by_half_an_hour_lose_no_event(store: EventStore) -> None:
     """Lord Howe's go from +10:30 to +11 and back."""
     start = datetime(2026, 10, 3, tzinfo=UTC)
     await put(store, [an_event(n, ts=start + timedelta(minutes=15 * n)) for n in range(192)])
@@ -180,7 +186,7 @@ async def test_clocks_that_change_by_half_an_hour_lose_no_event(store: DuckStore
     assert [point.value for point in days] == [54, 94, 44]
 
 
-async def test_the_hour_that_comes_twice_is_two_hours(store: DuckStore) -> None:
+async def test_the_hour_that_comes_twice_is_two_hours(store: EventStore) -> None:
     start = datetime(2026, 10, 25, tzinfo=ZoneInfo(BERLIN))
     rows = [an_event(n, ts=start.astimezone(UTC) + timedelta(minutes=60 * n + 5)) for n in range(6)]
     await put(store, rows)
@@ -195,7 +201,7 @@ async def test_the_hour_that_comes_twice_is_two_hours(store: DuckStore) -> None:
                                   "Australia/Lord_Howe", "Pacific/Apia", "America/Sao_Paulo"])  # fmt: skip
 @pytest.mark.parametrize("interval", list(Interval))
 async def test_every_event_is_in_the_interval_that_the_zone_says(
-    store: DuckStore, zone: str, interval: Interval
+    store: EventStore, zone: str, interval: Interval
 ) -> None:
     chance = random.Random(zone)
     start, end = datetime(2026, 2, 20, 7, 13, tzinfo=UTC), datetime(2026, 11, 15, 3, 7, tzinfo=UTC)
@@ -210,13 +216,13 @@ async def test_every_event_is_in_the_interval_that_the_zone_says(
     assert all(point.at.utcoffset() == point.at.astimezone(ZoneInfo(zone)).utcoffset() for point in points)
 
 
-async def test_too_many_points_are_refused(store: DuckStore) -> None:
+async def test_too_many_points_are_refused(store: EventStore) -> None:
     with pytest.raises(Invalid):
         await store.timeseries(about(end=START + timedelta(days=900)), interval=Interval.HOUR, zone="UTC")
 
 
 async def test_many_visitors_are_estimated_from_a_sample_and_small_keys_counted(
-    store: DuckStore, monkeypatch: pytest.MonkeyPatch
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(visitors, "EXACT_ROWS", 1_000)
     monkeypatch.setattr(visitors, "EXACT_IN_TIME", 1_000)
@@ -234,7 +240,7 @@ async def test_many_visitors_are_estimated_from_a_sample_and_small_keys_counted(
     assert all(point.visitors <= point.value for point in days)
 
 
-async def test_an_erased_visitor_is_gone_from_every_answer(store: DuckStore) -> None:
+async def test_an_erased_visitor_is_gone_from_every_answer(store: EventStore) -> None:
     await put(store, [an_event(n, visitor=f"{n % 2 + 1:016x}") for n in range(10)] + [an_event(3, org="org_other")])
     assert (await store.totals(about())).value == 10
     assert await store.erase(org="org_acme", visitor=f"{1:016x}") == 5
@@ -245,7 +251,7 @@ async def test_an_erased_visitor_is_gone_from_every_answer(store: DuckStore) -> 
     assert (await store.totals(about(org="org_other"))).value == 1
 
 
-async def test_erasing_before_a_moment_and_retention_keep_what_is_younger(store: DuckStore) -> None:
+async def test_erasing_before_a_moment_and_retention_keep_what_is_younger(store: EventStore) -> None:
     await put(store, [an_event(n) for n in range(10)] + [an_event(n, org="org_other") for n in range(10)])
     assert await store.erase(org="org_acme", before=START + timedelta(hours=4)) == 4
     assert await store.prune(START + timedelta(hours=6)) == 2 + 6
@@ -253,7 +259,7 @@ async def test_erasing_before_a_moment_and_retention_keep_what_is_younger(store:
     assert (await store.totals(about(org="org_other"))).value == 4
 
 
-async def test_a_position_that_is_stored_is_passed_over(store: DuckStore) -> None:
+async def test_a_position_that_is_stored_is_passed_over(store: EventStore) -> None:
     await put(store, [an_event(0)], at=5)
     await put(store, [an_event(1)], at=5)
     await put(store, [an_event(2)], at=4)
@@ -264,7 +270,7 @@ async def test_a_position_that_is_stored_is_passed_over(store: DuckStore) -> Non
     assert await store.load("somebody else") is None
 
 
-async def test_rows_that_cannot_be_stored_leave_no_trace(store: DuckStore) -> None:
+async def test_rows_that_cannot_be_stored_leave_no_trace(store: EventStore) -> None:
     await put(store, [an_event(0)], at=1)
     with pytest.raises(Exception, match=r"."):
         await put(store, [an_event(1, org="org_new"), an_event(2, city="\ud800")], at=2)
@@ -275,7 +281,24 @@ async def test_rows_that_cannot_be_stored_leave_no_trace(store: DuckStore) -> No
     assert (await store.totals(about(org="org_later"))).value == 1
 
 
-async def test_an_answer_is_remembered_until_an_event_comes_into_its_span(store: DuckStore) -> None:
+async def test_whose_event_it_was_is_known_until_it_is_erased(store: EventStore) -> None:
+    mine = [an_event(n, visitor="ab" * 8, bot=("", "head")[n % 2]) for n in range(3)]
+    await put(store, [*mine, an_event(3, visitor=""), an_event(4, org="org_other", visitor="ab" * 8)])
+    assert await store.seen(org="org_acme", event="clk_1") == Seen("ab" * 8, 3)
+    assert await store.seen(org="org_acme", event="clk_3") == Seen("", 1)
+    for org, event in (
+        ("org_acme", "clk_4"),
+        ("org_nobody", "clk_1"),
+        ("org_acme", "\ud800"),
+        ("org_acme", "x\x00'\\"),
+    ):
+        assert await store.seen(org=org, event=event) is None
+        assert await store.erase(org=org, event=event) == 0
+    assert await store.erase(org="org_acme", event="clk_3") == 1
+    assert await store.seen(org="org_acme", event="clk_3") is None
+
+
+async def test_an_answer_is_remembered_until_an_event_comes_into_its_span(store: EventStore) -> None:
     await put(store, [an_event(0)], at=1)
     before = about(start=START - timedelta(days=30), end=START)
     assert [(await store.totals(before)).value, (await store.totals(about())).value] == [0, 1]

@@ -9,7 +9,6 @@ from site2crm.app import Instance
 from site2crm.core import alarms
 from site2crm.core.eventstore import access, running
 from site2crm.core.eventstore.contract import Bots
-from site2crm.core.eventstore.duckdb import DuckStore
 from site2crm.core.eventstore.file import NAME
 from site2crm.core.eventstore.frame import encode
 from site2crm.core.geo import Geo
@@ -47,11 +46,11 @@ async def test_a_new_instance_has_countries_and_visitors_but_no_store_yet(instan
 
 
 async def test_a_damaged_store_is_an_alarm_of_the_instance_and_counting_goes_on(tmp_path: Path) -> None:
-    async with cast.an_instance(tmp_path) as instance:
+    async with cast.an_instance(tmp_path, events__url="duckdb") as instance:
         instance.machine.journal.append(encode(a_frame()))
         await counted(instance, 1)
     (tmp_path / "data" / NAME).write_bytes(b"\xff" * 20_000)
-    async with cast.an_instance(tmp_path) as instance:
+    async with cast.an_instance(tmp_path, events__url="duckdb") as instance:
         instance.machine.journal.append(encode(a_frame(1)))
         assert await counted(instance, 1) >= 1
         while not (codes := await open_codes(instance)):
@@ -68,7 +67,7 @@ async def test_retention_removes_what_is_older(tmp_path: Path) -> None:
     async with cast.an_instance(tmp_path, privacy__event_retention="30d") as instance:
         for days in (1, 29, 31, 400):
             instance.machine.journal.append(encode(a_frame(days, ts=clock.since(days * DAY_S).timestamp())))
-        store = instance.machine.get(DuckStore)
+        store = access.of(instance.machine)
         whole = about(start=clock.since(500 * DAY_S), end=clock.now())
         while (await store.totals(whole)).value < 4:
             await asyncio.sleep(0.02)

@@ -21,6 +21,7 @@ from site2crm.kit import clock
 CREATE = "backup.create"
 LONGEST_S = 6 * 3600.0
 GENTLE = 10
+WITHOUT_EVENTS = "The clicks are not in it: they are in ClickHouse ([events] url). Back that up with its own BACKUP."
 
 
 @click.group("backup")
@@ -44,7 +45,8 @@ def create_(*, config_path: Path | None, data_dir: Path | None, as_json: bool, v
             answer = _made_there(settings, verify=verify)
     kind = "encrypted" if answer["encrypted"] else "not encrypted"
     text = f"{shelf.folder_of(settings) / answer['backup']}  {answer['bytes']:,} bytes, {kind}"
-    options.answer(as_json, answer, text + (", verified" if answer["verified"] else ""))
+    text += ", verified" if answer["verified"] else ""
+    options.answer(as_json, answer, text if answer["has_events"] else f"{text}\n{WITHOUT_EVENTS}")
 
 
 @command.command("verify")
@@ -122,6 +124,7 @@ def _made_here(settings: Settings, *, verify: bool) -> dict[str, Any]:
         "bytes": made.bytes,
         "seconds": made.seconds,
         "encrypted": made.encrypted,
+        "has_events": made.has_events,
         "verified": verify,
         "sent": upkeep.send(settings, made.name),
         "pruned": upkeep.prune(settings),

@@ -9,7 +9,7 @@ import msgspec
 
 from site2crm.commands import _findings, options
 from site2crm.core.config import Settings
-from site2crm.ops import checks_connections, checks_network, checks_services, checks_stores
+from site2crm.ops import checks_clickhouse, checks_connections, checks_network, checks_services, checks_stores
 from site2crm.ops.findings import Finding, Level, worst
 
 
@@ -41,6 +41,8 @@ def command(*, config_path: Path | None, data_dir: Path | None, as_json: bool, o
 async def _online(settings: Settings) -> AsyncIterator[Finding]:
     for finding in await asyncio.to_thread(_records, settings):
         yield finding
+    if settings.clickhouse is not None:
+        yield await checks_clickhouse.events(settings.clickhouse, {})
     async for finding in checks_services.around(settings):
         yield finding
     running, figures = await checks_network.server(settings)

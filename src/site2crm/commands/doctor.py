@@ -11,6 +11,7 @@ import msgspec
 from site2crm.commands import _findings, options
 from site2crm.core.config import Settings
 from site2crm.ops import checks_folder, checks_network, checks_services, checks_stores
+from site2crm.ops.figures_told import Figures
 from site2crm.ops.findings import Finding, worst
 
 
@@ -46,6 +47,6 @@ async def _all(settings: Settings, path: Path | None, *, offline: bool, deep: bo
         yield await checks_network.way_out()
 
 
-def _stores(settings: Settings, figures: checks_stores.Figures, *, deep: bool) -> list[Finding]:
+def _stores(settings: Settings, figures: Figures, *, deep: bool) -> list[Finding]:
     """They wait for disks, so in a thread."""
     return list(checks_stores.stores(settings, figures, deep=deep))

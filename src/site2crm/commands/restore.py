@@ -87,6 +87,7 @@ def _told(done: Restored, dry_run: bool) -> dict[str, Any]:
         "schema": manifest.schema,
         "leads": manifest.counts.tables.get("lead", 0),
         "events": manifest.counts.events,
+        "has_events": manifest.has_events,
         "waiting": done.waiting,
         "moved_aside": done.moved_aside,
         "aside": done.aside,
@@ -108,6 +109,8 @@ def _words(done: Restored, data_dir: Path, dry_run: bool) -> str:
         lines.append(f"{waiting:,} submissions and clicks wait in its journal; the next start applies them.")
     if done.carries_over:
         lines.append("Among them is what still waited in the folder that is replaced.")
+    if not manifest.has_events:
+        lines.append("The clicks of then are not in it: they were in ClickHouse.")
     if done.takes_key:
         lines.append("It brings its secret key.")
     lines.append("Nothing was changed." if dry_run else "Restored. Next: site2crm serve")

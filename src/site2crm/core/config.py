@@ -14,13 +14,15 @@ import msgspec
 
 from site2crm.core import config_keys, config_rules, config_schema, config_sources, folder
 from site2crm.core.config_keys import Keys, KeyUnusable
-from site2crm.core.config_schema import SECTIONS, Connector, Section, Setting, settings_of
+from site2crm.core.config_schema import SECTIONS, Connector
+from site2crm.core.config_section import Section, Setting, settings_of
 from site2crm.core.config_sources import CONNECTOR, KNOWN, Found, Problem
 from site2crm.core.config_text import literal
-from site2crm.core.config_types import IpPrivacy, Listen, LogFormat, LogLevel, Network, Secret
-from site2crm.core.config_values import SQLITE
+from site2crm.core.config_types import ClickHouse, IpPrivacy, Listen, LogFormat, LogLevel, Network, Secret
+from site2crm.core.config_values import DUCKDB, SQLITE, clickhouse
 
 __all__ = [
+    "ClickHouse",
     "ConfigInvalid",
     "Explained",
     "IpPrivacy",
@@ -90,6 +92,12 @@ class Settings(msgspec.Struct, frozen=True):
         """Where the records are: SQLite's file, or the address of a PostgreSQL."""
         url = self.database.url
         return self.data.dir / folder.DATABASE if url.reveal() == SQLITE else url
+
+    @property
+    def clickhouse(self) -> ClickHouse | None:
+        """Where clicks are counted, unless in a file of the data folder."""
+        url = self.events.url.reveal()
+        return None if url == DUCKDB else clickhouse(url)
 
     @property
     def base_url(self) -> str:

@@ -3,27 +3,14 @@
 A default is what one would write in the file, so that a default and a written value pass the same reader.
 """
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, get_type_hints
-
-import msgspec
+from typing import Annotated
 
 from site2crm.core import config_values as read
+from site2crm.core.config_section import Section, Setting
 from site2crm.core.config_types import IpPrivacy, Listen, LogFormat, LogLevel, Network, Secret
 
 SCHEDULE = ["0s", "5s", "30s", "2m", "10m", "30m", "2h", "5h", "10h", "14h", "20h", "24h"]
-
-
-class Setting(msgspec.Struct, frozen=True):
-    default: object
-    read: Callable[[object], object]
-    doc: str
-    secret: bool = False
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"sender": "from"}):
-    """One table of the file. Durations are seconds, sizes are bytes."""
 
 
 class Server(Section, frozen=True):
@@ -124,12 +111,23 @@ class Database(Section, frozen=True):
 
 
 class Events(Section, frozen=True):
+    url: Annotated[
+        Secret,
+        Setting(
+            "duckdb",
+            read.events_url,
+            'Where clicks are counted. "duckdb" is one file in the data folder, '
+            '"http://user:password@host:8123/database" a ClickHouse that several nodes may share (https for TLS). What '
+            "was counted before stays where it is.",
+            secret=True,
+        ),
+    ]
     memory: Annotated[
         int,
         Setting(
             "128MiB",
             read.size("64MiB", "64GiB"),
-            "Memory for counting clicks (the store data/events.duckdb). More keeps more of it off the disk.",
+            "Memory for counting clicks in the file data/events.duckdb. More keeps more of it off the disk.",
         ),
     ]
 
@@ -405,11 +403,3 @@ SECTIONS: dict[str, type[Section]] = {
     "log": Log,
     "privacy": Privacy,
 }
-
-
-def settings_of(section: type[Section]) -> Iterator[tuple[str, str, Setting]]:
-    """Name in the file, name of the attribute, and the setting, in order."""
-    hints = get_type_hints(section, include_extras=True)
-    for field in msgspec.structs.fields(section):
-        (setting,) = hints[field.name].__metadata__
-        yield field.encode_name, field.name, setting

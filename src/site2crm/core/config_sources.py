@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 
 from site2crm.core import config_lines
-from site2crm.core.config_schema import SECTIONS, Connector, Setting, settings_of
+from site2crm.core.config_schema import SECTIONS, Connector
+from site2crm.core.config_section import Setting, settings_of
 
 PREFIX = "SITE2CRM__"
 KNOWN: dict[str, dict[str, Setting]] = {

@@ -3,7 +3,8 @@
 import json
 import textwrap
 
-from site2crm.core.config_schema import SECTIONS, Connector, Section, settings_of
+from site2crm.core.config_schema import SECTIONS, Connector
+from site2crm.core.config_section import Section, settings_of
 
 _HEAD = """\
 # Site2CRM. Every setting stands here at its default: remove the "#" before the name to change it.

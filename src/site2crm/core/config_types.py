@@ -80,6 +80,24 @@ class MailServer(msgspec.Struct, frozen=True):
     password: Secret
 
 
+class ClickHouse(msgspec.Struct, frozen=True):
+    """A database on a ClickHouse server, reached by its HTTP interface."""
+
+    scheme: str
+    host: str
+    port: int
+    database: str
+    user: str
+    password: Secret
+
+    @property
+    def root(self) -> str:
+        return f"{self.scheme}://{self}"
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 def is_loopback(host: str) -> bool:
     address = ip_address(host)
     return host == "localhost" or (address is not None and address.is_loopback)

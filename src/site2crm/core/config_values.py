@@ -13,13 +13,14 @@ from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from site2crm.core.addresses import parse_rules
-from site2crm.core.config_types import Listen, MailServer, Network, Secret, ip_address
+from site2crm.core.config_types import ClickHouse, Listen, MailServer, Network, Secret, ip_address
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
 KEY_BYTES = 32
 SQLITE = "sqlite"
+DUCKDB = "duckdb"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"(\d{1,12})(B|KiB|MiB|GiB)")
@@ -29,6 +30,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+=[\x20-\x7e]+")
 _REDIS = frozenset({"redis", "rediss", "unix"})
 _MAIL_PORTS = {"smtp": 587, "smtps": 465}
+_CLICKHOUSE = {"http": "http", "https": "https", "clickhouse": "http", "clickhouses": "https"}
+_CLICKHOUSE_PORTS = {"http": 8123, "https": 8443}
+_NATIVE_PORTS = frozenset({9000, 9440})
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 def text(value: object) -> str:
@@ -279,6 +284,33 @@ def database_url(value: object) -> Secret:
     if written != SQLITE and (not known or re.search(r"[\s\x00-\x1f\x7f]", written)):
         raise ValueError('write "sqlite" or "postgresql://user:password@host:5432/database"')
     return Secret(written)
+
+
+def events_url(value: object) -> Secret:
+    written = text(value).strip()
+    if written != DUCKDB:
+        clickhouse(written)
+    return Secret(written)
+
+
+def clickhouse(url: str) -> ClickHouse:
+    """The parts of `http://user:password@host:8123/database`; https is TLS, `clickhouse` another word for http."""
+    try:
+        parts = urlsplit(url)
+        scheme, port = _CLICKHOUSE.get(parts.scheme), parts.port
+        host, database = parts.hostname or "", parts.path.strip("/") or "default"
+    except ValueError:
+        parts, scheme, port, host, database = urlsplit(""), None, None, "", ""
+    if not scheme or not host or port == 0 or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise ValueError('write "duckdb" or "http://user:password@host:8123/database" (https for TLS)')
+    if port in _NATIVE_PORTS:
+        raise ValueError(f"{port} is the port of ClickHouse's own protocol; its HTTP interface is at 8123, or 8443")
+    if not _IDENTIFIER.fullmatch(database):
+        raise ValueError("the name of the database is letters, digits, _ and -, such as http://host:8123/site2crm")
+    user, password = unquote(parts.username or "default"), unquote(parts.password or "")
+    if re.search(r"[\x00-\x1f\x7f:]", user) or re.search(r"[\x00-\x1f\x7f]", password):
+        raise ValueError("user and password have no control characters, and the user no colon")
+    return ClickHouse(scheme, host, port or _CLICKHOUSE_PORTS[scheme], database, user, Secret(password))
 
 
 def key_bytes(value: object) -> bytes:

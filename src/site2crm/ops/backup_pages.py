@@ -39,6 +39,7 @@ async def show_backups(
         backups=await asyncio.to_thread(shelf.listed, shelf.folder_of(settings)),
         is_busy=machine.get(Backups).is_busy,
         set=settings.backup,
+        clickhouse=str(settings.clickhouse or ""),
         folder=str(shelf.folder_of(settings)),
         refresh_s=REFRESH_S,
     )

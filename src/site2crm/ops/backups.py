@@ -40,6 +40,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     seconds: float
     encrypted: bool
+    has_events: bool
     verified: bool
     sent: bool
     pruned: list[str]
@@ -73,6 +74,7 @@ class Backups:
             bytes=made.bytes,
             seconds=made.seconds,
             encrypted=made.encrypted,
+            has_events=made.has_events,
             verified=verify,
             sent=sent,
             pruned=pruned,

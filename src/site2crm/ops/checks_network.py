@@ -7,8 +7,7 @@ from site2crm.core import config_values, folder
 from site2crm.core.config import KeyUnusable, Settings
 from site2crm.core.config_types import Listen, is_loopback
 from site2crm.core.http import Outbound, OutboundError, Response
-from site2crm.ops.checks_stores import Figures
-from site2crm.ops.figures_told import parse
+from site2crm.ops.figures_told import Figures, parse
 from site2crm.ops.findings import Finding, failed, ok, warning
 from site2crm.ops.proof import Challenge
 

@@ -17,6 +17,8 @@ from site2crm.core.journal import peek
 from site2crm.core.journal.contract import EVENTS, SUBMISSIONS, Position
 from site2crm.kit import clock
 from site2crm.leads import queries as leads
+from site2crm.ops import checks_clickhouse
+from site2crm.ops.figures_told import Figures
 from site2crm.ops.findings import Finding, failed, ok, warning
 
 BACKUP_AGE = timedelta(days=2)
@@ -24,9 +26,6 @@ LARGE_WAL_BYTES = 256 << 20
 LATE_S = 120
 WAIT_S = 10.0
 _FINE = "ok"
-
-Figures = dict[str, float]
-"""What the running server told at /metrics: name{labels} -> value. Empty: it is stopped, or did not tell."""
 
 
 def stores(settings: Settings, figures: Figures, *, deep: bool) -> Iterator[Finding]:
@@ -179,6 +178,8 @@ def _alarms(connection: Any) -> Finding:
 
 
 def _events(settings: Settings, figures: Figures) -> Finding:
+    if settings.clickhouse is not None:
+        return asyncio.run(checks_clickhouse.events(settings.clickhouse, figures))
     path = settings.data.dir / events.NAME
     if not path.exists():
         return ok("events", "no click has been counted yet")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import text
 
 from site2crm.core.errors import AppError
+from site2crm.core.eventstore import access as events
 from site2crm.core.machine import Machine
 from site2crm.core.queue.store import JobStats
 
@@ -69,7 +70,7 @@ async def look(machine: Machine) -> Condition:
         Part("links", "Short links", State.UP, "Links lead where they should, and every click is kept."),
         _dashboard(answers),
         _deliveries(jobs),
-        _clicks(stats.events.oldest_unread_s),
+        _clicks(stats.events.oldest_unread_s, is_away=events.is_away(machine)),
     ]
     return Condition(_worst(parts), parts)
 
@@ -115,7 +116,10 @@ def _deliveries(jobs: JobStats | None) -> Part:
     return Part("deliveries", "Deliveries to CRMs", State.DEGRADED, "Leads go to their CRMs later than usual.")
 
 
-def _clicks(lag_s: float) -> Part:
+def _clicks(lag_s: float, *, is_away: bool) -> Part:
+    if is_away:
+        says = "Clicks are kept; the figures wait for the event store."
+        return Part("clicks", "Click figures", State.DEGRADED, says)
     if lag_s < WAIT_S:
         return Part("clicks", "Click figures", State.UP, "Figures are up to date.")
     return Part("clicks", "Click figures", State.DEGRADED, "Clicks are kept; the figures are behind.")

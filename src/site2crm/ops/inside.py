@@ -41,6 +41,8 @@ class Space(Struct, frozen=True):
     events: int
     journal: int
     memory: int
+    clickhouse: str
+    """Where the events are instead; empty: in the data folder."""
 
 
 class Trouble(Struct, frozen=True):
@@ -112,6 +114,7 @@ def _space(machine: Machine) -> Space:
         events=sum(path.stat().st_size for path in home.glob("events.duckdb*")),
         journal=sum(path.stat().st_size for path in (home / folder.JOURNAL).rglob("*.seg")),
         memory=condition.memory_bytes(),
+        clickhouse=str(machine.settings.clickhouse or ""),
     )
 
 

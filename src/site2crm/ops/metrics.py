@@ -17,6 +17,7 @@ from site2crm import __version__
 from site2crm.core import alarms, db, feature, figures, meter, security
 from site2crm.core.access import public
 from site2crm.core.errors import AppError
+from site2crm.core.eventstore import access as events
 from site2crm.core.figures import CONTENT_TYPE, Figure, Kind, Sample, by, counter, gauge
 from site2crm.core.machine import Machine
 from site2crm.core.queue import store
@@ -93,6 +94,7 @@ def _journal(machine: Machine) -> Iterator[Figure]:
         label="stream", values=machine.journal.appended,
     )  # fmt: skip
     yield counter("events_dropped_total", "Clicks lost to a flood or a full disk.", stats.dropped_events)
+    yield gauge("events_store_up", "Whether clicks can be counted and asked for.", not events.is_away(machine))
     yield counter("journal_syncs_total", "Times that the disk was asked to write for good.", stats.syncs)
     yield counter("journal_sync_errors_total", "Times that it failed.", stats.sync_errors)
 

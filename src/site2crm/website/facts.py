@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from site2crm.core import config_text, resources
 from site2crm.core.config import Settings
-from site2crm.core.config_schema import SECTIONS, Connector, Section, settings_of
+from site2crm.core.config_schema import SECTIONS, Connector
+from site2crm.core.config_section import Section, settings_of
 from site2crm.website.problems import problems
 
 EXAMPLE_URL = "https://leads.example.com"

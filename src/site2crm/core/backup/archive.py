@@ -23,7 +23,7 @@ from site2crm.core.backup.sealing import MAGIC, SealedReader, SealingWriter
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(
-    r"records/site2crm\.db|events/events\.duckdb(\.wal)?|secret\.key"
+    r"records/site2crm\.db|events/events\.(duckdb(\.wal)?|clickhouse\.json)|secret\.key"
     r"|journal/[a-z0-9][a-z0-9-]{0,63}/(submissions|events)/\d{16}-[0-9a-f]{16}\.seg"
 )
 _BLOCK = tarfile.BLOCKSIZE

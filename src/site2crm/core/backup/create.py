@@ -38,6 +38,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     encrypted: bool
     counts: Counts
+    has_events: bool
 
 
 def create(
@@ -72,6 +73,7 @@ def create(
         made_at=manifest.made_at,
         encrypted=made.name.endswith(".enc"),
         counts=manifest.counts,
+        has_events=manifest.has_events,
     )
 
 
@@ -101,7 +103,11 @@ def _collect(
     for part in ("journal", "events", "records"):
         (files / part).mkdir(parents=True)
     journal_copy.copy(data_dir / folder.JOURNAL, files / "journal")
-    events = copy_events(data_dir / file.NAME, files / event_file.MEMBER, check)
+    if has_events := settings.clickhouse is None:
+        events = copy_events(data_dir / file.NAME, files / event_file.MEMBER, check)
+    else:
+        events = 0
+        event_file.copy_place(data_dir, files / event_file.PLACE)
     copied = files / records.MEMBER
     if isinstance(settings.records, Secret):
         server_copy.copy(settings.records, copied, data_dir=data_dir, check=check)
@@ -119,6 +125,7 @@ def _collect(
         has_secret_key=has_key,
         counts=Counts(records.counts(copied), events, journal_copy.count(files / "journal")),
         members=_members(files),
+        has_events=has_events,
     )
 
 
@@ -161,7 +168,8 @@ def _workplace(shelved: Path) -> Iterator[Path]:
 def _expect_room(settings: Settings, shelved: Path) -> None:
     """The copies need what the stores have; better said before than found out after ten minutes."""
     data_dir = settings.data.dir
-    stores = [data_dir / folder.DATABASE, data_dir / file.NAME, *(data_dir / folder.JOURNAL).rglob("*.seg")]
+    events = [data_dir / file.NAME] if settings.clickhouse is None else []
+    stores = [data_dir / folder.DATABASE, *events, *(data_dir / folder.JOURNAL).rglob("*.seg")]
     needed = sum(path.stat().st_size for path in stores if path.exists())
     free = disk.free_bytes(shelved) - settings.data.min_free
     if needed > free:

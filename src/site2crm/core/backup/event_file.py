@@ -1,4 +1,8 @@
-"""The event store in a backup: the file of a DuckDB that nobody writes to at that moment."""
+"""The event store in a backup: the file of a DuckDB that nobody writes to at that moment.
+
+Of a ClickHouse (`[events] url`) only the place is taken up to which its journal was carried there: a server backs its
+tables up itself, and what is restored here must not be counted there again.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,11 +12,12 @@ from typing import Any
 from site2crm.core import heavy
 from site2crm.core.backup.errors import CorruptArchive
 from site2crm.core.backup.records import Stored
-from site2crm.core.eventstore import file
+from site2crm.core.eventstore import clickhouse_place, file
 from site2crm.core.journal.contract import Position
 
 MEMBER = f"events/{file.NAME}"
 WAL = f"{MEMBER}.wal"
+PLACE = f"events/{clickhouse_place.NAME}"
 _STEP_BYTES = 4 * 1024 * 1024
 
 
@@ -24,6 +29,22 @@ def copy(source: Path, target: Path, *, check: Callable[[], None]) -> None:
     ):
         if part.exists():
             _copy(part, copied, descriptor, check)
+
+
+def copy_place(data_dir: Path, target: Path) -> None:
+    """Once the journal is copied: what of that copy has been counted meanwhile shall not be counted again."""
+    source = data_dir / clickhouse_place.NAME
+    if source.exists():
+        target.write_bytes(source.read_bytes())
+        target.chmod(0o600)
+
+
+def places(unpacked: Path, replaced: Path | None) -> list[Stored]:
+    """How far the consumers have come that carry events to a ClickHouse: that server does not go back in time, so what
+    the folder `replaced` says is newer, and counts."""
+    files = [unpacked / PLACE, *([replaced / clickhouse_place.NAME] if replaced else [])]
+    found = {place.epoch: place for path in files for place in clickhouse_place.read(path).values()}
+    return [Stored(place.epoch, Position(*place.done)) for place in found.values() if place.done]
 
 
 def count(path: Path) -> int:

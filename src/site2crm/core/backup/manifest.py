@@ -28,7 +28,8 @@ class Counts(msgspec.Struct, frozen=True):
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`format` grows when an older version could no longer read it. `secret_key` is the id of the key that sealed
-    the stored tokens, as `crypto.Vault.key_id`; `has_secret_key` whether the key itself is in here."""
+    the stored tokens, as `crypto.Vault.key_id`; `has_secret_key` whether the key itself is in here; `has_events`
+    whether the events are, or were on a ClickHouse."""
 
     format: int
     version: str
@@ -40,6 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     has_secret_key: bool
     counts: Counts
     members: list[Member]
+    has_events: bool = True
 
     @property
     def total_bytes(self) -> int:

@@ -16,8 +16,8 @@ from site2crm.core.backup.create import KEY_FILE, key_of
 from site2crm.core.backup.errors import BackupFailed, CorruptArchive, NewerSchema, WrongKey
 from site2crm.core.backup.manifest import Manifest
 from site2crm.core.config import Secret, Settings
-from site2crm.core.config_values import KEY_BYTES, SQLITE
-from site2crm.core.eventstore import file
+from site2crm.core.config_values import DUCKDB, KEY_BYTES, SQLITE
+from site2crm.core.eventstore import clickhouse_place, file
 from site2crm.core.journal import disk
 from site2crm.kit import clock
 
@@ -25,7 +25,7 @@ STAGING = ".restore-"
 ASIDE = "before-restore-"
 _REPLACED = (
     folder.DATABASE, f"{folder.DATABASE}-wal", f"{folder.DATABASE}-shm",
-    file.NAME, f"{file.NAME}.wal", file.MARK, folder.JOURNAL, folder.IDENTITY,
+    file.NAME, f"{file.NAME}.wal", file.MARK, clickhouse_place.NAME, folder.JOURNAL, folder.IDENTITY,
 )  # fmt: skip
 """Everything else in the data folder stays: older backups, the country database, the salt of visitors."""
 
@@ -161,6 +161,7 @@ def _journals(unpacked: Path, target: Path, *, old_journal: Path | None) -> dict
     names = sorted({path.name for home in homes for path in home.iterdir() if path.is_dir()})
     events = unpacked / event_file.MEMBER
     counted = event_file.positions(events) if events.is_file() else []
+    counted += event_file.places(unpacked, old_journal.parent if old_journal else None)
     waiting = dict.fromkeys(journal_copy.STREAMS, 0)
     for name in names:
         applied = records.positions(unpacked / records.MEMBER, instance=name)
@@ -243,5 +244,6 @@ def on(settings: Settings, data_dir: Path) -> Settings:
         settings,
         data=msgspec.structs.replace(settings.data, dir=data_dir),
         database=msgspec.structs.replace(settings.database, url=Secret(SQLITE)),  # a backup is of a folder
+        events=msgspec.structs.replace(settings.events, url=Secret(DUCKDB)),
         secrets=msgspec.structs.replace(settings.secrets, key=key),
     )

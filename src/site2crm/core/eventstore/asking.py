@@ -71,7 +71,7 @@ def stored(dimension: str, values: Sequence[str], names: Names) -> list[Any]:
     """The values as the column has them, without those that no row can have."""
     if dimension in NUMBERED:
         return [code for value in values if (code := names.find(dimension, value)) is not None]
-    return [value for value in values if _is_text(value)]
+    return [value for value in values if is_text(value)]
 
 
 def shown(dimension: str, value: Any, names: Names) -> str:
@@ -87,6 +87,6 @@ _EVENTS = {Bots.EXCLUDE: "people", Bots.ONLY: "machines", Bots.ALL: "events"}
 _OF_SAMPLE = {Bots.EXCLUDE: f" AND bot = {PERSON}", Bots.ONLY: f" AND bot <> {PERSON}", Bots.ALL: ""}
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Half a character, from a percent-encoded address, is in no row; the database would refuse to look for it."""
     return not any("\ud800" <= char <= "\udfff" for char in value)

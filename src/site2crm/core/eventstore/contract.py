@@ -107,10 +107,31 @@ class Seen(Struct, frozen=True):
 
 
 class EventStore(Protocol):
-    """Awaited from the event loop, which none blocks. Raises `Unavailable` while the store is opened or mended."""
+    """Awaited from the event loop, which none blocks. Raises `Unavailable` while it is opened, mended or away."""
+
+    batch: int
+    """Rows that are best appended at once."""
+    gather_s: float
+    """How long to gather them where fewer wait."""
+    prune_s: float
+    """How often to prune."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there has never been anything in it: it is opened by the first event."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it could not be reached the last time."""
 
     async def load(self, consumer: str) -> tuple[str, Position] | None:
         """(journal epoch, position) behind the last row that this consumer has appended."""
+
+    async def begun(self, consumer: str, epoch: str) -> Position | None:
+        """The end of a batch that a process was appending when it died, and that may be stored without its position.
+
+        It has to be appended again as it was: up to this position, and no further.
+        """
 
     async def append(self, consumer: str, rows: Sequence[Event], *, epoch: str, position: Position) -> None:
         """Store the rows and the position behind them, or nothing. A position that is stored already is passed over."""
@@ -134,3 +155,14 @@ class EventStore(Protocol):
 
     async def erase(self, *, org: str, visitor: str = "", event: str = "", before: datetime | None = None) -> int:
         """Remove an org's events (of one visitor; of one id; older than `before`); how many there were."""
+
+    async def prune(self, before: datetime) -> int:
+        """Remove every org's events that are older; how many there were."""
+
+    def forget_answers(self) -> None:
+        """Ask the database again, whatever was asked before."""
+
+    async def check(self) -> None:
+        """Look after it; called now and then while the server runs."""
+
+    async def close(self) -> None: ...

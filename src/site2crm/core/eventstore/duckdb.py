@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from site2crm.core.eventstore import asking, buckets, columns, visitors
+from site2crm.core.eventstore import asking, buckets, columns, file, visitors
 from site2crm.core.eventstore.answers import Answers
 from site2crm.core.eventstore.asking import Where
 from site2crm.core.eventstore.contract import Bots, Event, Interval, Point, Question, Seen, Share, Totals
@@ -26,18 +26,36 @@ class Stored(NamedTuple):
 class DuckStore:
     """Implements `contract.EventStore`. One instance per process: the file is locked."""
 
+    batch = 500
+    gather_s = 0.0
+    prune_s = 3600.0
+
     def __init__(
         self, data_dir: Path, *, memory_bytes: int, ring: Callable[[str, str], None], calm: Callable[[str], None]
     ) -> None:
         self.engine = Engine(data_dir / NAME, memory_bytes=memory_bytes, ring=ring, calm=calm)
+        self._data_dir = data_dir
         self._answers = Answers()
+        self._is_verified = False
         self._opened = 0
         self._answered_at = 0
         self.engine.on_mended(self._count_opening)
 
+    @property
+    def is_new(self) -> bool:
+        return file.is_new(self._data_dir)
+
+    @property
+    def is_away(self) -> bool:
+        return self.engine.is_blocked
+
     async def load(self, consumer: str) -> tuple[str, Position] | None:
         found = await self.engine.write(lambda connection: _position(connection, consumer))
         return (found.epoch, found.position) if found else None
+
+    async def begun(self, consumer: str, epoch: str) -> Position | None:
+        """Never: rows and position are one transaction."""
+        return None
 
     async def append(self, consumer: str, rows: Sequence[Event], *, epoch: str, position: Position) -> None:
         if await self.engine.write(
@@ -102,6 +120,9 @@ class DuckStore:
         return list(await self._ask(("recent", limit), question, work, nothing))
 
     async def seen(self, *, org: str, event: str) -> Seen | None:
+        if not asking.is_text(event):
+            return None
+
         def work(connection: Connection) -> Seen | None:
             code = self.engine.names.find("org", org)
             mine = connection.execute("SELECT visitor FROM events WHERE org = ? AND id = ?", (code, event)).fetchall()
@@ -114,6 +135,9 @@ class DuckStore:
         return await self.engine.read(work)
 
     async def erase(self, *, org: str, visitor: str = "", event: str = "", before: datetime | None = None) -> int:
+        if not asking.is_text(event):
+            return 0
+
         def work(connection: Connection) -> int:
             code = self.engine.names.find("org", org)
             if code is None:
@@ -126,13 +150,17 @@ class DuckStore:
         return await self._remove(work)
 
     async def prune(self, before: datetime) -> int:
-        """Remove every org's events that are older; how many there were."""
         where = Where(Bots.ALL, "ts < ?", (asking.naive(before),))
         return await self._remove(lambda connection: _delete(connection, where))
 
     def forget_answers(self) -> None:
-        """Ask the database again, whatever was asked before."""
         self._answers.clear()
+
+    async def check(self) -> None:
+        """Read the file through, once."""
+        if not self._is_verified and not self.is_new:
+            await self.engine.verify()
+            self._is_verified = True
 
     async def close(self) -> None:
         await self.engine.close()

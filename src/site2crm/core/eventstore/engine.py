@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from site2crm.core import log
 from site2crm.core.eventstore import file
-from site2crm.core.eventstore.errors import EventsUnavailable
+from site2crm.core.eventstore.errors import BLOCKED, EventsUnavailable
 from site2crm.core.eventstore.file import Blocked, Connection
 from site2crm.core.eventstore.names import Names
 
@@ -22,8 +22,6 @@ T = TypeVar("T")
 READERS = 2
 PATIENCE_S = 3.0
 """What asks waits so long for the file to be opened: one of an older version is rewritten first."""
-
-BLOCKED = "events.blocked"
 
 _log = log.get("events")
 
@@ -48,6 +46,11 @@ class Engine:
         self._is_blocked = False
         self._is_closed = False
         self._on_mended: list[Callable[[], None]] = []
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the file could not be opened the last time."""
+        return self._is_blocked
 
     def on_mended(self, callback: Callable[[], None]) -> None:
         """Called in the writer's thread after every opening: nothing remembered of the file holds any more."""

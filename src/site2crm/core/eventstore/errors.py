@@ -4,6 +4,9 @@ from site2crm.core.errors import Unavailable
 
 RETRY_S = 5
 
+BLOCKED = "events.blocked"
+"""The alarm while events can be neither stored nor asked for."""
+
 
 class EventsUnavailable(Unavailable):
     """Raised while the store is opened or mended: what happens meanwhile waits in the journal."""
