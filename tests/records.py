@@ -32,6 +32,7 @@ READY_S = 60
 
 _numbers = itertools.count(1)
 _made: dict[Path, str] = {}
+_asked = 0
 
 
 def kind() -> str:
@@ -42,8 +43,15 @@ def on_postgresql() -> bool:
     return kind() == POSTGRESQL
 
 
+def times_asked() -> int:
+    """How often somebody wanted to know where records are."""
+    return _asked
+
+
 def url_of(folder: Path) -> str:
     """What `[database] url` says for an instance in this folder; the same for the same folder."""
+    global _asked
+    _asked += 1
     if not on_postgresql():
         return SQLITE
     return url_in(cluster(), folder)
