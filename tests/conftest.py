@@ -13,6 +13,7 @@ from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
 from tests import cast, only_once, records
 from tests.cast import Cast, Person
+from tests.server import STARTS_WARM
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
@@ -33,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     only_once.mark(config)
+    os.environ[STARTS_WARM] = "yes"
     if chosen := config.getoption("--database"):
         os.environ[records.VARIABLE] = chosen  # the processes that tests start shall know it too
 

@@ -74,6 +74,7 @@ FILES = {
         "core/test_moving.py",
         "core/test_nodes.py",
         "core/test_postgresql.py",
+        "durability/test_moving.py",
         "durability/test_postgresql.py",
     ),
 }
