@@ -16,6 +16,17 @@ from tests.cast import Cast, Person
 from tests.server import STARTS_WARM
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+LONG = (
+    "tests/security/test_hostile.py",
+    "tests/durability/",
+    "tests/security/",
+    "tests/browser/",
+    "tests/delivery/test_kill.py",
+    "tests/backup/",
+    "tests/packaging/",
+    "tests/core/test_eventstore",
+)
+"""Files that take long: begun first, so that no process is left alone with one at the end (see the Makefile)."""
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 """How many tests are not run again on PostgreSQL, by reason."""
 
@@ -42,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if records.on_postgresql():
         config.stash[LEFT_OUT] = dict(only_once.leave_out(config, items))
+    items.sort(key=lambda item: not str(item.path.relative_to(config.rootpath)).startswith(LONG))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
