@@ -1,12 +1,19 @@
 """The owner of the instance sees its backups and makes one; nobody else knows of them."""
 
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
 from sqlalchemy import update
 
 from site2crm.accounts.models import User
+from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
 from site2crm.core import alarms
+from site2crm.core.backup import upkeep
 from site2crm.ops.backups import Backups
-from tests.cast import Person
+from tests import cast, only_once, records
+from tests.cast import Cast, Person
 
 
 async def promoted(instance: Instance, person: Person) -> Person:
@@ -15,6 +22,7 @@ async def promoted(instance: Instance, person: Person) -> Person:
     return person
 
 
+@pytest.mark.only_once(only_once.OF_A_FILE)
 async def test_the_owner_of_the_instance_makes_one_and_sees_that_it_is_verified(
     instance: Instance, alice: Person
 ) -> None:
@@ -43,6 +51,20 @@ async def test_a_key_is_no_owner(alice: Person) -> None:
     assert (await alice.api.get("/admin/backups")).status_code == 403
 
 
+async def test_with_records_on_postgresql_none_is_due_and_the_page_says_where_they_are_made(tmp_path: Path) -> None:
+    cluster = records.cluster()
+    name = cluster.create()
+    async with AsyncExitStack() as stack:
+        stack.callback(cluster.drop, name)
+        instance = await stack.enter_async_context(cast.an_instance(tmp_path, database__url=cluster.url(name)))
+        alice = await promoted(instance, await Cast(instance, stack).person("alice", Role.OWNER, "acme"))
+        page = (await alice.web.get("/admin/backups")).text
+        assert not upkeep.is_due(instance.machine.settings, since=0)
+    assert "pg_dump" in page
+    assert "Back up now" not in page
+
+
+@pytest.mark.only_once(only_once.OF_A_FILE)
 async def test_one_that_cannot_be_made_rings_until_one_is_made(instance: Instance, alice: Person) -> None:
     machine = instance.machine
     (machine.data_dir / "backups").write_text("a file where the folder should be")

@@ -38,6 +38,7 @@ async def show_backups(
         here=BACKUPS,
         backups=await asyncio.to_thread(shelf.listed, shelf.folder_of(settings)),
         is_busy=machine.get(Backups).is_busy,
+        elsewhere=machine.database.is_shared,
         set=settings.backup,
         folder=str(shelf.folder_of(settings)),
         refresh_s=REFRESH_S,

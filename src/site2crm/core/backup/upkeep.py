@@ -10,6 +10,7 @@ from site2crm.core.backup import create, restore, shelf
 from site2crm.core.backup.errors import BackupFailed
 from site2crm.core.backup.remote import Remote
 from site2crm.core.config import Settings
+from site2crm.core.config_types import Secret
 from site2crm.kit import clock
 
 _CHECKING = ".checking-"
@@ -91,7 +92,7 @@ def is_due(settings: Settings, *, since: float) -> bool:
     `since`: when the instance began, in unix seconds; before its first tick there is little to lose.
     """
     every = settings.backup.every
-    if not every:
+    if not every or isinstance(settings.records, Secret):  # PostgreSQL's records are backed up there
         return False
     backups = shelf.listed(shelf.folder_of(settings))
     last = max((backup.made_at.timestamp() for backup in backups), default=since)
