@@ -6,7 +6,7 @@
 #               make scoreboard only=slow-clients tries one of them
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
 # make test-binary  builds it and tries it out without Python; what a release runs
-# make test-postgresql  everything that runs on PostgreSQL, not only its heart
+# make test-postgresql  the whole suite on PostgreSQL; make test runs most of it there
 # make deb      dist/: a Debian package of what make binary has built
 # make image    a container image (CONTAINER=podman or buildah for another builder)
 # make fmt      format and sort
@@ -74,22 +74,24 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The heart of it a second time, on PostgreSQL: where leads are joined, found and sent, and links kept.
-AGAIN := tests/leads tests/delivery tests/links tests/core/test_queue.py tests/core/test_queue_crons.py \
-  tests/core/test_queue_running.py
+# A file is run by one process, long ones first (tests/conftest.py), so that both cores have work to the end.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# A second time on PostgreSQL: all in which records are joined, found, counted, sent and shown.
+AGAIN := tests/leads tests/delivery tests/links tests/forms tests/connectors tests/analytics tests/accounts tests/api \
+  tests/core tests/website tests/architecture
 
 # Whatever asks the event store a second time, on ClickHouse.
 COUNTED := tests/analytics tests/links tests/core/test_eventstore_running.py
 
 test: lint browser postgresql redis clickhouse
-	$(BIN)/python -m pytest -n 2 --dist loadfile
-	$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql $(AGAIN)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --events clickhouse $(COUNTED)
+	$(PYTEST)
+	$(PYTEST) --database postgresql $(AGAIN)
+	$(PYTEST) --events clickhouse $(COUNTED)
 
-# All of it that there is on PostgreSQL; what a release runs.
-test-postgresql: $(VENV)/.dev postgresql
-	$(BIN)/python -m pytest -n 2 --dist loadfile --database postgresql $(AGAIN) \
-	  tests/accounts tests/api tests/security/test_tenants.py
+# The whole suite on PostgreSQL, but for what has no records in it (tests/only_once.py); what a release runs.
+test-postgresql: $(VENV)/.dev browser postgresql redis
+	$(PYTEST) --database postgresql
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from site2crm.core import sqlite
+from tests import behind
 from tests.server import ROOT, Server, environment, free_port
 
 CLIENTS = 8
@@ -146,7 +146,10 @@ def run(folder: Path, *, rounds: int, seed: int, longest_s: float = 1.5, cut: Cu
 async def _round(server: Server, path: str, cut: Cut, *, for_s: float, acknowledged: set[str], prefix: str) -> None:
     until = time.monotonic() + for_s + 5
     loading = asyncio.create_task(load(server.url + path, until=until, acknowledged=acknowledged, prefix=prefix))
+    before = len(acknowledged)
     await asyncio.sleep(for_s)
+    while len(acknowledged) == before and not loading.done():  # a slow machine has yet to answer the first
+        await asyncio.sleep(0.01)
     cut(server)
     await loading
 
@@ -165,22 +168,17 @@ def settle(server: Server, outcome: Outcome) -> None:
 
 def progress(server: Server) -> tuple[int, int]:
     """Leads, and deliveries that have not come to an end."""
-    records = sqlite.connect(f"file:{server.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=5)
-    try:
-        (leads,) = records.execute("SELECT count(*) FROM lead").fetchone()
-        waiting = "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'retrying', 'parked')"
-        return int(leads), int(records.execute(waiting).fetchone()[0])
-    finally:
-        records.close()
+    [leads] = behind.column(server.folder, "SELECT count(*) FROM lead")
+    waiting = "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'retrying', 'parked')"
+    [unsettled] = behind.column(server.folder, waiting)
+    return int(leads), int(unsettled)
 
 
 def count(server: Server, crm: str, outcome: Outcome) -> None:
     """Nobody has posted twice: a second submission of somebody is one that was doubled."""
-    records = sqlite.connect(f"file:{server.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=5)
     taken = "SELECT lead.email FROM submission JOIN lead ON lead.id = lead_id WHERE submission.status = 'accepted'"
-    leads = Counter(row[0] for row in records.execute(taken))
-    outcome.integrity = records.execute("PRAGMA integrity_check").fetchone()[0]
-    records.close()
+    leads = Counter(behind.column(server.folder, taken))
+    outcome.integrity = behind.integrity(server.folder)
     contacts = httpx.get(f"{crm}/_fake/contacts", timeout=60).json()
     rows = contacts["contacts"] if isinstance(contacts, dict) else contacts
     in_crm = Counter(row["properties"]["email"] for row in rows)

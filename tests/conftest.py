@@ -7,13 +7,28 @@ from pathlib import Path
 
 import httpx
 import pytest
+from xdist.workermanage import WorkerController
 
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
-from tests import cast, clickhouse, records
+from tests import cast, clickhouse, only_once, records
 from tests.cast import Cast, Person
+from tests.server import STARTS_WARM
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+LONG = (
+    "tests/security/test_hostile.py",
+    "tests/durability/",
+    "tests/security/",
+    "tests/browser/",
+    "tests/delivery/test_kill.py",
+    "tests/backup/",
+    "tests/packaging/",
+    "tests/core/test_eventstore",
+)
+"""Files that take long: begun first, so that no process is left alone with one at the end (see the Makefile)."""
+LEFT_OUT = pytest.StashKey[dict[str, int]]()
+"""How many tests are not run again on PostgreSQL, by reason."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,6 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    only_once.mark(config)
+    os.environ[STARTS_WARM] = "yes"
     if chosen := config.getoption("--database"):
         os.environ[records.VARIABLE] = chosen  # the processes that tests start shall know it too
     if chosen := config.getoption("--events"):
@@ -37,24 +54,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what touches the records is run again."""
     if records.on_postgresql():
-        others = [item for item in items if not _touches_records(item)]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in set(others)]
+        config.stash[LEFT_OUT] = dict(only_once.leave_out(config, items))
+    items.sort(key=lambda item: not str(item.path.relative_to(config.rootpath)).startswith(LONG))
 
 
-def _touches_records(item: pytest.Item) -> bool:
-    if item.path.stem == "test_plans":
-        return False  # they read SQLite's plans
-    names = getattr(item, "fixturenames", ())
-    return "instance" in names or bool({"Server", "an_instance", "fresh_database"} & vars(item.module).keys())
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["left_out"] = session.config.stash.get(LEFT_OUT, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = config.stash.get(LEFT_OUT, {})
+    for why, count in sorted(left_out.items(), key=lambda each: -each[1]):
+        terminalreporter.write_line(f"not again on PostgreSQL: {count} tests, {why}")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _databases_of_module() -> Generator[None]:
+def _databases_of_module(request: pytest.FixtureRequest) -> Generator[None]:
+    asked = records.times_asked()
     with records.of_its_own():
         yield
+    if only_once.why_of_file(request.path) == only_once.NO_RECORDS:
+        assert records.times_asked() == asked, f"{request.path.name} has records: take it from tests/only_once.py"
 
 
 @pytest.fixture(autouse=True)

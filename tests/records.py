@@ -32,6 +32,7 @@ READY_S = 60
 
 _numbers = itertools.count(1)
 _made: dict[Path, str] = {}
+_asked = 0
 
 
 def kind() -> str:
@@ -42,8 +43,15 @@ def on_postgresql() -> bool:
     return kind() == POSTGRESQL
 
 
+def times_asked() -> int:
+    """How often somebody wanted to know where records are."""
+    return _asked
+
+
 def url_of(folder: Path) -> str:
     """What `[database] url` says for an instance in this folder; the same for the same folder."""
+    global _asked
+    _asked += 1
     if not on_postgresql():
         return SQLITE
     return url_in(cluster(), folder)
@@ -100,7 +108,7 @@ class Cluster:
     def initialise(self) -> None:
         if os.geteuid() == 0:
             shutil.chown(self.folder, *_unprivileged())
-        words = ["initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
+        words = [program("initdb"), "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
         # Not in the order of bytes, as most servers: what needs that order has to say so.
         words += ["--locale", "C.UTF-8", "--locale-provider", "icu", "--icu-locale", "en-US"]
         done = _run(words)
@@ -152,15 +160,17 @@ class Cluster:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def asking(self, database: str) -> list[str]:
+        """A client; it takes statements by `-c`, or as its input."""
+        words = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", USER, "-d", database]
+        return [program("psql"), *words]
+
     def _asked(self, statement: str, database: str) -> "subprocess.CompletedProcess[str]":
-        words = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", USER]
-        return _run([*words, "-c", statement, database])
+        return _run([*self.asking(database), "-c", statement])
 
 
 def _run(words: list[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [program(words[0]), *words[1:]], **_as_nobody(), capture_output=True, text=True, cwd="/", check=False
-    )
+    return subprocess.run(words, **_as_nobody(), capture_output=True, text=True, cwd="/", check=False)
 
 
 def program(name: str) -> str:

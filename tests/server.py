@@ -9,17 +9,22 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 import httpx
 
-from tests import records
+from tests import records, warm
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_S = 30
+LONGEST_S = 60
+COLD = [sys.executable, "-m", "site2crm"]
+STARTS_WARM = "SITE2CRM_TEST_WARM"
 SETUP = re.compile(r"http://\S+/setup/\S+")
 
 
@@ -45,7 +50,7 @@ class Server:
     folder: Path
     config: str = ""
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | warm.Process | None = None
     setup_url: str = ""
     path: Sequence[Path] = ()
     """Folders that the server's Python looks into first."""
@@ -59,7 +64,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "site2crm", *words]
+        return [*COLD, *words]
 
     def surroundings(self) -> dict[str, str]:
         """The environment it runs in."""
@@ -74,16 +79,9 @@ class Server:
         return path
 
     def start(self, *, wait: bool = True) -> "Server":
-        path = self.configure()
-        log = (self.folder / self.log_name).open("a")
-        self.process = subprocess.Popen(
-            self.command("serve", "--config", str(path), *self.flags),
-            cwd=self.folder,
-            env=self.surroundings(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        words = self.command("serve", "--config", str(self.configure()), *self.flags)
+        with (self.folder / self.log_name).open("a") as log, Path(os.devnull).open() as nothing:
+            self.process = begun(words, cwd=self.folder, env=self.surroundings(), streams=(nothing, log, log))
         if wait:
             self.wait_ready()
         return self
@@ -130,19 +128,11 @@ class Server:
 
     def cli(self, *words: str, stdin: str = "") -> dict[str, str]:
         """A verb with --json on this server's folder."""
-        run = subprocess.run(
-            self.command(*words, "--json", "--config", str(self.folder / "site2crm.toml")),
-            cwd=self.folder,
-            env=self.surroundings(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if run.returncode:
-            raise AssertionError(f"{words}: exit {run.returncode}\n{run.stdout}\n{run.stderr}")
-        answer: dict[str, str] = json.loads(run.stdout.strip().splitlines()[-1])
+        command = self.command(*words, "--json", "--config", str(self.folder / "site2crm.toml"))
+        done = ended(command, cwd=self.folder, env=self.surroundings(), stdin=stdin)
+        if done.returncode:
+            raise AssertionError(f"{words}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        answer: dict[str, str] = json.loads(done.stdout.strip().splitlines()[-1])
         return answer
 
     def an_org(self, slug: str = "acme") -> httpx.Client:
@@ -156,15 +146,35 @@ class Server:
 
 def run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """The command line, as a person runs it."""
-    return subprocess.run(
-        [sys.executable, "-m", "site2crm", *words],
-        cwd=folder,
-        env=environment() | _records_of(words),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ended([*COLD, *words], cwd=folder, env=environment() | _records_of(words))
+
+
+def ended(
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run to its end."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = begun(words, cwd=cwd, env=env, streams=(given, out, err))
+        try:
+            code = process.wait(LONGEST_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            raise
+        said = [file.seek(0) or file.read().decode() for file in (out, err)]
+    return subprocess.CompletedProcess(words, code, *said)
+
+
+def begun(
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], streams: tuple[IO[Any], IO[Any], IO[Any]]
+) -> subprocess.Popen[bytes] | warm.Process:
+    """Forked from a process that has imported the product, in pytest; from nothing elsewhere, and for what needs it."""
+    given, out, err = streams
+    if STARTS_WARM in os.environ and list(words[:3]) == COLD and env["PYTHONPATH"] == environment()["PYTHONPATH"]:
+        fds = {"stdin": given.fileno(), "stdout": out.fileno(), "stderr": err.fileno()}
+        return warm.start(words[3:], cwd=cwd, env=env, **fds)
+    return subprocess.Popen(words, cwd=cwd, env=env, stdin=given, stdout=out, stderr=err)
 
 
 def _records_of(words: Sequence[str]) -> dict[str, str]:

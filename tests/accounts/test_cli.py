@@ -1,34 +1,23 @@
 """`admin`, `org` and `key`, as a script calls them: each in a process of its own."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from site2crm.app import Instance
-from tests import cast, records
+from tests import cast, only_once, records, server
 from tests.accounts.browser import PASSWORD, browser, log_in
 from tests.cast import Person
 
 
-def run(folder: Path, *arguments: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "site2crm", *arguments, "--data-dir", str(folder / "data"), "--json"],
-        input=typed,
-        stdin=subprocess.DEVNULL if typed is None else None,
-        capture_output=True,
-        text=True,
+def run(folder: Path, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    return server.ended(
+        [*server.COLD, *arguments, "--data-dir", str(folder / "data"), "--json"],
         cwd=folder,
-        env={
-            **os.environ,
-            "SITE2CRM__DATABASE__URL": records.url_of(folder),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        },
-        timeout=60,
-        check=False,
+        env=server.environment() | {"SITE2CRM__DATABASE__URL": records.url_of(folder)},
+        stdin=typed,
     )
 
 
@@ -72,18 +61,18 @@ async def test_they_work_beside_the_running_server(instance: Instance, alice: Pe
         (["admin", "create", "--email", "alice@acme.example", "--password-stdin"], PASSWORD, 1, "has an account"),
         (["admin", "create", "--email", "x@y.example", "--password-stdin"], "short", 1, "At least 12"),
         (["admin", "create", "--email", "nonsense", "--password-stdin"], PASSWORD, 1, "e-mail"),
-        (["admin", "create", "--email", "x@y.example"], None, 2, "--password-stdin"),
-        (["admin", "create"], None, 2, "--email"),
+        (["admin", "create", "--email", "x@y.example"], "", 2, "--password-stdin"),
+        (["admin", "create"], "", 2, "--email"),
         (["admin", "reset-password", "--email", "no@one.example", "--password-stdin"], PASSWORD, 1, "Nobody"),
-        (["org", "create", "--name", "B", "--owner", "no@one.example"], None, 1, "admin create"),
-        (["org", "create", "--name", "B", "--slug", "acme", "--owner", "alice@acme.example"], None, 1, "taken"),
-        (["key", "create", "--org", "nowhere", "--scopes", "all"], None, 1, "nowhere"),
-        (["key", "create", "--org", "acme", "--scopes", "leads:burn"], None, 1, "leads:burn"),
-        (["key", "create", "--org", "acme", "--scopes", "all", "--config", "missing.toml"], None, 3, "missing.toml"),
+        (["org", "create", "--name", "B", "--owner", "no@one.example"], "", 1, "admin create"),
+        (["org", "create", "--name", "B", "--slug", "acme", "--owner", "alice@acme.example"], "", 1, "taken"),
+        (["key", "create", "--org", "nowhere", "--scopes", "all"], "", 1, "nowhere"),
+        (["key", "create", "--org", "acme", "--scopes", "leads:burn"], "", 1, "leads:burn"),
+        (["key", "create", "--org", "acme", "--scopes", "all", "--config", "missing.toml"], "", 3, "missing.toml"),
     ],
 )
 async def test_what_is_wrong_is_said_with_its_exit_code(
-    alice: Person, tmp_path: Path, arguments: list[str], typed: str | None, code: int, words: str
+    alice: Person, tmp_path: Path, arguments: list[str], typed: str, code: int, words: str
 ) -> None:
     done = run(tmp_path, *arguments, typed=typed)
 
@@ -93,6 +82,7 @@ async def test_what_is_wrong_is_said_with_its_exit_code(
     assert PASSWORD not in done.stderr
 
 
+@pytest.mark.only_once(only_once.OF_A_FILE)
 async def test_a_broken_database_is_exit_4(tmp_path: Path) -> None:
     run(tmp_path, "key", "create", "--org", "acme", "--scopes", "all")  # makes the folder and its key
     (tmp_path / "data" / "site2crm.db").write_bytes(b"this is no database, and long enough to be read as one" * 100)

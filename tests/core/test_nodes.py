@@ -66,7 +66,10 @@ async def test_a_cron_runs_once_however_many_nodes_there_are(nodes: list[db.Data
     assert len(ticks) - before <= passed + 1
 
 
-async def test_what_one_node_has_changed_the_other_reloads(nodes: list[db.Database]) -> None:
+async def test_what_one_node_has_changed_the_other_reloads_without_looking(
+    nodes: list[db.Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "POLL_S", 3600.0)  # what arrives has been told
     here, there = Revisions(nodes[0]), Revisions(nodes[1])
     reloaded: list[str] = []
 
@@ -76,9 +79,10 @@ async def test_what_one_node_has_changed_the_other_reloads(nodes: list[db.Databa
     await there.watch("forms", reload)
     looking = asyncio.create_task(there.run())
     try:
-        async with nodes[0].session() as session:
-            await revisions.bump(session, "forms")
-        await kit.until(lambda: len(reloaded) == 2)
+        for times in (2, 3):  # the first may also come of the line being opened
+            async with nodes[0].session() as session:
+                await revisions.bump(session, "forms")
+            await kit.until(lambda times=times: len(reloaded) == times)  # type: ignore[misc]
     finally:
         looking.cancel()
     assert here is not there

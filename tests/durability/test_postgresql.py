@@ -3,10 +3,12 @@
 import asyncio
 import shutil
 import signal
+import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +19,8 @@ from tests.records import Cluster
 from tests.server import Server
 
 AWAY_S = 20
+NEWS_S = 1.0
+"""From the answer to a change on one node until another one shows it."""
 DATABASE = "postgres"
 
 
@@ -59,13 +63,12 @@ def world(cluster: Cluster, tmp_path: Path) -> Iterator[World]:
         server.stop()
 
 
-def until(condition: object, what: str, *, for_s: float = 60) -> None:
-    assert callable(condition)
+def until(condition: Callable[[], bool], what: str, *, for_s: float = 60, every_s: float = 0.1) -> None:
     end = time.monotonic() + for_s
     while time.monotonic() < end:
         if condition():
             return
-        time.sleep(0.1)
+        time.sleep(every_s)
     raise AssertionError(f"not within {for_s} s: {what}")
 
 
@@ -150,35 +153,66 @@ def test_a_node_that_restarts_meanwhile_answers_from_what_it_has_kept(world: Wor
     assert httpx.get(server.url + "/later").status_code == 302
 
 
+@pytest.fixture
+def other(world: World, tmp_path: Path) -> Iterator[Server]:
+    """A second node on the same PostgreSQL."""
+    node = Server(tmp_path / "two", config(world.cluster))
+    (node.folder / "data").mkdir(parents=True, mode=0o700)
+    shutil.copy(world.server.folder / "data" / "secret.key", node.folder / "data" / "secret.key")
+    yield node.start()
+    node.stop()
+
+
 @pytest.mark.timeout(240)
-def test_two_nodes_are_one_product(world: World, tmp_path: Path) -> None:
-    other = Server(tmp_path / "two", config(world.cluster))
-    (other.folder / "data").mkdir(parents=True, mode=0o700)
-    shutil.copy(world.server.folder / "data" / "secret.key", other.folder / "data" / "secret.key")
-    other.start()
-    try:
-        until(lambda: httpx.get(other.url + world.link).status_code == 302, "the link is known there")
-        made = world.api.post("/api/v1/forms", json={"name": "Second"}).json()
-        until(
-            lambda: httpx.post(f"{other.url}/f/{made['key']}", data={"email": "new@example.com"}).status_code == 201,
-            "the form made here is known there",
-            for_s=5,
+def test_two_nodes_are_one_product(world: World, other: Server) -> None:
+    until(lambda: httpx.get(other.url + world.link).status_code == 302, "the link is known there")
+    made = world.api.post("/api/v1/forms", json={"name": "Second"}).json()
+    until(
+        lambda: httpx.post(f"{other.url}/f/{made['key']}", data={"email": "new@example.com"}).status_code == 201,
+        "the form made here is known there",
+        for_s=5,
+    )
+    answers = [
+        httpx.post(
+            node.url + world.form, data={"email": "same@example.com"}, headers={"Idempotency-Key": "one-and-only"}
         )
-        answers = [
-            httpx.post(
-                node.url + world.form, data={"email": "same@example.com"}, headers={"Idempotency-Key": "one-and-only"}
-            )
-            for node in (world.server, other, world.server, other)
-        ]
-        assert {answer.status_code for answer in answers} <= {200, 201}
-        assert len({answer.json()["id"] for answer in answers}) == 1
-        wanted = Counter(["new@example.com", "same@example.com"])
-        until(lambda: world.leads() == wanted, "each is a lead")
-        time.sleep(1)
-        assert world.leads() == wanted
-        assert world.cluster.psql("SELECT count(*) FROM submission WHERE id LIKE 'sub_%'", DATABASE) == "2"
-    finally:
-        other.stop()
+        for node in (world.server, other, world.server, other)
+    ]
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    wanted = Counter(["new@example.com", "same@example.com"])
+    until(lambda: world.leads() == wanted, "each is a lead")
+    time.sleep(1)
+    assert world.leads() == wanted
+    assert world.cluster.psql("SELECT count(*) FROM submission WHERE id LIKE 'sub_%'", DATABASE) == "2"
+
+
+@pytest.mark.timeout(240)
+def test_what_is_changed_on_one_node_the_other_answers_within_a_second(world: World, other: Server) -> None:
+    """Each change arrives; one second is for most of them, as a machine that does other things may be late once."""
+    link = world.api.get("/api/v1/links").json()["data"][0]["id"]
+    form = world.api.get("/api/v1/forms").json()["data"][0]["id"]
+    there = httpx.Client(base_url=other.url, timeout=30)
+    until(lambda: there.get(world.link).status_code == 302, "the link is known there")
+
+    def leads_to(number: int) -> bool:
+        return there.get(world.link).headers.get("location") == f"https://www.example.com/{number}"
+
+    def is_called(number: int) -> bool:
+        return f"Contact {number}<" in there.get(world.form, headers={"Accept": "text/html"}).text
+
+    took = list[float]()
+    for number in range(5):
+        for path, change, arrived in (
+            (f"/api/v1/links/{link}", {"url": f"https://www.example.com/{number}"}, leads_to),
+            (f"/api/v1/forms/{form}", {"name": f"Contact {number}"}, is_called),
+        ):
+            answer = world.api.patch(path, json=change)
+            assert answer.status_code == 200, answer.text
+            began = time.monotonic()
+            until(partial(arrived, number), f"{change} is known there", every_s=0.01)
+            took.append(time.monotonic() - began)
+    assert statistics.median(took) <= NEWS_S, took
 
 
 @pytest.mark.timeout(240)

@@ -14,6 +14,7 @@ _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _AT_ONCE = 256
 _BY_BYTE = bytes(ord(_ALPHABET[number % 32]) for number in range(256))
 _spare: list[str] = []
+os.register_at_fork(after_in_child=_spare.clear)  # or both would give out the same
 _stamp, _stamped = -1, ""
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-HJKMNP-TV-Z]{26}")
 

@@ -74,6 +74,8 @@ def reachable(settings: Settings) -> Iterator[Finding]:
 def _elsewhere(settings: Settings, figures: Figures) -> Iterator[Finding]:
     """On PostgreSQL: what it holds is looked after there, and told by the running server at /admin/status."""
     yield from _postgresql(settings)
+    if figures:
+        yield _journal_of_node(settings, figures)
     yield _events(settings, figures)
 
 
@@ -136,6 +138,22 @@ def _journal(settings: Settings, figures: Figures, connection: Any) -> Finding:
         records = int(figures.get('journal_lag_records{stream="submissions"}', records))
         late_s = figures.get('journal_oldest_unread_seconds{stream="submissions"}', late_s)
     poisoned = _number(connection, "SELECT count(*) FROM poison_record")
+    return _journal_says(figures, records=records, late_s=late_s, poisoned=poisoned, aside=aside)
+
+
+def _journal_of_node(settings: Settings, figures: Figures) -> Finding:
+    """How far it has been read stands in PostgreSQL, where only the running server looks."""
+    found = [peek.waiting(home, SUBMISSIONS, None) for home in peek.homes(settings.data.dir)]
+    return _journal_says(
+        figures,
+        records=int(figures.get('journal_lag_records{stream="submissions"}', 0)),
+        late_s=figures.get('journal_oldest_unread_seconds{stream="submissions"}', 0.0),
+        poisoned=0,
+        aside=sum(each.quarantined_files for each in found),
+    )
+
+
+def _journal_says(figures: Figures, *, records: int, late_s: float, poisoned: int, aside: int) -> Finding:
     if poisoned or aside:
         says = f"{poisoned} submissions could not be stored and {aside} damaged pieces were set aside"
         return failed("journal", says, "nothing is lost: send us the log lines; the table poison_record has the bytes")
