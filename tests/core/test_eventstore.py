@@ -226,6 +226,7 @@ async def test_many_visitors_are_estimated_from_a_sample_and_small_keys_counted(
 ) -> None:
     monkeypatch.setattr(visitors, "EXACT_ROWS", 1_000)
     monkeypatch.setattr(visitors, "EXACT_IN_TIME", 1_000)
+    monkeypatch.setattr(visitors, "ALL_IN_TIME", 1_000)
     chance = random.Random(5)
     people = [f"{chance.getrandbits(64):016x}" for _ in range(15_000)]
     rows = [an_event(n, ts=START + timedelta(seconds=n), visitor=people[n // 2], country="DE") for n in range(30_000)]
@@ -238,6 +239,22 @@ async def test_many_visitors_are_estimated_from_a_sample_and_small_keys_counted(
     days = await store.timeseries(about(), interval=Interval.DAY, zone="UTC")
     assert days[0].visitors == pytest.approx(15_000, rel=0.1)
     assert all(point.visitors <= point.value for point in days)
+
+
+async def test_the_points_of_a_chart_are_right_to_one_percent_long_before_a_sample_will_do(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visitors, "EXACT_IN_TIME", 1_000)
+    chance, rows, wanted = random.Random(7), [], []
+    for day in range(30):
+        people = [f"{chance.getrandbits(64):016x}" for _ in range(100 * day)]
+        at = START + timedelta(days=day)
+        rows += [an_event(n, ts=at + timedelta(seconds=n), visitor=one) for n, one in enumerate(people * 2)]
+        wanted.append(len(people))
+    await put(store, rows)
+    days = await store.timeseries(about(), interval=Interval.DAY, zone="UTC")
+    assert [point.value for point in days] == [2 * number for number in wanted]
+    assert [point.visitors for point in days] == pytest.approx(wanted, rel=0.01, abs=1)
 
 
 async def test_an_erased_visitor_is_gone_from_every_answer(store: EventStore) -> None:

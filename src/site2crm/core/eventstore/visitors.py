@@ -1,10 +1,11 @@
-"""Counting different visitors: exactly up to 100,000 rows, beyond that among one visitor in sixteen.
+"""Counting different visitors: exactly up to 100,000 rows, beyond that among one in sixteen; for charts see `in_time`.
 
 A visitor's number is a hash, so the sample is fair: of a million visitors its answer is within half a percent (DuckDB's
 own approximation, with its 64 registers, is often off by ten). Keys with few rows are counted exactly all the same.
 Events without a visitor (somebody who asked not to be followed) count as events only.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,11 @@ FEW_ROWS = 2_000
 MOST_SAMPLED_ROWS = 200_000
 """Beyond this the sample is sampled again."""
 EXACT_IN_TIME = 250_000
-"""In a chart each point has few rows of the sample: it is exact for longer."""
+ALL_IN_TIME = 1_500_000
+"""In a chart each point has few rows of the sample, so all rows are looked at for longer: up to the first number
+exactly, up to the second by marking cells, which is within one percent."""
+LEAST_CELLS, MOST_CELLS = 1 << 16, 1 << 26
+CELLS_PER_ROW = 4
 
 _ALL = 1 << 64
 _VISITOR_BITS = 50
@@ -40,6 +45,10 @@ def in_time(connection: Any, where: Where, starts: Sequence[datetime], rows: Seq
     if total <= EXACT_IN_TIME:
         exact = where.also("visitor > 0")
         return _distinct_in_time(connection, exact.events, exact.values, starts)
+    cells = max(LEAST_CELLS, 1 << (CELLS_PER_ROW * max(rows)).bit_length())
+    if total <= ALL_IN_TIME and cells * len(starts) <= MOST_CELLS:
+        found = _marked_in_time(connection, where.also("visitor > 0"), starts, cells)
+        return [min(number, at_most) for number, at_most in zip(found, rows, strict=True)]
     share = _share(total)
     sampled = where.also(f"visitor < {_ALL // share}")
     found = _distinct_in_time(connection, sampled.sample, sampled.values, starts)
@@ -88,6 +97,20 @@ def _distinct(connection: Any, where: Where, key: str) -> dict[Any, int]:
 def _pairs(connection: Any, rows: str, values: Sequence[Any], key: str) -> dict[Any, int]:
     pairs = f"SELECT DISTINCT {key} AS k, visitor FROM {rows}"  # noqa: S608 - own names
     return dict(connection.execute(f"SELECT k, count(*) FROM ({pairs}) GROUP BY 1", values).fetchall())  # noqa: S608
+
+
+def _marked_in_time(connection: Any, where: Where, starts: Sequence[datetime], cells: int) -> list[int]:
+    """Each visitor marks one of the interval's cells; from how many are marked follows how many there were.
+
+    Linear counting: Whang, Vander-Zanden, Taylor, 1990. A tenth of the work of sorting them.
+    """
+    numpy = heavy.numpy()
+    found = connection.execute(f"SELECT slot, visitor FROM {where.events}", where.values).fetchnumpy()  # noqa: S608
+    places = buckets.places(starts, found["slot"]).astype("uint64")
+    marked = numpy.zeros((len(starts), cells), dtype=bool)
+    marked.reshape(-1)[places * cells | found["visitor"] & (cells - 1)] = True
+    taken = numpy.count_nonzero(marked, axis=1)
+    return [round(-cells * math.log1p(-int(number) / cells)) for number in taken]
 
 
 def _distinct_in_time(connection: Any, rows: str, values: Sequence[Any], starts: Sequence[datetime]) -> list[int]:
