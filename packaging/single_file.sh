@@ -29,8 +29,8 @@ if [ ! -x "$home/$build/site2crm" ]; then
   # Whoever else unpacks at this moment may be first: then its folder is as good as ours.
   mv -T "$draft" "$home/$build" 2>/dev/null || [ -x "$home/$build/site2crm" ] || die "cannot write $home/$build."
   rm -rf "$draft"
-  # What a killed first start has left.
-  find "$home" -maxdepth 1 -name '.unpacking.*' -mmin +60 -exec rm -rf {} + 2>/dev/null || true
+  # What a killed first start has left. By the change of the inode: tar sets the other time to that of the archive.
+  find "$home" -maxdepth 1 -name '.unpacking.*' -cmin +60 -exec rm -rf {} + 2>/dev/null || true
   trap - EXIT HUP INT TERM
 fi
 

@@ -79,6 +79,16 @@ def test_many_first_starts_at_once_all_work(single: Path) -> None:
     assert len(builds(single)) == 1
 
 
+def test_what_another_start_is_unpacking_is_left_to_it(single: Path) -> None:
+    other = single.parent / "home" / ".cache" / "site2crm" / ".unpacking.other"
+    other.mkdir(parents=True)
+    os.utime(other, (0, 0))  # as tar does: the time in the archive
+
+    call(single)
+
+    assert other.is_dir()
+
+
 def test_an_unpacking_that_was_killed_is_no_build(single: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(single.parent / "home")}
     for number in (signal.SIGTERM, signal.SIGKILL):
