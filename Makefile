@@ -77,9 +77,9 @@ lint: $(VENV)/.dev
 # A file is run by one process, long ones first (tests/conftest.py), so that both cores have work to the end.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# A second time on PostgreSQL: all in which records are joined, found, counted, sent and shown.
-AGAIN := tests/leads tests/delivery tests/links tests/forms tests/connectors tests/analytics tests/accounts tests/api \
-  tests/core tests/website tests/architecture
+# The heart of it a second time, on PostgreSQL: where leads are joined, found and sent, and links kept. A release runs all.
+AGAIN := tests/leads tests/delivery tests/links tests/core/test_queue.py tests/core/test_queue_crons.py \
+  tests/core/test_queue_running.py
 
 # Whatever asks the event store a second time, on ClickHouse.
 COUNTED := tests/analytics tests/links tests/core/test_eventstore_running.py
