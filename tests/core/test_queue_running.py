@@ -18,7 +18,6 @@ from site2crm.core.queue.model import JobRow
 from site2crm.kit import clock
 from tests.core import queue_kit as kit
 
-
 AT_THE_START = pytest.mark.only_once(
     "on a server another node may have the job: there the sweep takes it back, as tested"
 )
