@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import httpx
 from moto.server import ThreadedMotoServer
 
 BUCKET = "acme-backups"
@@ -20,6 +21,7 @@ def store() -> Iterator[str]:
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+    httpx.post(f"{url}/moto-api/reset").raise_for_status()  # all stores of a process share what they hold
     client(url).create_bucket(Bucket=BUCKET)
     try:
         yield url
