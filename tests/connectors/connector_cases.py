@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from site2crm.connectors.contract import Context, Exchange, PersonIn
+from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange, PersonIn
+from site2crm.connectors.grants import Grant
 from site2crm.core.http import Outbound
 
 
@@ -23,6 +24,24 @@ class MemoryInbox:
         created = place not in self.rows
         self.rows.setdefault(place, {}).update(properties)
         return f"rec_{list(self.rows).index(place) + 1}", created
+
+
+class Granted:
+    """Grants that are there already; each renewal takes the next one and is counted."""
+
+    def __init__(self, *grants: Grant) -> None:
+        self._grants = list(grants)
+        self.renewals = 0
+
+    async def current(self) -> Grant:
+        return self._grants[0]
+
+    async def renewed(self, stale: Grant) -> Grant:
+        self.renewals += 1
+        if len(self._grants) == 1:
+            raise CrmError(ErrorClass.REAUTH, "The sign-in was taken back.", code="invalid_grant")
+        self._grants.pop(0)
+        return self._grants[0]
 
 
 @asynccontextmanager

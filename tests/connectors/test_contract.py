@@ -9,52 +9,54 @@ import pytest
 
 from site2crm.connectors import registry
 from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, Kind, PersonIn
+from site2crm.connectors.grants import Grants
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.registry import KINDS
+from site2crm.demo.server import Fault
 from tests.connectors.connector_cases import MemoryInbox, ada, context
-from tests.fakes.hubspot import TOKEN, HubSpotFake
-from tests.fakes.server import Fault
-from tests.fakes.webhook import WebhookFake
+from tests.connectors.kinds import PLAYED, Played
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LEAD = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "phone": "+441234567",
         "company": "Engines", "message": "Hello"}  # fmt: skip
 
 
 @dataclass
 class Case:
-    kind: registry.ConnectorKind
+    kind: ConnectorKind
     connector: Connector
     exchanges: list[Exchange]
-    fake: HubSpotFake | WebhookFake | None
+    fake: Any
+    played: Played
     store: MemoryInbox
+    grants: Grants | None
 
     def person(self, **given: Any) -> PersonIn:
         return ada(fields={self.kind.default_mapping[name]: value for name, value in LEAD.items()}, **given)
 
     def count(self) -> int:
-        match self.fake:
-            case HubSpotFake():
-                return len(self.fake.contacts)
-            case WebhookFake():
-                return len(self.fake.by_webhook_id)
-        return len(self.store.rows)
+        return self.played.people(self.fake) if self.fake else len(self.store.rows)
+
+    async def secrets(self) -> list[str]:
+        granted = [(await self.grants.current()).access] if self.grants else []
+        return [*self.played.secrets.values(), *granted]
 
 
 @pytest.fixture(params=list(KINDS))
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
-    kind = KINDS[request.param]
+    kind, played = KINDS[request.param], PLAYED[request.param]
     async with AsyncExitStack() as stack:
-        fake = {"hubspot": HubSpotFake, "webhook": lambda: WebhookFake(SECRET)}.get(kind.name, lambda: None)()
-        given: dict[str, Any] = {}
-        if fake is not None:
+        fake, given, grants = None, dict[str, Any](), None
+        if played.server is not None:
+            fake = played.server()
             await fake.start()
             stack.push_async_callback(fake.stop)
-            given = {"settings": {"url": fake.url}, "secrets": {"token": TOKEN, "secret": SECRET}, "base_url": fake.url}
+            grants = played.grants(fake) if played.grants else None
+            settings = {name: value.format(url=fake.url) for name, value in played.settings.items()}
+            given = {"settings": settings, "secrets": played.secrets, "base_url": fake.url, "grants": grants}
         opened, exchanges = await stack.enter_async_context(context(**given))
         assert isinstance(opened.store, MemoryInbox)
-        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, opened.store)
-        if isinstance(fake, HubSpotFake):
-            assert fake.violations == []
+        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, played, opened.store, grants)
+        assert getattr(fake, "violations", []) == []
 
 
 def test_the_registry_knows_its_kinds_by_name() -> None:
@@ -63,7 +65,7 @@ def test_the_registry_knows_its_kinds_by_name() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_a_kind_tells_the_form_all_it_needs(kind: registry.ConnectorKind) -> None:
+def test_a_kind_tells_the_form_all_it_needs(kind: ConnectorKind) -> None:
     assert kind.label
     assert kind.help_slug
     assert set(kind.default_mapping) == set(LEAD)
@@ -109,7 +111,7 @@ async def test_every_exchange_is_reported_without_secrets(case: Case) -> None:
     await case.connector.upsert_people([case.person()])
     assert case.exchanges
     assert all(e.status is not None for e in case.exchanges)
-    assert not any(secret in repr(case.exchanges) for secret in (TOKEN, SECRET))
+    assert not any(secret in repr(case.exchanges) for secret in await case.secrets())
 
 
 async def test_an_empty_lead_raises_nothing(case: Case) -> None:

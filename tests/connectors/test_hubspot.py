@@ -19,11 +19,11 @@ from site2crm.connectors.contract import (
 )
 from site2crm.connectors.hubspot.connector import HubSpot
 from site2crm.connectors.pacing import Budget
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
 from tests.fakes import openapi
 from tests.fakes.hubspot import DOCUMENT, READ, TOKEN, WRITE, HubSpotFake
-from tests.fakes.server import Fault
 
 ACCOUNT = Account(
     "62515", "HubSpot account 62515", tz="Europe/Berlin", url="https://app-eu1.hubspot.com/contacts/62515"

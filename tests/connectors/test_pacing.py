@@ -10,10 +10,10 @@ from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.hubspot.connector import HubSpot
 from site2crm.connectors.pacing import LOOK_AGAIN_S, Budget, Limit
 from site2crm.connectors.wire import Call, send
+from site2crm.demo.server import Answer, Request
 from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
 from tests.fakes.hubspot import TOKEN, HubSpotFake
-from tests.fakes.server import Answer, Request
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 LIMIT = Limit(20, 1.0)

@@ -22,10 +22,10 @@ from site2crm.core.errors import Invalid
 from site2crm.core.events import Event
 from site2crm.core.feature import installed
 from site2crm.core.machine import Machine
+from site2crm.demo.server import Answer
 from site2crm.kit import clock
 from tests.cast import Person
 from tests.fakes.hubspot import READ, TOKEN, HubSpotFake
-from tests.fakes.server import Answer
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_" + "A" * 43 + "="

@@ -11,8 +11,8 @@ import pytest
 from site2crm.connectors.contract import CrmError, ErrorClass, Written
 from site2crm.connectors.webhook.connector import WebhookCrm
 from site2crm.connectors.webhook.signing import key_of, new_secret, sign
+from site2crm.demo.server import Answer, Fault
 from tests.connectors.connector_cases import ada, context
-from tests.fakes.server import Answer, Fault
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

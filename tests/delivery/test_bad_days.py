@@ -11,10 +11,10 @@ from site2crm.connectors import service as connections
 from site2crm.delivery import service
 from site2crm.delivery.drain import drain
 from site2crm.delivery.queries import Wanted
+from site2crm.demo.server import Answer, Fault
 from site2crm.leads import service as leads
 from tests.cast import Person
 from tests.delivery.conftest import Office
-from tests.fakes.server import Answer, Fault
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

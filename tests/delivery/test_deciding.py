@@ -7,8 +7,8 @@ from site2crm.core.errors import Invalid
 from site2crm.delivery import service, timeline, words
 from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import DeliveryItem, Numbers, Wanted
+from site2crm.demo.server import Fault
 from tests.delivery.conftest import MAPPING, Office
-from tests.fakes.server import Fault
 
 
 async def dead_one(office: Office, email: str = "ada@example.com") -> DeliveryItem:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from site2crm.accounts.permissions import Role
+from site2crm.demo.server import Fault
 from tests import cast
 from tests.cast import Cast
 from tests.delivery.conftest import Office, flags, open_office
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.server import Fault
 
 ROUNDS = 15
 HELD_S = 60.0

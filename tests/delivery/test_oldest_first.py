@@ -9,9 +9,9 @@ import pytest
 from site2crm.connectors import service as connections
 from site2crm.delivery import underway
 from site2crm.delivery.drain import drain
+from site2crm.demo.server import Fault
 from tests.delivery.conftest import Office
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.server import Fault
 
 MANY = 50
 

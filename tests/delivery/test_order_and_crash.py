@@ -10,10 +10,10 @@ from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
 from site2crm.delivery import jobs, ledger
 from site2crm.delivery.drain import drain, drains
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests import records
 from tests.delivery.conftest import Office
-from tests.fakes.server import Fault
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 

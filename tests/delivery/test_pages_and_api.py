@@ -9,9 +9,9 @@ import pytest
 from site2crm.core import feature
 from site2crm.delivery import timeline
 from site2crm.delivery.queries import DeliveryItem
+from site2crm.demo.server import Fault
 from tests.cast import Person
 from tests.delivery.conftest import MAPPING, Office
-from tests.fakes.server import Fault
 
 
 @pytest.fixture

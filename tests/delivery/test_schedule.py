@@ -8,9 +8,9 @@ from site2crm.core.config_schema import SCHEDULE
 from site2crm.delivery.breaker import FAILURES, LONGEST_REST_S, Breaker
 from site2crm.delivery.judging import Schedule, judge
 from site2crm.delivery.states import State
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.delivery.conftest import Office
-from tests.fakes.server import Fault
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 

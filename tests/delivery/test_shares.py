@@ -9,8 +9,8 @@ from site2crm.core import db
 from site2crm.delivery import queries
 from site2crm.delivery.drain import drains
 from site2crm.delivery.shares import Shares
+from site2crm.demo.server import Fault
 from tests.delivery.conftest import Office
-from tests.fakes.server import Fault
 
 
 async def test_who_has_had_a_slot_for_longest_goes_on_beside_the_queue() -> None:

@@ -9,10 +9,10 @@ from site2crm.connectors import service as connections
 from site2crm.connectors.service import ConnectionPatch
 from site2crm.core import alarms
 from site2crm.delivery import service
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.delivery.conftest import MAPPING, Office
 from tests.fakes.hubspot import TOKEN
-from tests.fakes.server import Fault
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 ALWAYS = -1

@@ -1,9 +1,9 @@
-"""Checks both sides of a conversation with a CRM against the vendor's document, kept beside the checkout."""
+"""Checks both sides of a conversation with a CRM against the vendor's documents, kept beside the checkout."""
 
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from openapi_core import OpenAPI
@@ -11,9 +11,42 @@ from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
-from tests.fakes.server import Answer, Request
+from site2crm.demo.server import Answer, FakeServer, Request
 
 SPECS = Path(__file__).resolve().parents[2].parent / "shared" / "crm" / "specs"
+
+
+class Document(NamedTuple):
+    """One of a vendor's documents, the host it is for, and which paths of the server it tells about."""
+
+    name: str
+    host_url: str
+    prefix: str = "/"
+
+
+class Checked(FakeServer):
+    """Mixed into a CRM of the demo. `violations`: what the documents forbid in what either side said."""
+
+    documents: tuple[Document, ...] = ()
+
+    def __init__(self, *, validate: bool = True, **given: Any) -> None:
+        super().__init__(**given)
+        self.violations: list[str] = []
+        self._validates = validate and all(available(document.name) for document in self.documents)
+
+    def checked(self, request: Request, answer: Answer) -> None:
+        super().checked(request, answer)
+        if self._validates:
+            about = next((d for d in self.documents if request.raw_path.startswith(d.prefix)), None)
+            if about is None:
+                self.violations.append(f"{request.method} {request.path} is in no document")
+            else:
+                self.violations += violations(about.name, about.host_url, request, answer)
+
+    def control(self, request: Request) -> Answer:
+        if (request.method, request.path) == ("GET", "/_fake/violations"):
+            return Answer(200, self.violations)
+        return super().control(request)
 
 
 def available(name: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.fakes.server import Answer, FakeServer, Request
+from site2crm.demo.server import Answer, FakeServer, Request
 
 
 class WebhookFake(FakeServer):

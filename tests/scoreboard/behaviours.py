@@ -4,8 +4,8 @@ import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from site2crm.demo.server import Fault
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.server import Fault
 
 WAITS = frozenset({"pending", "retrying"})
 """Tried again by itself. Some are only waiting their turn: after a few failures the CRM is left alone for a while."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from site2crm.accounts.permissions import Role
 from site2crm.delivery import service
 from site2crm.delivery.queries import Wanted
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests import cast
 from tests.cast import Cast
 from tests.delivery.conftest import Office, flags, open_office
 from tests.delivery.test_schedule import sleep_until
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.server import Fault
 from tests.scoreboard.pytests import trials
 from tests.scoreboard.score import Score
 

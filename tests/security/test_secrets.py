@@ -11,10 +11,10 @@ import pytest
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
 from site2crm.core.config_types import Secret
+from site2crm.demo.server import Answer, Fault
 from tests import cast
 from tests.cast import PASSWORD, Cast, Person
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.server import Answer, Fault
 from tests.fakes.webhook import WebhookFake
 from tests.security.world import post, settled, work
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from site2crm.accounts.permissions import Role
+from site2crm.demo.server import Answer, FakeServer, Request
 from tests import cast
 from tests.cast import Cast, Person
 from tests.core.url_forms import LOOPBACK_FORMS
-from tests.fakes.server import Answer, FakeServer, Request
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_c2VjcmV0Y2FuYXJ5c2VjcmV0Y2FuYXJ5c2VjcmV0Y2E="

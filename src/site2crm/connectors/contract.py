@@ -2,7 +2,9 @@
 
 Ids are opaque strings, times aware UTC, dates `date`, several choices a sequence of strings. `PersonIn.fields` is keyed
 by the CRM's own property names (the mapping is applied before) and is all that gets written; `email`, `phone`, `lead`
-and `known_id` serve to find the record. None and "" in `fields` mean "nothing was said", never "erase it".
+and `known_id` serve to find the record. None and "" in `fields` mean "nothing was said", never "erase it". A connector
+may offer as a property what belongs to a person but is a record of its own there: the organisation by its name, a note;
+it makes such a record once, however often it is sent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from site2crm.connectors.pacing import Budget, Limit
+from site2crm.connectors.grants import Grants
+from site2crm.connectors.pacing import Budget
 from site2crm.core.http import Outbound
 
 
@@ -67,23 +70,10 @@ class Caps:
     batch: int = 1  # people that one call may take
     hooks: Literal["api", "manual", "none"] = "none"
     hook_max_age: timedelta | None = None
+    deals: bool = False  # `ConnectorKind.sales` reads them
+    add_deals: bool = False  # ... and makes them
     activities: frozenset[Act] = frozenset()
-    purge: bool = False
     custom_key: bool = False  # property names are free: the other side takes what it is given
-
-
-@dataclass(frozen=True)
-class Grant:
-    """Access to an account; a static key is a grant that neither expires nor refreshes."""
-
-    access: str
-    refresh: str | None = None
-    expires_at: datetime | None = None
-    scopes: frozenset[str] = frozenset()
-    extra: Mapping[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"Grant(expires_at={self.expires_at!r}, scopes={sorted(self.scopes)!r})"
 
 
 @dataclass(frozen=True)
@@ -214,6 +204,7 @@ class Context:
     http: Outbound
     settings: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    grants: Grants | None = None  # of a connection that was made by signing in; else the key is in `secrets`
     base_url: str | None = None
     account: Account | None = None
     store: InboxStore | None = None
@@ -237,37 +228,3 @@ class Connector(Protocol):
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         """The requests that would be sent, without sending them."""
         ...
-
-
-@dataclass(frozen=True)
-class SettingField:
-    """One input of the connection form. `make` fills a field that was left empty; `secret` ones go to `secrets`."""
-
-    name: str
-    label: str
-    kind: Literal["secret", "text", "url", "choice"]
-    required: bool = True
-    help: str = ""
-    placeholder: str = ""
-    choices: Sequence[tuple[str, str]] = ()
-    make: Callable[[], str] | None = None
-
-
-@dataclass(frozen=True)
-class ConnectorKind:
-    """One entry of the registry: all that is known before a connection exists."""
-
-    name: str
-    label: str
-    caps: Caps
-    settings: tuple[SettingField, ...]
-    default_mapping: Mapping[str, str]  # our field -> the CRM's property
-    opens: Callable[[Context], Connector]  # raises CrmError(CONFIG, field=...) for wrong settings
-    rights: tuple[str, ...] = ()  # what the token must be allowed
-    help_slug: str = ""
-    hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set
-    limit: Limit | None = None  # of the smallest plan; the vendor's answers may tell a larger one
-    cures: Sequence[tuple[str, str]] = ()  # (words in the reason why it stopped, what to do); "" fits every reason
-    about: str = ""  # one line for the page that offers it
-    icon: str = "plug"
-    short: str = ""  # where the label is too long; empty: the label

@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from site2crm.connectors import opening, registry
-from site2crm.connectors.contract import Connector, ConnectorKind, CrmError, SettingField
+from site2crm.connectors.contract import Connector, CrmError
+from site2crm.connectors.kinds import ConnectorKind, SettingField
 from site2crm.connectors.opening import Access
 from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import FieldError, Invalid

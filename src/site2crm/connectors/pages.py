@@ -9,9 +9,9 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import entering, queries, service, views
-from site2crm.connectors.contract import ConnectorKind
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made

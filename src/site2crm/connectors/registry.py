@@ -1,8 +1,9 @@
 """The kinds of CRM, in the order in which the pages offer them."""
 
-from site2crm.connectors.contract import Connector, ConnectorKind, Context
+from site2crm.connectors.contract import Connector, Context
 from site2crm.connectors.hubspot.kind import HUBSPOT
 from site2crm.connectors.inbox.kind import INBOX
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.webhook.kind import WEBHOOK
 
 KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, WEBHOOK)}

@@ -13,7 +13,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import entering, health, mapping, opening, queries, words
-from site2crm.connectors.contract import ConnectorKind, CrmError, FieldDef
+from site2crm.connectors.contract import CrmError, FieldDef
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
@@ -25,6 +25,7 @@ from site2crm.connectors.events import (
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.mapping import LeadValues as LeadValues
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord

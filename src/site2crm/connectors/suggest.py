@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from site2crm.connectors.contract import ConnectorKind, FieldDef
+from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.mapping import TOUCH, Row, compact
 
 

@@ -7,8 +7,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import mapping, queries
-from site2crm.connectors.contract import ConnectorKind, Exchange, FieldDef
+from site2crm.connectors.contract import Exchange, FieldDef
 from site2crm.connectors.entering import kind_named
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.mapping import Row, Transform
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX, Checked

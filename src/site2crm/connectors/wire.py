@@ -4,13 +4,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from json import JSONDecodeError, loads
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
+from site2crm.connectors.grants import Grant
 from site2crm.connectors.pacing import Budget, Ticket
 from site2crm.core.http import (
     AddressRefused,
@@ -27,13 +29,14 @@ _WELL = frozenset({200, 201, 202, 204})
 
 
 class Call(NamedTuple):
-    """One request to a CRM; `body` is JSON, already encoded."""
+    """One request to a CRM; `body` is already encoded. `secret`: a token in it that is not among the settings."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes = b""
     note: str = ""
+    secret: str = ""
 
 
 async def send(
@@ -49,8 +52,10 @@ async def send(
 
     Raises CrmError(THROTTLE) without an exchange while the vendor's limit is used up for longer than a moment.
     """
-    if hosts and context.base_url is None and urlsplit(call.url).hostname not in hosts:
-        raise CrmError(ErrorClass.CONFIG, f"{call.url} is not a host of this CRM.")
+    if hosts and context.base_url is None and not is_host_of(call.url, hosts):
+        raise CrmError(
+            ErrorClass.CONFIG, f"{urlsplit(call.url).hostname} is not a host of this CRM.", code="foreign_host"
+        )
     _stay_in(context.budget)
     async with context.budget.call() as ticket:
         _stay_in(context.budget)  # the limit may have been reached while this call waited
@@ -70,7 +75,47 @@ async def send(
         context.on_exchange(masked(context, call, answer=answer))
         if answered is not None:
             answered(answer, ticket)
-    return answer if answer.status in _WELL else _hushed(context, answer)
+    return answer if answer.status in _WELL else _hushed(context, call, answer)
+
+
+async def send_granted(
+    context: Context,
+    make: Callable[[Grant], Call],
+    *,
+    is_stale: Callable[[Response], bool],
+    hosts: Collection[str] = (),
+    timeout_s: float | None = None,
+    max_bytes: int | None = None,
+    answered: Callable[[Response, Ticket], None] | None = None,
+) -> Response:
+    """As `send`, for a connection that was made by signing in: a refused grant is renewed, once, and the call repeated.
+
+    Raises CrmError(REAUTH) where the vendor gives none any more.
+    """
+    if context.grants is None:
+        raise CrmError(ErrorClass.REAUTH, "Nobody has signed in for this connection yet.", code="NO_GRANT")
+    grant = await context.grants.current()
+    limits: dict[str, Any] = {"hosts": hosts, "timeout_s": timeout_s, "max_bytes": max_bytes, "answered": answered}
+    answer = await send(context, make(grant)._replace(secret=grant.access), **limits)
+    if not is_stale(answer):
+        return answer
+    grant = await context.grants.renewed(grant)
+    return await send(context, make(grant)._replace(secret=grant.access), **limits)
+
+
+def is_host_of(url: str, hosts: Collection[str]) -> bool:
+    """Whether a URL, which may be a vendor's own word, leads to one of these; ".a.example" is any host below it.
+
+    Only https on its usual port: a token never leaves over anything else.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme != "https" or port not in (None, 443) or parts.username is not None:
+        return False
+    return any(host == known or (known.startswith(".") and host.endswith(known)) for known in hosts)
 
 
 def network_error(error: OutboundError) -> CrmError:
@@ -90,16 +135,17 @@ def masked(
     error: str | None = None,
 ) -> Exchange:
     """The exchange without secrets and with short bodies; without an answer: a preview or a failure."""
+    hush = partial(_mask, _secrets(context, call))
     return Exchange(
         method=call.method,
-        url=_mask(context, call.url),
-        request_headers={name: _mask(context, value) for name, value in call.headers.items()},
-        request_body=_text(context, call.body),
+        url=hush(call.url),
+        request_headers={name: hush(value) for name, value in call.headers.items()},
+        request_body=_text(hush, call.body),
         status=answer.status if answer else status,
-        response_headers={k: _mask(context, v) for k, v in answer.headers.items()} if answer else {},
-        response_body=_text(context, answer.content) if answer else "",
+        response_headers={k: hush(v) for k, v in answer.headers.items()} if answer else {},
+        response_body=_text(hush, answer.content) if answer else "",
         elapsed_ms=answer.elapsed_ms if answer else 0,
-        error=_mask(context, error) if error else None,
+        error=hush(error) if error else None,
         note=call.note,
     )
 
@@ -140,10 +186,10 @@ def _stay_in(budget: Budget) -> None:
         raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
 
 
-def _hushed(context: Context, answer: Response) -> Response:
+def _hushed(context: Context, call: Call, answer: Response) -> Response:
     """A refusal's words are shown and stored: some CRMs repeat the token in them."""
     words = answer.content.decode("utf-8", "surrogateescape")
-    return replace(answer, content=_mask(context, words).encode("utf-8", "surrogateescape"))
+    return replace(answer, content=_mask(_secrets(context, call), words).encode("utf-8", "surrogateescape"))
 
 
 def _until(date: str) -> timedelta:
@@ -153,16 +199,21 @@ def _until(date: str) -> timedelta:
         return timedelta()
 
 
-def _text(context: Context, body: bytes) -> str:
+def _text(hush: Callable[[str], str], body: bytes) -> str:
     # Masked before it is cut, so that no cut goes through a secret.
-    text = _mask(context, body.decode("utf-8", "replace").replace("\x00", "\ufffd"))
+    text = hush(body.decode("utf-8", "replace").replace("\x00", "\ufffd"))
     return text if len(text) <= BODY_CAP else f"{text[:BODY_CAP]} … ({len(body):,} bytes)"
 
 
-def _mask(context: Context, text: str) -> str:
-    for secret in context.secrets.values():
-        for form in {secret, quote(secret, safe="")} if len(secret) >= 4 else ():
-            text = text.replace(form, _hint(secret))
+def _secrets(context: Context, call: Call) -> set[str]:
+    """In every form in which a call may carry them."""
+    plain = {secret for secret in (*context.secrets.values(), call.secret) if len(secret) >= 4}
+    return plain | {quote(secret, safe="") for secret in plain}
+
+
+def _mask(secrets: Collection[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, _hint(secret))
     return text
 
 

@@ -1,6 +1,7 @@
 """What is said about a kind of CRM and about its refusals, on pages and in the API alike."""
 
-from site2crm.connectors.contract import ConnectorKind, ErrorClass
+from site2crm.connectors.contract import ErrorClass
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.registry import KINDS
 from site2crm.core.errors import FieldError

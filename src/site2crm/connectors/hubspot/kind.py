@@ -1,7 +1,8 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
-from site2crm.connectors.contract import Caps, ConnectorKind, SettingField
+from site2crm.connectors.contract import Caps
 from site2crm.connectors.hubspot.connector import HOSTS, LIMIT, RIGHTS, HubSpot
+from site2crm.connectors.kinds import ConnectorKind, SettingField
 
 HUBSPOT = ConnectorKind(
     name="hubspot",

@@ -1,7 +1,7 @@
 """What the pages need to know about the Test inbox: nothing has to be entered."""
 
-from site2crm.connectors.contract import ConnectorKind
 from site2crm.connectors.inbox.connector import CAPS, Inbox
+from site2crm.connectors.kinds import ConnectorKind
 
 INBOX = ConnectorKind(
     name="inbox",

@@ -1,6 +1,6 @@
 """What the pages need to know about a webhook before there is one."""
 
-from site2crm.connectors.contract import ConnectorKind, SettingField
+from site2crm.connectors.kinds import ConnectorKind, SettingField
 from site2crm.connectors.webhook.connector import CAPS, WebhookCrm
 from site2crm.connectors.webhook.signing import new_secret
 

@@ -1,0 +1,58 @@
+"""What is known of a kind of CRM before there is a connection: one entry of the registry."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from site2crm.connectors.contract import Caps, Connector, Context
+from site2crm.connectors.grants import Auth, AuthContext
+from site2crm.connectors.hints import Hooks
+from site2crm.connectors.pacing import Limit
+from site2crm.connectors.sales import Sales
+
+
+class Way(StrEnum):
+    """How a connection gets in: a setting may belong to one of the ways only."""
+
+    ANY = "any"
+    KEY = "key"  # a key that is entered
+    OAUTH = "oauth"  # signing in at the CRM
+
+
+@dataclass(frozen=True)
+class SettingField:
+    """One input of the connection form. `make` fills a field that was left empty; `secret` ones go to `secrets`."""
+
+    name: str
+    label: str
+    kind: Literal["secret", "text", "url", "choice"]
+    required: bool = True
+    help: str = ""
+    placeholder: str = ""
+    choices: Sequence[tuple[str, str]] = ()
+    make: Callable[[], str] | None = None
+    way: Way = Way.ANY
+
+
+@dataclass(frozen=True)
+class ConnectorKind:
+    """One entry of the registry: all that is known before a connection exists."""
+
+    name: str
+    label: str
+    caps: Caps
+    settings: tuple[SettingField, ...]
+    default_mapping: Mapping[str, str]  # our field -> the CRM's property
+    opens: Callable[[Context], Connector]  # raises CrmError(CONFIG, field=...) for wrong settings
+    auth: Callable[[AuthContext], Auth] | None = None  # with `Caps.oauth`; raises as `opens` does
+    sales: Callable[[Context], Sales] | None = None  # with `Caps.deals`; raises as `opens` does
+    hooks: Callable[[Context], Hooks] | None = None  # with `Caps.hooks`; raises as `opens` does
+    rights: tuple[str, ...] = ()  # what the token must be allowed
+    help_slug: str = ""
+    hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set; ".a.example": any below it
+    limit: Limit | None = None  # of the smallest plan; the vendor's answers may tell a larger one
+    cures: Sequence[tuple[str, str]] = ()  # (words in the reason why it stopped, what to do); "" fits every reason
+    about: str = ""  # one line for the page that offers it
+    icon: str = "plug"
+    short: str = ""  # where the label is too long; empty: the label

@@ -1,0 +1,35 @@
+"""One entry per kind of CRM: the server that plays it, and what a connection to it is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from site2crm.connectors.grants import Grants
+from site2crm.demo.hubspot import TOKEN
+from tests.fakes.hubspot import HubSpotFake
+from tests.fakes.webhook import WebhookFake
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@dataclass(frozen=True)
+class Played:
+    """`settings` may hold the server's address as `{url}`; `people` counts those that it has."""
+
+    server: Callable[[], Any] | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    grants: Callable[[Any], Grants] | None = None
+    people: Callable[[Any], int] = lambda server: len(server.people)
+
+
+PLAYED = {
+    "inbox": Played(),
+    "hubspot": Played(HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts)),
+    "webhook": Played(
+        lambda: WebhookFake(SECRET),
+        settings={"url": "{url}"},
+        secrets={"secret": SECRET},
+        people=lambda server: len(server.by_webhook_id),
+    ),
+}
