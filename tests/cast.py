@@ -47,13 +47,15 @@ def migrated() -> Path:
 
 
 @asynccontextmanager
-async def an_instance(folder: Path, *, background: bool = False, **flags: str) -> AsyncIterator[Instance]:
+async def an_instance(
+    folder: Path, *, background: bool = False, file: Path | None = None, **flags: str
+) -> AsyncIterator[Instance]:
     """The whole product on a folder, without a port. Flags are settings: `outbound__allow_private='[...]'`."""
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
     chosen.setdefault("database.url", records.url_of(folder))
     chosen.setdefault("backup.every", "0s")  # who travels through days would wait for a backup of each
     chosen.setdefault("events.url", clickhouse.url_of(folder))
-    settings = config.load(None, env={}, flags=chosen)
+    settings = config.load(file, env={}, flags=chosen)
     if isinstance(settings.records, Path) and not (database := folder / "data" / "site2crm.db").exists():
         database.parent.mkdir(parents=True, exist_ok=True)
         settings.keys()  # a database without its key is refused, and rightly so

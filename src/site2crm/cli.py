@@ -13,6 +13,7 @@ VERBS = {
     "serve": "Run the product.",
     "init": "Write a commented site2crm.toml and make the data folder.",
     "check": "Check the configuration; exit 3 if something is wrong.",
+    "plan": "Show what the orgs, forms and CRMs of the configuration file would change.",
     "migrate": "Bring the database to this version's schema, or tell how it stands.",
     "move": "Copy the records from SQLite into PostgreSQL.",
     "admin": "Create an owner, reset a password.",

@@ -261,7 +261,7 @@ def test_the_file_in_the_repository_is_what_the_schema_says():
 
 def test_every_setting_stands_explained_and_commented_out_in_the_file():
     section, explained = "", {}
-    lines = (ROOT / "site2crm.toml").read_text().splitlines()
+    lines = (ROOT / "site2crm.toml").read_text().partition("#[[orgs]]")[0].splitlines()
     for before, line in zip(["", *lines], lines, strict=False):
         if line.lstrip("#").startswith("["):
             section = line.strip("#[]")
@@ -327,3 +327,31 @@ def test_the_scanner_knows_the_line_of_every_key():
         ("many",): 20,
         ("many", "k"): 21,
     }
+
+
+def test_the_members_of_arrays_have_lines_of_their_own():
+    text = """\
+[[orgs]]
+key = "acme"
+[[orgs.crm]]
+fields = [
+  { name = "a" },
+  { name = "b", choices = ["x",
+     "y"] },
+]
+[orgs.crm.fields]
+email = "email"
+[[orgs.crm]]
+kind = "b"
+[[orgs]]
+[[orgs.crm]]
+kind = "c"
+"""
+    tomllib.loads(text.replace("fields = [", "list = [", 1))
+    found = config_lines.places(text.replace("fields = [", "list = [", 1))
+    assert found["orgs", 0] == 1
+    assert found["orgs", 0, "crm", 0, "list", 1, "name"] == 6
+    assert found["orgs", 0, "crm", 0, "list", 1, "choices", 1] == 7
+    assert found["orgs", 0, "crm", 0, "fields", "email"] == 10
+    assert found["orgs", 0, "crm", 1, "kind"] == 12
+    assert found["orgs", 1, "crm", 0, "kind"] == 15

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from site2crm.accounts import api, invite_pages, login_pages, profile_pages, settings_pages, team_pages
+from site2crm.accounts.declaring import Orgs
 from site2crm.accounts.jobs import CRONS, JOBS
 from site2crm.accounts.permissions import Permission
 from site2crm.core.feature import Feature, NavItem
@@ -35,4 +36,5 @@ FEATURE = Feature(
         NavItem("Team", "settings/team", "users", Permission.MEMBERS_READ, "Settings"),
         NavItem("API keys", "settings/keys", "key-round", Permission.KEYS_READ, "Settings"),
     ],
+    declares=[Orgs()],
 )

@@ -16,6 +16,7 @@ from site2crm.accounts.events import OrgChanged, OrgCreated
 from site2crm.accounts.models import Org
 from site2crm.accounts.permissions import Role
 from site2crm.accounts.queries import OrgOut
+from site2crm.core.declared import books
 from site2crm.core.errors import Invalid
 from site2crm.core.events import emit
 from site2crm.kit import clock, ids
@@ -66,7 +67,16 @@ async def create(
 
 
 async def change(session: AsyncSession, org_id: str, change: OrgChange) -> OrgOut:
-    """Raises Invalid, SlugTaken. A new slug changes every address of the dashboard, none of the forms'."""
+    """Raises Invalid, SlugTaken, DeclaredInFile. A new slug changes all addresses of the dashboard, not the forms."""
+    before = await queries.org(session, org_id)
+    after = await declare(session, org_id, change)
+    changed = [name for name in OrgChange.__struct_fields__ if getattr(before, name) != getattr(after, name)]
+    await books.expect_free(session, org_id, changed)
+    return after
+
+
+async def declare(session: AsyncSession, org_id: str, change: OrgChange) -> OrgOut:
+    """As `change`, by the configuration file itself."""
     values: dict[str, str] = {}
     if change.name is not UNSET:
         values["name"] = names.needed(change.name)

@@ -40,6 +40,11 @@ async def of_email(session: AsyncSession, email: str) -> User | None:
     return await session.scalar(select(User).where(User.email_key == email_key(email)))
 
 
+async def first(session: AsyncSession) -> User | None:
+    """Who owns the instance, longest."""
+    return await session.scalar(select(User).order_by(User.is_super.desc(), User.created_at, User.id).limit(1))
+
+
 async def any_exists(session: AsyncSession) -> bool:
     return (await session.execute(select(User.id).limit(1))).first() is not None
 

@@ -34,6 +34,7 @@ from site2crm.core.journal.contract import JournalInUse
 from site2crm.core.machine import Machine, Phase
 from site2crm.core.notify import Supervisor
 from site2crm.core.succession import CannotFollow, Succession
+from site2crm.ops import declared
 
 BACKLOG = 4096
 LISTEN_POLL_S = 0.02
@@ -65,6 +66,7 @@ def command(
     standby: bool,
 ) -> None:
     """Run the product until it is told to stop."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that could read the file again
     settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
     log.setup(settings.log)
     reporting.start(settings.log.sentry_dsn)
@@ -142,12 +144,17 @@ async def _serve(settings: Settings, lock: folder.Place, succession: Succession 
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        rereading = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, rereading.set)
         await _announce(settings, instance.machine, succession)
         _settle_memory()
         supervisor = Supervisor.of(os.environ)
         serving = asyncio.create_task(server.serve())
         ends = [asyncio.create_task(event.wait()) for event in (stopping, *_failures(succession))]
-        async with tasks.running("ready", _ready(settings, instance.machine, supervisor)):
+        async with (
+            tasks.running("ready", _ready(settings, instance.machine, supervisor)),
+            tasks.running("reread", _reread(instance.machine, rereading)),
+        ):
             await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
         supervisor.tell("STOPPING=1")
         await _hand_over(instance.machine, lock)
@@ -156,6 +163,16 @@ async def _serve(settings: Settings, lock: folder.Place, succession: Succession 
         await serving
     if not stopping.is_set():
         raise SystemExit(Exit.FAILED)  # it has logged why; whoever has started us does so again
+
+
+async def _reread(machine: Machine, asked: asyncio.Event) -> None:
+    """SIGHUP: the orgs, forms and CRMs of the file. Everything else in it takes a restart."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        await machine.whole.wait()
+        _log.info("serve.rereads", file=str(machine.settings.file))
+        await declared.apply_or_ring(machine)
 
 
 def _failures(succession: Succession | None) -> list[asyncio.Event]:

@@ -1,7 +1,8 @@
-"""Mail to those who can mend a connection."""
+"""Mail to those who can mend a connection, and the first question to a CRM that the configuration file declares."""
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors import queries
+from site2crm.connectors import queries, service
+from site2crm.connectors.declaring import EXAMINE
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.health import TELL_PARKED
 from site2crm.connectors.registry import KINDS
@@ -62,4 +63,13 @@ async def tell_one(ctx: JobContext, *, org_id: str, connection_id: str, email: s
         _log.info("mail.sent", template="parked_mail", connection=connection_id)
 
 
-JOBS = (tell_parked, tell_one)
+@job(EXAMINE, timeout_s=300)
+async def examine(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
+    """A refusal parks it, as the button Test does; nothing has to be tried again."""
+    try:
+        await service.test(ctx.machine, org_id, connection_id)
+    except ConnectionNotFound:
+        return
+
+
+JOBS = (tell_parked, tell_one, examine)

@@ -94,19 +94,26 @@ def hints(secrets: Mapping[str, str]) -> dict[str, str]:
 
 def access_to(machine: Machine, connection: Connection) -> Access:
     """Raises CrmError(REAUTH) if no key opens the secrets any more."""
-    try:
-        opened = machine.vault.open(connection.secrets, aad=_aad(connection.org_id, connection.id))
-    except Unreadable as error:
-        text = "The stored access cannot be read: the key that sealed it is gone. Enter it again."
-        raise CrmError(ErrorClass.REAUTH, text, code="UNREADABLE") from error
     return Access(
         org_id=connection.org_id,
         connection_id=connection.id,
         kind=connection.kind,
         settings=connection.settings,
-        secrets=msgspec.json.decode(opened, type=dict[str, str]),
+        secrets=secrets_of(machine.vault, connection),
         account=connection.account,
     )
+
+
+def secrets_of(vault: Vault, connection: Connection) -> dict[str, str]:
+    """Raises CrmError(REAUTH) if no key opens them any more."""
+    if not connection.secrets:
+        return {}  # it is being made, or it was removed
+    try:
+        opened = vault.open(connection.secrets, aad=_aad(connection.org_id, connection.id))
+    except Unreadable as error:
+        text = "The stored access cannot be read: the key that sealed it is gone. Enter it again."
+        raise CrmError(ErrorClass.REAUTH, text, code="UNREADABLE") from error
+    return msgspec.json.decode(opened, type=dict[str, str])
 
 
 def open_connector(machine: Machine, connection: Connection, *, on_exchange: Listener = forget_exchange) -> Connector:

@@ -42,6 +42,7 @@ from site2crm.connectors.states import State
 from site2crm.connectors.suggest import suggest
 from site2crm.core.access import OrgRef
 from site2crm.core.db import lock
+from site2crm.core.declared import books
 from site2crm.core.errors import Invalid
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
@@ -144,6 +145,7 @@ async def change(
     rows = None if isinstance(patch.mapping, UnsetType) else mapping.rows_of(patch.mapping)
     settings = None if isinstance(patch.settings, UnsetType) else await _reconsidered(machine, before, patch.settings)
     connection = await _locked(session, org_id, connection_id)
+    await books.expect_free(session, connection_id, _parts(connection, patch, rows))
     if not isinstance(patch.name, UnsetType) and patch.name.strip():
         connection.name = patch.name.strip()
     if not isinstance(patch.form_ids, UnsetType):
@@ -185,6 +187,7 @@ async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connec
 async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None:
     """Its secrets, its mapping and what a Test inbox received are gone; its past deliveries stay."""
     connection = await _locked(session, org_id, connection_id)
+    await books.expect_free(session, connection_id, ["remove"])
     await health.clear_warnings(session, connection)
     health.set_state(connection, State.REMOVED)
     connection.secrets, connection.secret_hints = "", {}
@@ -311,6 +314,19 @@ def _known(machine: Machine, connection: Connection) -> Entered:
     except CrmError:
         secrets = {}
     return Entered(settings=connection.settings, secrets=secrets, made={})
+
+
+def _parts(connection: Connection, patch: ConnectionPatch, rows: Sequence[Row] | None) -> list[str]:
+    """What the patch would change, as the configuration file calls it."""
+    name = connection.name if isinstance(patch.name, UnsetType) else patch.name.strip()
+    form_ids = connection.form_ids if isinstance(patch.form_ids, UnsetType) else patch.form_ids or []
+    parts = {
+        "name": name not in ("", connection.name),
+        "form_ids": form_ids != connection.form_ids,
+        "mapping": rows is not None and rows != mapping.stored(connection.mapping),
+        "settings": not isinstance(patch.settings, UnsetType) and any(patch.settings.values()),
+    }
+    return [part for part, changes in parts.items() if changes]
 
 
 async def _map(session: AsyncSession, connection: Connection, rows: Sequence[Row]) -> None:

@@ -78,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True):
     privacy: config_schema.Privacy
     connectors: dict[str, Connector]
     explained: dict[str, Explained]
+    file: Path | None = None
+    """Where `[[orgs]]` stand, which are read when they are applied (core/declared)."""
 
     def source(self, key: str) -> str:
         """Who says so: "default", "environment SITE2CRM__...", "site2crm.toml line 42" or "command line"."""
@@ -125,7 +127,7 @@ def load(path: Path | None, *, env: Mapping[str, str], flags: Mapping[str, str])
     problems += [_place(found, key, path).problem(key, message) for key, message in config_rules.conflicts(values)]
     if problems:
         raise ConfigInvalid(sorted(problems, key=lambda problem: (problem.file, problem.line or 0)))
-    return _settings(values, found)
+    return msgspec.structs.replace(_settings(values, found), file=path)
 
 
 def _all_settings(found: Mapping[str, Found]) -> Iterator[tuple[str, Setting]]:

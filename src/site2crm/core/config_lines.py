@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Iterator
 
 Path = tuple[str, ...]
+Place = tuple[str | int, ...]
+"""A path that tells the members of arrays apart: ("orgs", 1, "crm", 0, "token")."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY_PART = re.compile(r'[ \t]*("(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+)[ \t]*')
@@ -20,8 +22,18 @@ _BARE = re.compile(r"[^,\]}\n#]+")
 def lines(text: str) -> dict[Path, int]:
     """Line (from 1) of each table and key, by path; the first of an array of tables stands for all."""
     found: dict[Path, int] = {}
-    for path, position in _Scanner(text).document():
-        found.setdefault(path, text.count("\n", 0, position) + 1)
+    for place, line in places(text).items():
+        found.setdefault(tuple(part for part in place if isinstance(part, str)), line)
+    return found
+
+
+def places(text: str) -> dict[Place, int]:
+    """Line (from 1) of each table, key and member of an array."""
+    found: dict[Place, int] = {}
+    line, counted = 1, 0
+    for place, position in _Scanner(text).document():
+        line, counted = line + text.count("\n", counted, position), position
+        found.setdefault(place, line)
     return found
 
 
@@ -29,26 +41,39 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.latest: dict[Place, int] = {}
+        """Of each array of tables, the member that is being written."""
 
-    def document(self) -> Iterator[tuple[Path, int]]:
-        table: Path = ()
+    def document(self) -> Iterator[tuple[Place, int]]:
+        table: Place = ()
         while self._skip_blank():
             if self._peek() == "[":
-                start = self.at
-                self.at += 2 if self.text.startswith("[[", self.at) else 1
-                table = self._key()
+                start, is_array = self.at, self.text.startswith("[[", self.at)
+                self.at += 2 if is_array else 1
+                table = self._table(self._key(), is_array=is_array)
                 self.at = self._end_of_line()
                 yield table, start
             else:
                 yield from self._pair(table)
 
-    def _pair(self, table: Path) -> Iterator[tuple[Path, int]]:
+    def _table(self, key: Path, *, is_array: bool) -> Place:
+        place: Place = ()
+        for name in key[:-1]:
+            place = (*place, name)
+            if place in self.latest:
+                place = (*place, self.latest[place])
+        place = (*place, key[-1])
+        if is_array:
+            self.latest[place] = self.latest.get(place, -1) + 1
+        return (*place, self.latest[place]) if place in self.latest else place
+
+    def _pair(self, table: Place) -> Iterator[tuple[Place, int]]:
         start = self.at
-        path = table + self._key()
-        yield path, start
+        place = table + self._key()
+        yield place, start
         self.at += 1  # the equals sign
         self._skip_blank()
-        yield from self._value(path)
+        yield from self._value(place)
 
     def _key(self) -> Path:
         parts: list[str] = []
@@ -60,23 +85,33 @@ class _Scanner:
             self.at += 1
         return tuple(parts)
 
-    def _value(self, path: Path) -> Iterator[tuple[Path, int]]:
+    def _value(self, place: Place) -> Iterator[tuple[Place, int]]:
         if self._peek() == "{":
-            yield from self._members(path, "}")
+            yield from self._pairs(place)
         elif self._peek() == "[":
-            yield from self._members(path, "]")
+            yield from self._items(place)
         elif match := _STRING.match(self.text, self.at) or _BARE.match(self.text, self.at):
             self.at = match.end()
 
-    def _members(self, path: Path, closing: str) -> Iterator[tuple[Path, int]]:
+    def _pairs(self, place: Place) -> Iterator[tuple[Place, int]]:
         self.at += 1
-        while self._skip_blank() and self._peek() != closing:
+        while self._skip_blank() and self._peek() != "}":
             if self._peek() == ",":
                 self.at += 1
-            elif closing == "}":
-                yield from self._pair(path)
             else:
-                yield from self._value(path)
+                yield from self._pair(place)
+        self.at += 1
+
+    def _items(self, place: Place) -> Iterator[tuple[Place, int]]:
+        self.at += 1
+        number = 0
+        while self._skip_blank() and self._peek() != "]":
+            if self._peek() == ",":
+                self.at += 1
+                continue
+            yield (*place, number), self.at
+            yield from self._value((*place, number))
+            number += 1
         self.at += 1
 
     def _skip_blank(self) -> bool:

@@ -13,6 +13,7 @@ from site2crm.core.config_schema import SECTIONS, Connector
 from site2crm.core.config_section import Setting, settings_of
 
 PREFIX = "SITE2CRM__"
+ORGS = "orgs"
 KNOWN: dict[str, dict[str, Setting]] = {
     name: {key: setting for key, _, setting in settings_of(section)} for name, section in SECTIONS.items()
 }
@@ -41,6 +42,34 @@ class Found(msgspec.Struct, frozen=True):
         return Problem(self.file, self.line, key, message)
 
 
+class Written(msgspec.Struct, frozen=True):
+    """What `[[orgs]]` of a file say, unread. Whoever reads it says what is wrong: that stops no start."""
+
+    path: Path
+    orgs: object = msgspec.field(default_factory=list)
+    lines: Mapping[config_lines.Place, int] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Written({self.path})"  # tokens may stand in it
+
+    def line(self, place: config_lines.Place) -> int | None:
+        """Of a key, or of the table that it is missing in."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place)
+
+    def source(self, place: config_lines.Place) -> str:
+        """As `Settings.source` says it."""
+        return f"{self.path.name} line {self.line(place)}"
+
+
+def declared(path: Path) -> tuple[Written, list[Problem]]:
+    """What the file says of orgs now; a problem if it cannot be read."""
+    problems: list[Problem] = []
+    tables, text = _parsed(path, problems)
+    return Written(path, tables.get(ORGS, []), config_lines.places(text)), problems
+
+
 def gather(
     path: Path | None, *, env: Mapping[str, str], flags: Mapping[str, str]
 ) -> tuple[dict[str, Found], list[Problem]]:
@@ -62,14 +91,19 @@ def setting_of(key: str) -> Setting | None:
     return CONNECTOR.get(name) if _KIND.fullmatch(kind) else None
 
 
-def _from_file(path: Path, problems: list[Problem]) -> dict[str, Found]:
-    file = str(path)
+def _parsed(path: Path, problems: list[Problem]) -> tuple[dict[str, object], str]:
     try:
         text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        tables = tomllib.loads(text)
+        return tomllib.loads(text), text
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         problems.append(_unreadable(path, error))
-        return {}
+        return {}, ""
+
+
+def _from_file(path: Path, problems: list[Problem]) -> dict[str, Found]:
+    file = str(path)
+    tables, text = _parsed(path, problems)
+    tables.pop(ORGS, None)  # read by itself, when everything else is known
     lines = config_lines.lines(text)
     found: dict[str, Found] = {}
     for keys, value in _leaves(tables, file, lines, problems):

@@ -1,10 +1,13 @@
 """Settings as the text of `site2crm.toml`: what `site2crm init` writes."""
 
 import json
+import re
 import textwrap
 
 from site2crm.core.config_schema import SECTIONS, Connector
 from site2crm.core.config_section import Section, settings_of
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 _HEAD = """\
 # Site2CRM. Every setting stands here at its default: remove the "#" before the name to change it.
@@ -16,20 +19,63 @@ _HEAD = """\
 """
 
 
+_ORGS = """
+# Orgs, forms and CRMs may stand here too instead of being made in the browser; `site2crm plan` shows what would
+# change, the next start or SIGHUP applies it. What stands here is only changed here. One that is removed from here is
+# not deleted: a CRM is paused, an org and a form stay and may be changed in the browser again.
+#[[orgs]]
+#key = "acme"                  # names it for good; its address too, unless slug says another
+#name = "Acme GmbH"
+#time_zone = "Europe/Berlin"
+#
+#[[orgs.forms]]
+#key = "contact"
+#name = "Contact"
+#allowed_origins = ["https://www.acme.example"]
+#
+#[[orgs.crm]]
+#key = "hubspot"
+#kind = "hubspot"
+#token = { env = "ACME_HUBSPOT_TOKEN" }
+#forms = ["contact"]           # left out: the leads of every form
+#[orgs.crm.fields]             # our field = the CRM's; left out: suggested, then changed in the browser
+#email = "email"
+#first_name = "firstname"
+#last_name = "lastname"
+#
+#[[orgs.webhooks]]
+#key = "crm"
+#url = "https://crm.acme.example/leads"
+#secret = { file = "acme-webhook-secret" }
+"""
+
+
 def render() -> str:
     """The whole file, every setting explained and commented out."""
     sections = [f"\n[{name}]\n{_section(section)}" for name, section in SECTIONS.items()]
     example = f"\n# One section for each kind of CRM, such as hubspot.\n#[connectors.hubspot]\n{_section(Connector)}"
-    return _HEAD + "".join([*sections, example])
+    return _HEAD + "".join([*sections, example, _ORGS])
+
+
+def key(name: str) -> str:
+    """A key as TOML: in quotes where it has to be."""
+    return name if _BARE_KEY.fullmatch(name) else _text(name)
 
 
 def literal(value: object) -> str:
     """A value as TOML: JSON is, but for tables."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {literal(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{key(name)} = {literal(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, list):
         return "[" + ", ".join(literal(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _text(value: str) -> str:
+    # JSON escapes a character that TOML forbids in its own way but for this one.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _section(section: type[Section]) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core.access import OrgRef
 from site2crm.core.asgi import ASGIApp, Fallback
 from site2crm.core.control import Control
+from site2crm.core.declared.contract import Declares
 from site2crm.core.events import Event, LateListener, Listener
 from site2crm.core.figures import Figure
 from site2crm.core.machine import Machine
@@ -90,6 +91,8 @@ class Feature:
     """What the command line may ask the running server, by verb ("backup.create")."""
     admin: Sequence[NavItem] = ()
     """Pages about the whole instance; `path` is below `/admin/`, the permission `core.access.INSTANCE`."""
+    declares: Sequence[Declares] = ()
+    """Tables of `[[orgs]]` in the configuration file; applied in the order of the features."""
     creates: Sequence[NavItem] = ()
     """What the command palette offers to make."""
 
@@ -105,6 +108,11 @@ def install(features: Sequence[Feature]) -> None:
 
 def installed() -> tuple[Feature, ...]:
     return _installed
+
+
+def declared_tables() -> dict[str, Declares]:
+    """What the configuration file may declare, by table."""
+    return {each.table: each for feature in _installed for each in feature.declares}
 
 
 async def timeline(session: AsyncSession, org_id: str, lead_id: str) -> list[TimelineEntry]:

@@ -68,3 +68,18 @@ class IdempotentAnswer(Base):
     at: Mapped[datetime] = mapped_column(index=True)
     status: Mapped[int | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class DeclaredRecord(Base):
+    """A record that an entry of the configuration file declares. Its entry may be gone: then it is changed by hand."""
+
+    __tablename__ = "declared_record"
+
+    path: Mapped[str] = mapped_column(primary_key=True)
+    """As the file names it: "acme", "acme/crm/hubspot"."""
+    record_id: Mapped[str] = mapped_column(index=True)
+    source: Mapped[str]
+    """Where it stands: "site2crm.toml line 42"."""
+    parts: Mapped[list[str]]
+    """What only the file changes."""
+    gone_at: Mapped[datetime | None]

@@ -2,6 +2,7 @@
 
 from site2crm.core.feature import Feature, NavItem
 from site2crm.forms import api, pages
+from site2crm.forms.declaring import Forms
 from site2crm.forms.intake import Intake
 from site2crm.forms.registry import loaded
 
@@ -12,4 +13,5 @@ FEATURE = Feature(
     captures=(loaded,),
     nav=(NavItem("Forms", "forms", "form", "forms:read", order=30),),
     creates=(NavItem("New form", "forms/new", "plus", "forms:write"),),
+    declares=(Forms(),),
 )

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import revisions
 from site2crm.core.db import in_org
+from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.events import emit
 from site2crm.forms import fields as form_fields
@@ -55,8 +56,8 @@ class FormPatch(Struct, forbid_unknown_fields=True, kw_only=True):
     country: str | None | UnsetType = UNSET
 
 
-async def create(session: AsyncSession, org_id: str, data: FormIn) -> Form:
-    """Raises Invalid naming every field that does not fit."""
+def draft(org_id: str, data: FormIn) -> Form:
+    """A form that is not saved yet. Raises Invalid naming every field that does not fit."""
     now = clock.now()
     form = Form(
         id=ids.new("frm"),
@@ -78,6 +79,12 @@ async def create(session: AsyncSession, org_id: str, data: FormIn) -> Form:
             country=data.country,
         ),
     )
+    return form
+
+
+async def create(session: AsyncSession, org_id: str, data: FormIn) -> Form:
+    """Raises Invalid naming every field that does not fit."""
+    form = draft(org_id, data)
     session.add(form)
     await session.flush()
     await revisions.bump(session, CACHE)
@@ -86,8 +93,23 @@ async def create(session: AsyncSession, org_id: str, data: FormIn) -> Form:
 
 
 async def change(session: AsyncSession, org_id: str, form_id: str, *, patch: FormPatch) -> Form:
+    """Raises Invalid; DeclaredInFile if the configuration file has the say about something that would change."""
+    form = await get(session, org_id, form_id)
+    before = {name: getattr(form, name) for name in FormPatch.__struct_fields__}
+    _apply(form, patch)
+    await books.expect_free(session, form_id, [name for name, was in before.items() if getattr(form, name) != was])
+    return await _changed(session, form)
+
+
+async def declare(session: AsyncSession, org_id: str, form_id: str, *, patch: FormPatch) -> Form:
+    """As `change`, by the configuration file itself; an archived one takes submissions again."""
     form = await get(session, org_id, form_id)
     _apply(form, patch)
+    form.archived_at = None
+    return await _changed(session, form)
+
+
+async def _changed(session: AsyncSession, form: Form) -> Form:
     await session.flush()
     await revisions.bump(session, CACHE)
     return form
@@ -96,6 +118,7 @@ async def change(session: AsyncSession, org_id: str, form_id: str, *, patch: For
 async def archive(session: AsyncSession, org_id: str, form_id: str) -> Form:
     """It takes no more submissions; what it brought stays."""
     form = await get(session, org_id, form_id)
+    await books.expect_free(session, form_id, ["archive"])
     form.archived_at = form.archived_at or clock.now()
     await session.flush()
     await revisions.bump(session, CACHE)

@@ -11,7 +11,7 @@ from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext
 from site2crm.core.ratelimit import Backoff
 from site2crm.core.shared_limits import SharedLimits
-from site2crm.ops import alarms, api, backup_pages, backups, checks_connections, crashes, pages, status_pages
+from site2crm.ops import alarms, api, backup_pages, backups, checks_connections, crashes, declared, pages, status_pages
 from site2crm.ops.condition import Watch
 
 HOUR_S = 3600
@@ -50,7 +50,7 @@ FEATURE = Feature(
     routers=(api.router, pages.router, backup_pages.router, status_pages.router),
     jobs=(backups.back_up_now,),
     crons=(Cron(name="ops.tidy", every_s=HOUR_S, function=_tidy), backups.CRON),
-    lifespans=(backups.kept, _watching),
+    lifespans=(backups.kept, _watching, declared.applied),
     controls={"backup.create": backups.create_control, checks_connections.VERB: checks_connections.examine},
     admin=(
         NavItem("Status", "status", "activity", INSTANCE, order=10),

@@ -1,0 +1,57 @@
+"""A connection as the text that would declare it: to be pasted into the configuration file, which takes it over."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from site2crm.connectors import mapping
+from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.mapping import Row
+from site2crm.connectors.models import Connection
+from site2crm.connectors.states import State
+from site2crm.core.config_text import key, literal
+from site2crm.kit.text import fold
+
+
+def as_toml(connection: Connection, kind: ConnectorKind) -> str:
+    """Below the `[[orgs]]` of its org. With its id, so that no second one is made; secrets are left to be filled in."""
+    own = key_of(connection.name)
+    lines: list[tuple[str, object]] = [
+        ("key", own),
+        ("id", connection.id),
+        ("kind", connection.kind),
+        ("name", connection.name),
+        *_settings(connection, kind, own),
+    ]
+    if connection.form_ids:
+        lines.append(("forms", list(connection.form_ids)))
+    if connection.state == State.PAUSED:
+        lines.append(("paused", True))
+    fields = [(row.source, _target(row)) for row in mapping.stored(connection.mapping)]
+    return "\n".join(["[[orgs.crm]]", *_pairs(lines), "[orgs.crm.fields]", *_pairs(fields), ""])
+
+
+def key_of(name: str) -> str:
+    """A key made from what people call it."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in fold(name))
+    return "-".join(part for part in plain.split("-") if part)[:60] or "crm"
+
+
+def _settings(connection: Connection, kind: ConnectorKind, own: str) -> list[tuple[str, object]]:
+    told: list[tuple[str, object]] = []
+    for field in kind.settings:
+        if field.kind == "secret":
+            if field.name in connection.secret_hints:
+                told.append((field.name, {"env": f"{own}_{field.name}".upper().replace("-", "_")}))
+        elif field.name in connection.settings:
+            told.append((field.name, connection.settings[field.name]))
+    return told
+
+
+def _target(row: Row) -> object:
+    rest: Mapping[str, object] = {n: v for n, v in msgspec.to_builtins(row).items() if n != "source"}
+    return row.property if rest.keys() == {"property"} else rest
+
+
+def _pairs(lines: Sequence[tuple[str, object]]) -> list[str]:
+    return [f"{key(name)} = {literal(value)}" for name, value in lines]
