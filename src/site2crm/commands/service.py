@@ -46,6 +46,7 @@ TimeoutStopSec=60
 User={user}
 Group={user}
 ExecStart={start}
+ExecReload=/bin/kill -HUP $MAINPID
 {folders}
 UMask=0077
 LimitNOFILE=65536
