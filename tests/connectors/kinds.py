@@ -6,6 +6,8 @@ from typing import Any
 
 from site2crm.connectors.grants import Grants
 from site2crm.demo.hubspot import TOKEN
+from tests.connectors import selling_hubspot as hubspot
+from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.webhook import WebhookFake
 
@@ -21,11 +23,15 @@ class Played:
     secrets: Mapping[str, str] = field(default_factory=dict)
     grants: Callable[[Any], Grants] | None = None
     people: Callable[[Any], int] = lambda server: len(server.people)
+    selling: Selling | None = None
+    """Of a kind that has `sales`."""
 
 
 PLAYED = {
     "inbox": Played(),
-    "hubspot": Played(HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts)),
+    "hubspot": Played(
+        HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
+    ),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

@@ -147,3 +147,50 @@ async def test_a_429_closes_the_budget_for_all_who_share_it() -> None:
     assert len(fake.requests) == 1
     assert second.error is not None
     assert (second.error.code, second.error.retry_after) == ("BUDGET", timedelta(seconds=30))
+
+
+async def test_what_can_wait_leaves_a_share_to_the_leads() -> None:
+    budget, moments = Budget(Limit(20, 1000.0)), list[float]()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await spend(budget.spare, 20, moments)
+    assert len(moments) == 14
+    await spend(budget, 4, moments)
+    assert len(moments) == 18
+
+
+async def test_what_can_wait_lets_the_waiting_go_first() -> None:
+    budget, order = Budget(Limit(4, 0.3)), list[str]()
+
+    async def send(name: str, through: Budget) -> None:
+        async with through.call():
+            order.append(name)
+
+    await spend(budget, 3, [])
+    reading = [asyncio.create_task(send("read", budget.spare)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    leads = [asyncio.create_task(send("lead", budget)) for _ in range(3)]
+    await asyncio.gather(*reading, *leads)
+    assert order[:3] == ["lead"] * 3
+
+
+async def test_a_limit_of_one_call_still_lets_what_can_wait_through() -> None:
+    moments: list[float] = []
+    await spend(Budget(Limit(1, 0.05)).spare, 2, moments)
+    assert len(moments) == 2
+
+
+async def test_at_the_end_of_the_days_limit_only_leads_are_sent() -> None:
+    with clock.travel(START) as forward:
+        budget = Budget(LIMIT)
+        part = budget.part("search", LIMIT)
+        budget.told_of_day(190, 1000, timedelta(hours=3))
+        assert (budget.closed_for, part.closed_for) == (timedelta(), timedelta())
+        assert budget.spare.closed_for == timedelta(hours=3)
+        forward(3 * 3600)
+        assert budget.spare.closed_for == timedelta()
+        budget.told_of_day(190, 1000, timedelta(hours=3))
+        budget.told_of_day(900, 1000, timedelta(hours=3))
+        assert budget.spare.closed_for == timedelta()
+        budget.spare.close(timedelta(minutes=1))
+        assert budget.closed_for == timedelta(minutes=1)

@@ -8,8 +8,8 @@ until when nothing may be sent at all, that is a moment of `kit.clock`.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -17,6 +17,8 @@ from site2crm.kit import clock
 
 RESERVE = 0.1
 """The share of a limit that is never used: calls that are still on the way are not in what the vendor says."""
+DELIVERY_SHARE = 0.2
+"""The share of what may be used that is never taken by what can wait."""
 LOOK_AGAIN_S = 0.2
 """An answer to another call may bring tokens earlier than the window does."""
 
@@ -49,13 +51,21 @@ class Budget:
         self._answered: deque[float] = deque()
         """When each call whose token has not come back was answered, oldest first."""
         self._turn = asyncio.Lock()
+        self._waiting = 0
+        self._spare_turn = asyncio.Lock()
         self._closed_until: datetime | None = None
+        self._spare_closed_until: datetime | None = None
         self._parts: dict[str, Budget] = {}
 
     @property
     def closed_for(self) -> timedelta:
         """How long nothing may be sent at all; zero: it is open."""
-        return max(self._closed_until - clock.now(), timedelta()) if self._closed_until else timedelta()
+        return _until(self._closed_until)
+
+    @property
+    def spare(self) -> "Budget":
+        """The same budget for what can wait: reading deals back never takes what the delivery of leads needs."""
+        return Spare(self)
 
     def part(self, name: str, limit: Limit) -> "Budget":
         """The budget of calls that have a limit of their own beside the common one."""
@@ -64,22 +74,38 @@ class Budget:
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Ticket]:
         """Around one call: begins when there is a token for it. First come, first served."""
-        async with self._turn:
-            while (wait_s := self._wait_s()) > 0:  # noqa: ASYNC110 - it is time that brings tokens, nobody
-                await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
-            self._calls += 1
-            self._under_way += 1
-        ticket = Ticket(self._calls, self._under_way - 1)
+        self._waiting += 1
         try:
-            yield ticket
+            async with self._turn:
+                while (wait_s := self._wait_s()) > 0:  # noqa: ASYNC110 - it is time that brings tokens, nobody
+                    await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
+                ticket = self._begin()
         finally:
-            self._under_way -= 1
-            self._answered.append(time.monotonic())
+            self._waiting -= 1
+        with self._under(ticket):
+            yield ticket
+
+    @asynccontextmanager
+    async def spare_call(self) -> AsyncIterator[Ticket]:
+        """Around a call that can wait: begins when nobody else waits and the share of the others is untouched."""
+        async with self._spare_turn:
+            while (wait_s := LOOK_AGAIN_S if self._waiting else self._wait_s(self._share)) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
+            ticket = self._begin()
+        with self._under(ticket):
+            yield ticket
 
     def close(self, wait: timedelta) -> None:
         """The limit is reached: no token until then."""
         until = clock.now() + wait
         self._closed_until = max(until, self._closed_until or until)
+
+    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
+        """The vendor's word on its limit for a day: what can wait stops before the share of the others begins."""
+        if remaining <= calls * DELIVERY_SHARE:
+            self._spare_closed_until = clock.now() + renewed_in
+        else:
+            self._spare_closed_until = None
 
     def told(self, remaining: int, limit: Limit, ticket: Ticket) -> None:
         """The vendor's own word, in the answer to this call: it knows who else uses this access.
@@ -97,16 +123,72 @@ class Budget:
         others = counted - len(self._answered) - self._under_way
         self._answered.extend([time.monotonic()] * others)
 
-    def _wait_s(self) -> float:
+    @property
+    def _share(self) -> int:
+        """The tokens that what can wait leaves alone; it always gets one."""
+        tokens = self._limit.tokens if self._limit else 0
+        return min(max(1, round(tokens * DELIVERY_SHARE)), tokens - 1)
+
+    def _begin(self) -> Ticket:
+        self._calls += 1
+        self._under_way += 1
+        return Ticket(self._calls, self._under_way - 1)
+
+    @contextmanager
+    def _under(self, ticket: Ticket) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._answered.append(time.monotonic())
+
+    def _wait_s(self, untouched: int = 0) -> float:
         if self._limit is None:
             self._answered.clear()
             return 0
         now = time.monotonic()
         while self._answered and self._answered[0] <= now - self._limit.window_s:
             self._answered.popleft()
-        missing = len(self._answered) + self._under_way + 1 - self._limit.tokens
+        missing = len(self._answered) + self._under_way + 1 + untouched - self._limit.tokens
         if missing <= 0:
             return 0
         if missing > len(self._answered):
             return LOOK_AGAIN_S
         return self._answered[missing - 1] + self._limit.window_s - now
+
+
+class Spare(Budget):
+    """A budget seen by who can wait."""
+
+    def __init__(self, whole: Budget) -> None:
+        super().__init__()
+        self._whole = whole
+
+    @property
+    def closed_for(self) -> timedelta:
+        return max(self._whole.closed_for, _until(self._whole._spare_closed_until))
+
+    @property
+    def spare(self) -> Budget:
+        return self
+
+    def part(self, name: str, limit: Limit) -> Budget:
+        return self._whole.part(name, limit).spare
+
+    @asynccontextmanager
+    async def call(self) -> AsyncIterator[Ticket]:
+        async with self._whole.spare_call() as ticket:
+            yield ticket
+
+    def close(self, wait: timedelta) -> None:
+        self._whole.close(wait)
+
+    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
+        self._whole.told_of_day(remaining, calls, renewed_in)
+
+    def told(self, remaining: int, limit: Limit, ticket: Ticket) -> None:
+        self._whole.told(remaining, limit, ticket)
+
+
+def _until(moment: datetime | None) -> timedelta:
+    return max(moment - clock.now(), timedelta()) if moment else timedelta()

@@ -16,11 +16,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from site2crm.demo.hubspot_properties import problem_with, standard_properties
+from site2crm.demo.hubspot_sales import SALES_SCOPES, SalesSide
 from site2crm.demo.server import Answer, FakeServer, Fault, Request
 
 TOKEN = "pat-na1-fake-0000-1111"
 READ, WRITE = "crm.objects.contacts.read", "crm.objects.contacts.write"
-SCOPES = (READ, WRITE, "oauth")
+SCOPES = (READ, WRITE, *SALES_SCOPES, "oauth")
 POLICIES = {
     "SECONDLY": "You have reached your secondly limit.",
     "TEN_SECONDLY_ROLLING": "You have reached your ten_secondly_rolling limit.",
@@ -36,6 +37,9 @@ class HubSpot(FakeServer):
         super().__init__()
         self.portal = 62515
         self.contacts: dict[str, dict[str, Any]] = {}
+        self.merged: dict[str, str] = {}
+        """Contacts that went into another: reading one answers with the other."""
+        self.sales = SalesSide(self.contacts, self.merged)
         self.properties = standard_properties()
         self.tokens: dict[str, set[str]] = {token: set(SCOPES)}
         self.service_keys: set[str] = set()  # tokens that the token-info call does not serve
@@ -64,6 +68,8 @@ class HubSpot(FakeServer):
         self.contacts.clear()
         self._by_email.clear()
         self._written.clear()
+        self.merged.clear()
+        self.sales.reset()
         self.properties = standard_properties()
         self.content_type = "application/json"
         self.faults.clear()
@@ -146,7 +152,9 @@ class HubSpot(FakeServer):
                 return self._allowed(WRITE, scopes, lambda: self._update(request, unquote(contact[1])))
             case "DELETE", _ if contact:
                 return self._allowed(WRITE, scopes, lambda: self._archive(unquote(contact[1])))
-        return _error(404, "OBJECT_NOT_FOUND", "Unable to infer object type from: " + request.path)
+        unknown = _error(404, "OBJECT_NOT_FOUND", "Unable to infer object type from: " + request.path)
+        right = self.sales.right_for(request)
+        return self._allowed(right, scopes, lambda: self.sales.answer(request) or unknown) if right else unknown
 
     def _allowed(self, scope: str, scopes: set[str], then: Callable[[], Answer]) -> Answer:
         if scope in scopes:
@@ -224,6 +232,7 @@ class HubSpot(FakeServer):
     def _resolve(self, request: Request, key: str) -> str | None:
         if request.query.get("idProperty") == "email":
             return self._by_email.get(key.lower())
+        key = self.merged.get(key, key)
         return key if key in self.contacts else None
 
     def _read_properties(self, request: Request) -> tuple[dict[str, str], Answer | None]:

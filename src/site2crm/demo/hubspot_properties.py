@@ -7,6 +7,15 @@ from typing import Any
 _EMAIL = re.compile(r"[^@\s<>()\[\],;:\\\"]+@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]{2,}", re.IGNORECASE)
 
 
+_KEPT = ("createdate", "hs_lastmodifieddate", "hs_object_id")
+_ACTIVITIES = {
+    "calls": ("hs_call_title", "hs_call_direction", "hs_call_duration", "hs_call_status"),
+    "emails": ("hs_email_direction", "hs_email_status", "hs_email_subject"),
+    "meetings": ("hs_meeting_start_time", "hs_meeting_end_time", "hs_meeting_outcome"),
+    "tasks": ("hs_task_status", "hs_task_subject"),
+}
+
+
 def standard_properties() -> dict[str, dict[str, Any]]:
     """Standard, custom, read-only, calculated, hidden and enumerated ones, as a portal has them."""
     listed = [
@@ -42,6 +51,34 @@ def standard_properties() -> dict[str, dict[str, Any]]:
         _property("budget", "Budget", type="number", field="number", custom=True),
         _property("source_note", "Source note", custom=True),
     ]  # fmt: skip
+    return {item["name"]: item for item in listed}
+
+
+def deal_properties() -> dict[str, dict[str, Any]]:
+    """Of a deal: standard ones, one of the portal's own, and those that HubSpot keeps itself."""
+    listed = [
+        _property("dealname", "Deal Name"),
+        _property("amount", "Amount", type="number", field="number"),
+        _property("deal_currency_code", "Currency", type="enumeration", field="select", options=("EUR", "USD", "JPY")),
+        _property("description", "Deal Description", field="textarea"),
+        _property("pipeline", "Pipeline"),
+        _property("dealstage", "Deal Stage"),
+        _property("closedate", "Close Date", type="datetime", field="date"),
+        _property("hubspot_owner_id", "Deal owner", type="enumeration", field="select", ref="OWNER"),
+        _property("lead_source", "Lead source", custom=True),
+        *(_property(name, name, read_only=True) for name in _KEPT),
+        *(_property(name, name, type="bool", read_only=True)
+          for name in ("hs_is_closed", "hs_is_closed_won", "hs_is_closed_lost")),
+    ]  # fmt: skip
+    return {item["name"]: item for item in listed}
+
+
+def activity_properties(of: str) -> dict[str, dict[str, Any]]:
+    """Of calls, emails, meetings or tasks."""
+    named = ("hubspot_owner_id", *_ACTIVITIES[of])
+    listed = [_property("hs_timestamp", "Activity date", type="datetime", field="date")]
+    listed += [_property(name, name) for name in named]
+    listed += [_property(name, name, read_only=True) for name in _KEPT]
     return {item["name"]: item for item in listed}
 
 

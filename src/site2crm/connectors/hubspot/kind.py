@@ -1,13 +1,14 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
-from site2crm.connectors.contract import Caps
-from site2crm.connectors.hubspot.connector import HOSTS, LIMIT, RIGHTS, HubSpot
+from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, HubSpot
+from site2crm.connectors.hubspot.portal import HOSTS, LIMIT
+from site2crm.connectors.hubspot.sales import SALES_RIGHTS, HubSpotSales
 from site2crm.connectors.kinds import ConnectorKind, SettingField
 
 HUBSPOT = ConnectorKind(
     name="hubspot",
     label="HubSpot",
-    caps=Caps(static_key=True),
+    caps=CAPS,
     settings=(
         SettingField(
             name="token",
@@ -26,7 +27,8 @@ HUBSPOT = ConnectorKind(
         "message": "message",
     },
     opens=HubSpot,
-    rights=RIGHTS,
+    sales=HubSpotSales,
+    rights=(*RIGHTS, *SALES_RIGHTS),
     help_slug="hubspot",
     hosts=HOSTS,
     limit=LIMIT,

@@ -38,6 +38,18 @@ def encode(value: str | bool | int | Decimal | date | datetime | Sequence[str]) 
     return ";".join(value)
 
 
+def moment(value: object) -> datetime | None:
+    """A time as HubSpot writes it: ISO 8601, or milliseconds."""
+    text = str(value or "")
+    try:
+        if text.lstrip("-").isdecimal():
+            return datetime.fromtimestamp(int(text) / 1000, UTC)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def field_def(item: Mapping[str, object]) -> FieldDef | None:
     """One property definition; None for those that HubSpot hides from its own pages."""
     name = item.get("name")
