@@ -52,7 +52,8 @@ async def an_instance(
 ) -> AsyncIterator[Instance]:
     """The whole product on a folder, without a port. Flags are settings: `outbound__allow_private='[...]'`."""
     chosen = {"data.dir": str(folder / "data"), **{key.replace("__", "."): value for key, value in flags.items()}}
-    chosen.setdefault("database.url", records.url_of(folder))
+    if "database.url" not in chosen:
+        chosen["database.url"] = records.url_of(folder)
     chosen.setdefault("backup.every", "0s")  # who travels through days would wait for a backup of each
     chosen.setdefault("events.url", clickhouse.url_of(folder))
     settings = config.load(file, env={}, flags=chosen)

@@ -11,6 +11,7 @@ from xdist.workermanage import WorkerController
 
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
+from site2crm.core.config_types import Secret
 from tests import cast, clickhouse, only_once, records
 from tests.cast import Cast, Person
 from tests.server import STARTS_WARM
@@ -82,6 +83,7 @@ def _databases_of_module(request: pytest.FixtureRequest) -> Generator[None]:
         yield
     if only_once.why_of_file(request.path) == only_once.NO_RECORDS:
         assert records.times_asked() == asked, f"{request.path.name} has records: take it from tests/only_once.py"
+    assert not Path(str(Secret("any"))).exists(), f"{request.path.name} takes a Secret for a path"
 
 
 @pytest.fixture(autouse=True)

@@ -151,6 +151,7 @@ def _jobs(machine: Machine) -> Jobs:
         jobs=[spec for part in FEATURES for spec in part.jobs],
         crons=[cron for part in FEATURES for cron in part.crons],
         context=machine,
+        node=machine.node,
         concurrency=machine.settings.queue.workers,
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from site2crm.core import migrations
 from site2crm.core.backup import create, records, restore
 from site2crm.core.backup.create import Made
 from site2crm.core.backup.errors import BackupFailed, CorruptArchive, Stopped, WrongKey
@@ -138,7 +139,7 @@ def test_swapped_parts_of_an_encrypted_one_are_refused(tmp_path: Path) -> None:
 def forged(path: Path, members: list[tuple[tarfile.TarInfo, bytes]], told: list[dict[str, object]]) -> Path:
     """An archive by somebody else, with a table of contents that says `told`."""
     manifest = {
-        "format": 1, "version": "0.1.0", "schema": "0004", "made_at": "2026-11-22T00:00:00Z", "instance": "", "reason": "",
+        "format": 1, "version": "0.1.0", "schema": migrations.revisions()[-1], "made_at": "2026-11-22T00:00:00Z", "instance": "", "reason": "",
         "secret_key": "", "has_secret_key": False, "counts": {"tables": {}, "events": 0, "journal": {}}, "members": told,
     }  # fmt: skip
     raw = io.BytesIO()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from site2crm.core import sqlite
+from site2crm.core import migrations, sqlite
 from site2crm.core.backup.create import Made
 from site2crm.core.config import Settings
 from tests.server import Server, run
@@ -97,11 +97,12 @@ def test_a_migration_is_rehearsed_on_a_copy(at_rest: Path, tmp_path: Path) -> No
 
 
 def test_a_migration_that_fails_leaves_the_old_state_a_backup_and_words(at_rest: Path, tmp_path: Path) -> None:
-    """The schema says 0003 but has what 0004 would make, so that the change cannot succeed."""
+    """The schema has what the last change would make, but says that it has not, so that it cannot succeed."""
+    before, last = migrations.revisions()[-2:]
     data = at_rest / "data"
     path = data / "site2crm.db"
     written = sqlite.connect(f"file:{path}", timeout_s=5)
-    written.execute("UPDATE alembic_version SET version_num = '0003'")
+    written.execute("UPDATE alembic_version SET version_num = ?", (before,))
     written.commit()
     tables = written.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
     written.close()
@@ -111,9 +112,9 @@ def test_a_migration_that_fails_leaves_the_old_state_a_backup_and_words(at_rest:
 
     assert (rehearsed.returncode, failed.returncode) == (5, 5)
     assert "was not touched" in rehearsed.stderr
-    assert "Nothing was changed: the database is still at 0003" in failed.stderr
+    assert f"Nothing was changed: the database is still at {before}" in failed.stderr
     left = sqlite.connect(f"file:{path}?mode=ro", timeout_s=5)
     assert left.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall() == tables
     left.close()
-    assert [each.name.partition("Z-")[2] for each in (data / "backups").glob("*.gz")] == ["before-0004.tar.gz"]
+    assert [each.name.partition("Z-")[2] for each in (data / "backups").glob("*.gz")] == [f"before-{last}.tar.gz"]
     shutil.rmtree(data)

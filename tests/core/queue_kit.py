@@ -66,6 +66,15 @@ def place(folder: Path) -> Path | Secret:
     return Secret(records.url_of(folder)) if records.on_postgresql() else folder / "records.db"
 
 
+def word(place: Path | Secret) -> str:
+    """The place as another process is told it: a Secret as text is three stars, and a file of that name."""
+    return place.reveal() if isinstance(place, Secret) else str(place)
+
+
+def place_from(word: str) -> Path | Secret:
+    return Secret(word) if "://" in word else Path(word)
+
+
 @asynccontextmanager
 async def fresh_database(folder: Path) -> AsyncIterator[db.Database]:
     database = db.Database(place(folder))
@@ -86,8 +95,9 @@ def make_jobs(
     crons: tuple[queue.Cron, ...] = (),
     concurrency: int = 4,
     also: tuple[queue.JobSpec, ...] = (),
+    node: str = "here",
 ) -> queue.Jobs:
-    return queue.Jobs(database, jobs=(*ALL, *also), crons=crons, context=book, concurrency=concurrency)
+    return queue.Jobs(database, jobs=(*ALL, *also), crons=crons, context=book, node=node, concurrency=concurrency)
 
 
 @asynccontextmanager

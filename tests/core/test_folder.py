@@ -1,5 +1,6 @@
 """The two places of a data folder: who serves it, and who waits to follow."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,13 @@ def test_the_one_who_serves_sees_who_waits(tmp_path: Path) -> None:
         found = folder.waiting(tmp_path)
         assert found is not None
         assert found.listen == "127.0.0.1:8081"
+
+
+def test_a_node_keeps_its_name_and_a_copy_of_its_folder_has_another(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    name = folder.node(one)
+    shutil.copytree(one, two)
+    assert folder.node(one) == name
+    assert folder.node(two) != name
+    assert folder.identity(two) == folder.identity(one)

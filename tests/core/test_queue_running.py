@@ -18,10 +18,6 @@ from site2crm.core.queue.model import JobRow
 from site2crm.kit import clock
 from tests.core import queue_kit as kit
 
-AT_THE_START = pytest.mark.only_once(
-    "on a server another node may have the job: there the sweep takes it back, as tested"
-)
-
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[db.Database]:
@@ -34,7 +30,7 @@ def book() -> kit.Notebook:
     return kit.Notebook()
 
 
-async def leave_active(database: db.Database, *, attempts: int, worker: str = "wrk_dead") -> None:
+async def leave_active(database: db.Database, *, attempts: int, worker: str = "here/wrk_dead") -> None:
     """As a killed process leaves a job that it had claimed."""
     async with database.session() as session:
         await session.execute(
@@ -185,7 +181,6 @@ async def test_a_dead_workers_job_is_taken_back_and_the_crash_counts_as_a_try(da
     assert seen == [(2, "s")]
 
 
-@AT_THE_START
 async def test_a_job_that_kills_the_process_each_time_is_given_up(database, book):
     await kit.enqueue(database, "test.note")
     await leave_active(database, attempts=3)
@@ -198,7 +193,6 @@ async def test_a_job_that_kills_the_process_each_time_is_given_up(database, book
     assert "process ended" in failure.error
 
 
-@AT_THE_START
 async def test_several_orphans_of_one_key_become_one_job(database, book):
     for n in range(3):
         await kit.enqueue(database, "test.note", key="k", what=n)
@@ -259,12 +253,11 @@ async def test_a_start_on_a_locked_database_waits_and_then_works(database, book,
 
 VICTIM = """
 import asyncio, sys
-from pathlib import Path
 from site2crm.core import db
 from tests.core import queue_kit as kit
 
 async def main():
-    jobs = kit.make_jobs(db.Database(Path(sys.argv[1])), kit.Notebook(), concurrency=3)
+    jobs = kit.make_jobs(db.Database(kit.place_from(sys.argv[1])), kit.Notebook(), concurrency=3)
     await jobs.start()
     while (await jobs.stats()).active < 3:
         await asyncio.sleep(0.01)
@@ -275,13 +268,12 @@ asyncio.run(main())
 """
 
 
-@AT_THE_START
 async def test_a_killed_process_loses_no_job(database, book):
     async with database.session() as session:
         await queue.enqueue_many(session, "test.wait", [(f"k{n}", None, {"what": n}) for n in range(5)])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     victim = subprocess.Popen(
-        [sys.executable, "-c", VICTIM, str(database.place)], stdout=subprocess.PIPE, env=environment, text=True
+        [sys.executable, "-c", VICTIM, kit.word(database.place)], stdout=subprocess.PIPE, env=environment, text=True
     )
     assert victim.stdout is not None
     said = await asyncio.to_thread(victim.stdout.readline)

@@ -11,7 +11,7 @@ import pytest
 
 from site2crm.accounts.permissions import Role
 from site2crm.demo.server import Fault
-from tests import cast
+from tests import cast, records
 from tests.cast import Cast
 from tests.delivery.conftest import Office, flags, open_office
 from tests.fakes.hubspot import HubSpotFake
@@ -41,7 +41,6 @@ def child(folder: Path, settings: dict[str, str], names: tuple[object, ...], ema
     asyncio.run(serve(folder, settings, office, email))
 
 
-@pytest.mark.only_once("another node might be calling: each of its kills would wait minutes for a lease to end")
 @pytest.mark.timeout(900)
 async def test_a_process_killed_between_call_and_outcome_makes_no_second_contact(
     tmp_path: Path, fake: HubSpotFake
@@ -49,8 +48,9 @@ async def test_a_process_killed_between_call_and_outcome_makes_no_second_contact
     # Forked from a process that has started the product once: thirty starts from nothing would take minutes.
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload([f"{__package__}.warmed", __name__])
+    settings = {**flags(fake), "database__url": records.url_of(tmp_path)}
     async with AsyncExitStack() as stack:
-        instance = await stack.enter_async_context(cast.an_instance(tmp_path, **flags(fake)))
+        instance = await stack.enter_async_context(cast.an_instance(tmp_path, **settings))
         alice = await Cast(instance, stack).person("alice", Role.OWNER, "acme")
         office = await open_office(instance, alice, fake)
     names = (office.org, office.form_id, office.connection_id)
@@ -59,7 +59,7 @@ async def test_a_process_killed_between_call_and_outcome_makes_no_second_contact
         method, faults = MOMENTS[number % len(MOMENTS)]
         fake.requests.clear()
         fake.faults[:] = faults()
-        process = processes.Process(target=child, args=(tmp_path, flags(fake), names, f"p{number:02}@example.com"))
+        process = processes.Process(target=child, args=(tmp_path, settings, names, f"p{number:02}@example.com"))
         process.start()
         while not any(request.method == method for request in fake.requests):
             assert process.is_alive()
@@ -68,7 +68,7 @@ async def test_a_process_killed_between_call_and_outcome_makes_no_second_contact
         await asyncio.to_thread(process.join)
 
     fake.faults.clear()
-    async with cast.an_instance(tmp_path, **flags(fake)) as instance:
+    async with cast.an_instance(tmp_path, **settings) as instance:
         office.machine = instance.machine
         while (await office.numbers()).waiting:
             await office.work()

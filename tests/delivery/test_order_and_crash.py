@@ -4,15 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
 from site2crm.delivery import jobs, ledger
 from site2crm.delivery.drain import drain, drains
+from site2crm.delivery.models import Delivery
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
-from tests import records
 from tests.delivery.conftest import Office
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
@@ -28,7 +28,6 @@ async def cut_off(office: Office) -> None:
     await asyncio.wait({dying})
 
 
-@pytest.mark.skipif(records.on_postgresql(), reason="another node may be sending: the lease has to end first")
 async def test_a_crash_between_call_and_outcome_makes_no_second_contact(office: Office) -> None:
     await office.submit()
     await cut_off(office)
@@ -40,6 +39,21 @@ async def test_a_crash_between_call_and_outcome_makes_no_second_contact(office: 
     delivery = await office.only()
     assert (orphan.state, await office.outcomes(orphan.id)) == ("sending", ["interrupted", "delivered"])
     assert (delivery.state, delivery.attempts, len(office.fake.contacts)) == ("delivered", 2, 1)
+
+
+@pytest.mark.parametrize("node", ["", None])
+async def test_on_a_server_what_another_node_is_sending_waits_for_its_lease(office: Office, node: str | None) -> None:
+    if not office.machine.database.is_shared:
+        pytest.skip("SQLite has no other nodes")
+    await office.submit()
+    await cut_off(office)
+    async with office.machine.session() as session:
+        await session.execute(update(Delivery).values(node=node))
+
+    async with jobs.recovered(office.machine):
+        await office.work()
+
+    assert (await office.only()).state == "sending"
 
 
 async def test_a_lapsed_lease_is_taken_back_by_the_sweep(office: Office) -> None:

@@ -4,12 +4,12 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests import cast
+from tests import cast, records
 
 
 async def _start_once() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with cast.an_instance(Path(folder), background=True):
+        async with cast.an_instance(Path(folder), background=True, database__url=records.SQLITE):
             pass
 
 

@@ -97,7 +97,8 @@ def command(
     except Unavailable as error:
         options.stop(Exit.DATABASE, error.detail)
     except DBAPIError as error:
-        options.stop(Exit.DATABASE, f"{settings.records}: {error.orig}")
+        where = settings.records if isinstance(settings.records, Path) else "[database] url"
+        options.stop(Exit.DATABASE, f"{where}: {error.orig}")
     except PermissionError as error:
         options.stop(Exit.FAILED, f"{error.filename}: {error.strerror}")
     finally:

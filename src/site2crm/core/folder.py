@@ -163,6 +163,14 @@ def known_identity(folder: Path) -> str:
     return text if _IDENTITY.fullmatch(text) else ""
 
 
+def node(folder: Path) -> str:
+    """The name of whoever serves this folder, among those who share a database: the same after a restart.
+
+    Not the same for a copy of the folder, which may be served beside it: a file that is copied is another one.
+    """
+    return f"{identity(folder)}-{(folder / IDENTITY).stat().st_ino}"
+
+
 def swap(folder: Path, moves: Sequence[tuple[str, str]]) -> None:
     """Rename all, in order (paths inside the folder). The caller holds it.
 

@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import folder
 from site2crm.core.config import Settings
 from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
@@ -74,6 +76,11 @@ class Machine:
     def ready(self) -> bool:
         """Whether it serves the folder, and is not about to stop."""
         return self.phase is Phase.SERVING
+
+    @cached_property
+    def node(self) -> str:
+        """Whose jobs and calls these are, where several share the records. For the process that serves the folder."""
+        return folder.node(self.data_dir)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """One transaction on the records database."""

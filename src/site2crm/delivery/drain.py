@@ -244,7 +244,9 @@ class Drain:
             return []
         # One after the other is the worst: each may take the longest time.
         lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / self._side_by_side() + LEASE_SLACK_S)
-        return await ledger.claim(session, self._connection_id, limit=room, lease_until=lease_until)
+        return await ledger.claim(
+            session, self._connection_id, limit=room, lease_until=lease_until, node=self._machine.node
+        )
 
     async def _come_back(self, session: AsyncSession, found: Way | None) -> None:
         if found is None or not found.is_active:

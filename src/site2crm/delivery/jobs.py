@@ -44,7 +44,7 @@ async def sweep(ctx: JobContext) -> None:
         return
     async with machine.session() as session:
         await db.lock(session)
-        taken = await ledger.take_back(session, spared=spared.in_hand(), expired_at=now)
+        taken = await ledger.take_back(session, ledger.lapsed(now), spared=spared.in_hand())
         await _wake_all(session, [*asleep, *await sweeping.connections_of(session, taken)])
 
 
@@ -52,11 +52,11 @@ async def sweep(ctx: JobContext) -> None:
 async def recovered(machine: Machine) -> AsyncIterator[None]:
     """This process holds `data/lock`: whatever stands as being sent was cut off with the process before.
 
-    Where other nodes may be sending, nothing is certain before its lease has ended: the sweep finds it then.
+    Where other nodes may be sending, that is so of what this one had claimed; the lease of theirs has to end first,
+    and the sweep finds it then.
     At the end, drains that go on beside the queue get the time that jobs get.
     """
-    if not machine.database.is_shared:
-        await _recover(machine)
+    await _recover(machine)
     yield
     await drains(machine).shares.close(machine.settings.server.shutdown_grace)
 
@@ -64,7 +64,8 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
 async def _recover(machine: Machine) -> None:
     async with machine.session() as session:
         await db.lock(session)
-        taken = await ledger.take_back(session, spared=())
+        mine = (ledger.of_node(machine.node),) if machine.database.is_shared else ()
+        taken = await ledger.take_back(session, *mine, spared=())
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
     if taken:
         _log.warning("delivery.interrupted", count=len(taken))

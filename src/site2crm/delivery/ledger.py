@@ -60,7 +60,9 @@ def claimable(now: datetime) -> ColumnElement[bool]:
     return and_(Delivery.due_at <= now, ~goes_first)
 
 
-async def claim(session: AsyncSession, connection_id: str, *, limit: int, lease_until: datetime) -> list[Claim]:
+async def claim(
+    session: AsyncSession, connection_id: str, *, limit: int, lease_until: datetime, node: str
+) -> list[Claim]:
     """Take up to `limit` deliveries, longest due first, and write down the intent to call."""
     rows = await _due(session, connection_id, limit=limit)
     if not rows:
@@ -69,7 +71,13 @@ async def claim(session: AsyncSession, connection_id: str, *, limit: int, lease_
     await session.execute(
         update(_DELIVERY)
         .where(_DELIVERY.c.id.in_([row.id for row in rows]))
-        .values(state=State.SENDING, lease_until=lease_until, attempts=_DELIVERY.c.attempts + 1, updated_at=now)
+        .values(
+            state=State.SENDING,
+            lease_until=lease_until,
+            node=node,
+            attempts=_DELIVERY.c.attempts + 1,
+            updated_at=now,
+        )
     )
     known = await _known_ids(session, connection_id, [row.lead_id for row in rows])
     claims = [_claim(row, known.get(row.lead_id)) for row in rows]
@@ -120,15 +128,22 @@ async def release(session: AsyncSession, claims: Sequence[Claim]) -> None:
         await _forget_intents(session, claims)
 
 
-async def take_back(session: AsyncSession, *, spared: Collection[str], expired_at: datetime | None = None) -> list[str]:
-    """Deliveries whose call nobody waits for any more are due again. `expired_at` None: all that are not spared.
+def lapsed(now: datetime) -> ColumnElement[bool]:
+    """Nobody waits for its call any more, wherever it began."""
+    return Delivery.lease_until < now
+
+
+def of_node(node: str) -> ColumnElement[bool]:
+    return Delivery.node == node
+
+
+async def take_back(session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str]) -> list[str]:
+    """Of the deliveries that are being sent, the `lost` ones are due again: all, where nothing is said of them.
 
     Returns their ids.
     """
-    lost = Delivery.state == State.SENDING
-    if expired_at is not None:
-        lost = and_(lost, Delivery.lease_until < expired_at)
-    found = [id for id in (await session.scalars(select(Delivery.id).where(lost))).all() if id not in spared]
+    rows = await session.scalars(select(Delivery.id).where(Delivery.state == State.SENDING, *lost))
+    found = [id for id in rows.all() if id not in spared]
     if found:
         now = clock.now()
         await session.execute(

@@ -34,6 +34,8 @@ class Delivery(OrgOwned, Base):
     """Attempts that count against the schedule: a vendor's limit or a dead token does not."""
     due_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
+    node: Mapped[str | None]
+    """Who claimed it last; while it is being sent, whose call that is."""
     error_code: Mapped[str] = mapped_column(default="")
     error: Mapped[str] = mapped_column(default="")
     error_field: Mapped[str] = mapped_column(default="")

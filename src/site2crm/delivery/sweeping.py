@@ -7,14 +7,14 @@ from sqlalchemy import CTE, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from site2crm.delivery.ledger import claimable
+from site2crm.delivery import ledger
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import STARTABLE, State
 
 
 async def lapsed(session: AsyncSession, now: datetime) -> Sequence[str]:
     """Deliveries whose lease has ended. Few are ever being sent, so all of them are looked at."""
-    rows = select(Delivery.id).where(Delivery.state == State.SENDING, Delivery.lease_until < now)
+    rows = select(Delivery.id).where(Delivery.state == State.SENDING, ledger.lapsed(now))
     return (await session.scalars(rows)).all()
 
 
@@ -23,7 +23,7 @@ async def asleep(session: AsyncSession, due_before: datetime, *, quiet: Collecti
     each = _connections()
     startable = (
         select(Delivery.org_id)
-        .where(Delivery.connection_id == each.c.id, Delivery.state.in_(STARTABLE), claimable(due_before))
+        .where(Delivery.connection_id == each.c.id, Delivery.state.in_(STARTABLE), ledger.claimable(due_before))
         .limit(1)
         .correlate(each)
         .scalar_subquery()

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, false, func, select, true
+from sqlalchemy import ColumnElement, Engine, Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db, postgresql
+from site2crm.core.queue.model import jobs
 
 JOBS = "jobs"
 """What is said to other nodes when one has enqueued something."""
@@ -21,12 +22,13 @@ def skip_locked(due: Select[Any]) -> Select[Any]:
     return due.with_for_update(skip_locked=True)
 
 
-def orphaned(database: db.Database) -> ColumnElement[bool]:
+def orphaned(database: db.Database, node: str) -> ColumnElement[bool]:
     """Active rows that nobody can be running when this worker starts: all of them, for the process holds `data/lock`.
 
-    Where there are other nodes: none. What a dead one left is found by the sweep, when its heartbeat is old.
+    Where there are other nodes: those of this one. What a dead one left is found by the sweep, when its heartbeat is
+    old.
     """
-    return false() if database.is_shared else true()
+    return jobs.c.worker.startswith(f"{node}/", autoescape=True) if database.is_shared else true()
 
 
 def listen(database: db.Database, wake: Callable[[], None]) -> None:

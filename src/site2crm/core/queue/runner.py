@@ -18,7 +18,7 @@ LAST_WRITE_S = 5.0
 
 
 class Jobs:
-    """All jobs and crons of an instance. `context` becomes `ctx.machine`."""
+    """All jobs and crons of an instance. `context` becomes `ctx.machine`; `node` is the same after a restart."""
 
     def __init__(
         self,
@@ -27,6 +27,7 @@ class Jobs:
         jobs: Sequence[JobSpec],
         crons: Sequence[Cron],
         context: object,
+        node: str,
         concurrency: int,
     ) -> None:
         self._database = database
@@ -36,6 +37,7 @@ class Jobs:
             raise ValueError(f"declared twice: {', '.join(sorted(twice))}")
         self._crons = tuple(crons)
         self._context = context
+        self._node = node
         self._concurrency = concurrency
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flusher: asyncio.Task[None] | None = None
@@ -97,5 +99,5 @@ class Jobs:
 
     def _fresh(self) -> None:
         book = CronBook(self._crons)
-        self._queue = SqlQueue(self._database, self._specs, crons=book, concurrency=self._concurrency)
+        self._queue = SqlQueue(self._database, self._specs, crons=book, node=self._node, concurrency=self._concurrency)
         self._worker = SqlWorker(self._queue, self._specs, machine=self._context, concurrency=self._concurrency)

@@ -53,9 +53,12 @@ class SqlJob(Job):
 class SqlQueue(Queue):
     """Hands out claimed jobs and takes their outcomes; `run` is the flusher."""
 
-    def __init__(self, database: db.Database, specs: Sequence[JobSpec], *, crons: CronBook, concurrency: int) -> None:
+    def __init__(
+        self, database: db.Database, specs: Sequence[JobSpec], *, crons: CronBook, node: str, concurrency: int
+    ) -> None:
         super().__init__(name="jobs", dump=None, load=None)
-        self.worker_id = ids.new("wrk")
+        self.worker_id = f"{node}/{ids.new('wrk')}"
+        self._node = node
         self.specs = {spec.name: spec for spec in specs}
         self._database = database
         self._crons = crons
@@ -125,7 +128,7 @@ class SqlQueue(Queue):
             return
         async with self._database.session() as session:
             await db.lock(session)
-            lost = await store.take_back(session, dialect.orphaned(self._database), tries=self._tries())
+            lost = await store.take_back(session, dialect.orphaned(self._database, self._node), tries=self._tries())
             await self._crons.load(session)
         if lost:
             log.warning("queue.taken_back", extra={"fields": {"jobs": len(lost)}})
