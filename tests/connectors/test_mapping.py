@@ -9,7 +9,8 @@ import pytest
 from site2crm.connectors import mapping
 from site2crm.connectors.contract import FieldDef, FieldType, Value
 from site2crm.connectors.hubspot.kind import HUBSPOT
-from site2crm.connectors.mapping import LeadValues, Row, Transform
+from site2crm.connectors.mapping import Row, Transform
+from site2crm.connectors.sources import LeadValues
 from site2crm.connectors.suggest import Question, suggest
 from site2crm.connectors.webhook.kind import WEBHOOK
 from site2crm.core.errors import Invalid
@@ -70,6 +71,12 @@ def mapped(row: Row, *, lead: LeadValues = ADA, known: FieldDef | None = None) -
         ("submitted_at", AT),
         ("lead_id", "led_1"),
         ("constant:Website", "Website"),
+        ("template:{first_name} from {utm_source|web}", "Ada from newsletter"),
+        ("template:{first_name} from {utm_term|web}", "Ada from web"),
+        ("template:{ custom.favourite colour | none }", "Green"),
+        ("template:Enquiry {custom.nobody asked}", None),
+        ("template:{{{lead_id}}} at {submitted_at}", "{led_1} at 2026-11-22 09:30"),
+        ("template:no field at all", "no field at all"),
     ],
 )
 def test_every_source_gives_its_value(source: str, value: Value) -> None:
@@ -84,6 +91,8 @@ def test_every_source_gives_its_value(source: str, value: Value) -> None:
         ("name", Transform.REST_WORDS, "Lovelace King"),
         ("phone_as_typed", Transform.E164, "+12025550143"),
         ("company", Transform.E164, "Engines"),
+        ("company", Transform.UPPER, "ENGINES"),
+        ("constant:ada LOVELACE", Transform.NAME_CASE, "Ada Lovelace"),
     ],
 )
 def test_transforms_change_the_value(source: str, transform: Transform, value: Value) -> None:
@@ -99,6 +108,18 @@ def test_a_value_map_translates_what_it_knows_and_leaves_the_rest() -> None:
 def test_an_empty_field_takes_the_default_or_is_left_out() -> None:
     assert mapped(Row("custom.twitter", "p", default="none")) == "none"
     assert mapping.apply([Row("custom.twitter", "p")], ADA).fields == {}
+
+
+def test_the_first_field_that_has_a_value_is_taken() -> None:
+    row = Row("custom.twitter", "p", Transform.LOWER, default="none", otherwise=["custom.nobody asked", "company"])
+    assert mapped(row) == "engines"
+    assert mapped(row, lead=LeadValues(custom={"twitter": "@Ada"})) == "@ada"
+    assert mapped(row, lead=LeadValues()) == "none"
+
+
+def test_an_unknown_name_in_a_template_is_refused_with_the_cure() -> None:
+    with pytest.raises(Invalid, match=r"There is no field 'frist_name'.*Perhaps custom.frist_name.*first_name"):
+        mapping.rows_of([Row("template:Hello {frist_name}", "x")])
 
 
 def test_a_number_of_an_unknown_country_stays_as_typed() -> None:
@@ -168,6 +189,16 @@ def test_a_moment_suits_date_text_and_datetime() -> None:
         ([Row("constant:", "email")], "mapping[0].source"),
         ([Row("email", "email", Transform.VALUE_MAP)], "mapping[0].value_map"),
         ([Row("email", "x" * 501)], "mapping[0].source"),
+        ([Row("template:", "x")], "mapping[0].source"),
+        ([Row("template:{frist_name}", "x")], "mapping[0].source"),
+        ([Row("template:{first_name.__class__}", "x")], "mapping[0].source"),
+        ([Row("template:{constant:a}", "x")], "mapping[0].source"),
+        ([Row("template:{}", "x")], "mapping[0].source"),
+        ([Row("template:{first_name", "x")], "mapping[0].source"),
+        ([Row("template:first_name}", "x")], "mapping[0].source"),
+        ([Row("template:{first_name}", "x", default="y")], "mapping[0].default"),
+        ([Row("email", "x", otherwise=["phone", "mobile"])], "mapping[0].otherwise[1]"),
+        ([Row("email", "x", otherwise=["phone"] * 4)], "mapping[0].otherwise"),
         ({"budget": "budget"}, "mapping.budget"),
     ],
 )
@@ -185,7 +216,7 @@ def test_the_short_form_is_our_field_to_the_crms_property() -> None:
 
 
 def test_rows_survive_the_database() -> None:
-    rows = [Row("email", "email", Transform.LOWER), Row("constant:x", "s", default="y")]
+    rows = [Row("email", "email", Transform.LOWER), Row("constant:x", "s", default="y", otherwise=["name"])]
     assert mapping.stored(msgspec.json.decode(msgspec.json.encode(rows))) == rows
 
 

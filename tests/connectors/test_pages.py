@@ -9,7 +9,7 @@ import pytest
 
 from site2crm.app import Instance
 from site2crm.connectors import service, views
-from site2crm.connectors.mapping import LeadValues
+from site2crm.connectors.sources import LeadValues
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
 from tests.fakes.webhook import WebhookFake
@@ -40,9 +40,9 @@ async def connected(person: Person, kind: str = "hubspot", **fields: str) -> str
     return str(answer.headers["location"])
 
 
-def row(source: str, property: str, *, transform: str = "none", text: str = "", values: str = "") -> Any:
+def row(source: str, property: str, *further: str, transform: str = "none", text: str = "", values: str = "") -> Any:
     given = {"source": source, "property": property, "transform": transform, "text": text, "values": values}
-    return list(given.items())
+    return [*given.items(), *zip(("else_1", "else_2", "else_3"), (*further, "", "", "")[:3], strict=True)]
 
 
 async def test_an_org_without_a_crm_is_told_what_to_do(alice: Person) -> None:
@@ -149,6 +149,30 @@ async def test_the_mapping_table_is_saved_as_posted_and_blank_rows_are_dropped(
     assert 'value="lead"' in page
 
 
+async def test_templates_and_further_fields_are_edited_without_javascript(alice: Person) -> None:
+    path = await connected(alice)
+    rows = [
+        *row("template", "company", text="{first_name} from {utm_source|web}"),
+        *row("phone", "phone", "custom.mobile", "constant:unknown", transform="e164"),
+        *row("last_name", "lastname", transform="name_case"),
+    ]
+    assert (await posted(alice, f"{path}/mapping", [*rows, ("act", "save")])).status_code == 303
+    connection = (await alice.api.get(f"/api/v1/connections/{path.rpartition('/')[2]}")).json()
+    assert connection["mapping"] == [
+        {"source": "template:{first_name} from {utm_source|web}", "property": "company"},
+        {
+            "source": "phone",
+            "property": "phone",
+            "transform": "e164",
+            "otherwise": ["custom.mobile", "constant:unknown"],
+        },
+        {"source": "last_name", "property": "lastname", "transform": "name_case"},
+    ]
+    page = (await alice.web.get(f"{path}/mapping")).text
+    assert 'value="{first_name} from {utm_source|web}"' in page and 'value="custom.mobile"' in page
+    assert "Phone, else mobile, else “unknown”" in (await alice.web.get(path)).text
+
+
 async def test_a_preview_saves_nothing(alice: Person, portal: HubSpotFake) -> None:
     path = await connected(alice)
     portal.requests.clear()
@@ -182,6 +206,8 @@ async def test_a_preview_without_any_lead_has_an_answer_to_every_question(alice:
         ([*row("", "email")], "Choose a field."),
         ([*row("email", "email"), *row("name", "email")], "Two rows fill email"),
         ([*row("email", "email", values="a")], "ours = theirs"),
+        ([*row("template", "email", text="{frist_name}")], "Perhaps custom.frist_name?"),
+        ([*row("phone", "phone", "mobile")], "Perhaps custom.mobile?"),
         ([], "Map at least one field"),
     ],
 )

@@ -1,29 +1,38 @@
 """The mapping table as it is posted: repeated inputs, one of each name per row, blank rows left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from msgspec import Struct
 
-from site2crm.connectors import mapping
+from site2crm.connectors import mapping, sources
 from site2crm.connectors.contract import FieldDef
-from site2crm.connectors.mapping import OTHER, PERSON, TOUCH, Row, Transform
+from site2crm.connectors.mapping import MOST_OTHERWISE, Row, Transform
+from site2crm.connectors.sources import CONSTANT, OTHER, PERSON, TEMPLATE, TOUCH
 from site2crm.connectors.suggest import Question
 from site2crm.core.errors import Invalid
 from site2crm.core.inputs import Fields
 
-CONSTANT = "constant"
 BLANK_ROWS = 3
 Options = list[tuple[str, list[tuple[str, str]]]]
+_TEXTS = (CONSTANT, TEMPLATE)
 
 
 class EditRow(Struct, frozen=True):
-    """`text` is sent when the field is empty; for a fixed text it is the text. `values`: `ours = theirs; ...`"""
+    """`text` is sent when the field is empty; for a fixed text or a template it is the text. `values`: `ours = theirs;
+    ...`. `else_1` and on are the further fields."""
 
     source: str = ""
     property: str = ""
     transform: str = Transform.NONE.value
     text: str = ""
     values: str = ""
+    else_1: str = ""
+    else_2: str = ""
+    else_3: str = ""
+
+    def otherwise(self) -> list[str]:
+        return [each for each in (self.else_1, self.else_2, self.else_3) if each]
 
 
 def of_rows(rows: Sequence[Row]) -> list[EditRow]:
@@ -32,68 +41,88 @@ def of_rows(rows: Sequence[Row]) -> list[EditRow]:
 
 def of_posted(fields: Fields) -> list[EditRow]:
     columns = [[text.strip() for text in fields.lists.get(name, ())] for name in EditRow.__struct_fields__]
-    rows = [EditRow(*values) for values in zip(*columns, strict=False)]
+    rows = [EditRow(*values) for values in zip_longest(*columns, fillvalue="")]
     return [row for row in rows if row.source or row.property]
 
 
-def to_rows(edited: Sequence[EditRow]) -> list[Row]:
+def to_rows(edited: Sequence[EditRow], *, place: str = "mapping", may_be_empty: bool = False) -> list[Row]:
     """Raises Invalid; its places count the rows of `edited`."""
-    return mapping.rows_of([_row(row, number) for number, row in enumerate(edited)])
+    rows = [_row(row, f"{place}[{number}]") for number, row in enumerate(edited)]
+    return mapping.rows_of(rows, place=place, may_be_empty=may_be_empty)
 
 
-def source_options(questions: Sequence[Question], labels: Sequence[str], rows: Sequence[EditRow]) -> Options:
-    """What a row can take, grouped; whatever a row takes already is among it."""
+def source_options(questions: Sequence[Question], labels: Sequence[str], taken: Iterable[str]) -> Options:
+    """What a row can take, grouped; what is taken already is among it."""
     asked = {question.source: question.label for question in questions}
-    compact = {mapping.compact(source) for source in asked}
-    asked |= {f"custom.{name}": name for name in labels if mapping.compact(f"custom.{name}") not in compact}
+    known_labels = {sources.compact(source) for source in asked}
+    asked |= {f"custom.{name}": name for name in labels if sources.compact(f"custom.{name}") not in known_labels}
     first = {f"first.{name}": f"{label}, first touch" for name, label in TOUCH.items()}
     groups = {
         "Person": dict(PERSON),
         "Answers": asked,
         "Last touch": dict(TOUCH),
         "First touch": first,
-        "Other": {CONSTANT: "A fixed text", **OTHER},
+        "Other": {CONSTANT: "A fixed text", TEMPLATE: "A text with fields in it", **OTHER},
     }
     known = {source for group in groups.values() for source in group}
-    groups["Also"] = {
-        row.source: mapping.label_of(row.source) for row in rows if row.source and row.source not in known
-    }
+    groups["Also"] = {source: sources.label_of(source) for source in taken if source and source not in known}
     return [(name, list(group.items())) for name, group in groups.items() if group]
+
+
+def taken(rows: Sequence[EditRow]) -> list[str]:
+    """The sources that the rows take already."""
+    return [source for row in rows for source in (row.source, *row.otherwise())]
 
 
 def property_options(fields: Sequence[FieldDef]) -> list[tuple[str, str]]:
     """Writable properties, by label."""
     writable = [field for field in fields if field.writable]
-    return [(each.key, f"{each.label} ({each.type}{', custom' if each.custom else ''})") for each in writable]
+    return [(each.key, f"{each.label} ({_kind_of(each)})") for each in writable]
+
+
+def source_parts(source: str, default: str = "") -> tuple[str, str]:
+    """What is chosen in the select, and what stands in the text beside it."""
+    head, sign, rest = source.partition(":")
+    return (head, rest) if sign and head in _TEXTS else (source, default)
+
+
+def joined(chosen: str, text: str) -> str:
+    """The source again."""
+    return f"{chosen}:{text}" if chosen in _TEXTS else chosen
+
+
+def pairs_text(pairs: dict[str, str]) -> str:
+    return "; ".join(f"{ours} = {theirs}" for ours, theirs in pairs.items())
+
+
+def pairs_of(text: str, place: str) -> dict[str, str]:
+    """Raises Invalid naming the place."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.replace("\n", ";").split(";"))):
+        ours, sign, theirs = part.partition("=")
+        if not sign or not ours.strip() or not theirs.strip():
+            raise Invalid.field(place, f"Write {part[:40]!r} as “ours = theirs”, pairs apart by ;")
+        pairs[ours.strip()] = theirs.strip()
+    return pairs
+
+
+def _kind_of(field: FieldDef) -> str:
+    return ", ".join([field.type, *(["custom"] if field.custom else []), *(["required"] if field.required else [])])
 
 
 def _edit_row(row: Row) -> EditRow:
-    is_constant = row.source.startswith(f"{CONSTANT}:")
-    return EditRow(
-        source=CONSTANT if is_constant else row.source,
-        property=row.property,
-        transform=row.transform.value,
-        text=row.source.partition(":")[2] if is_constant else row.default,
-        values="; ".join(f"{ours} = {theirs}" for ours, theirs in row.value_map.items()),
-    )
+    source, text = source_parts(row.source, row.default)
+    further = [*row.otherwise, "", "", ""][:MOST_OTHERWISE]
+    return EditRow(source, row.property, row.transform.value, text, pairs_text(row.value_map), *further)
 
 
-def _row(edited: EditRow, number: int) -> Row:
-    pairs = _pairs(edited.values, number)
+def _row(edited: EditRow, place: str) -> Row:
+    pairs = pairs_of(edited.values, f"{place}.value_map")
     transform = Transform.VALUE_MAP if pairs else Transform.NONE
     if not pairs and edited.transform in {change.value for change in Transform} - {Transform.VALUE_MAP.value}:
         transform = Transform(edited.transform)
     if edited.source == CONSTANT:
-        return Row(f"{CONSTANT}:{edited.text}", edited.property)
-    return Row(edited.source, edited.property, transform, pairs, edited.text)
-
-
-def _pairs(text: str, number: int) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        ours, sign, theirs = part.partition("=")
-        if not sign or not ours.strip() or not theirs.strip():
-            text = f"Write {part[:40]!r} as “ours = theirs”, pairs apart by ;"
-            raise Invalid.field(f"mapping[{number}].value_map", text)
-        pairs[ours.strip()] = theirs.strip()
-    return pairs
+        return Row(joined(CONSTANT, edited.text), edited.property)
+    is_text = edited.source == TEMPLATE
+    default, source = ("", joined(TEMPLATE, edited.text)) if is_text else (edited.text, edited.source)
+    return Row(source, edited.property, transform, pairs, default, edited.otherwise())

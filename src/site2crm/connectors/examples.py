@@ -4,8 +4,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors.mapping import LeadValues
 from site2crm.connectors.sending import sample
+from site2crm.connectors.sources import LeadValues
 from site2crm.forms import queries as form_queries
 from site2crm.forms import service as forms
 from site2crm.forms.errors import FormNotFound

@@ -10,8 +10,9 @@ from msgspec import Struct
 from site2crm.connectors import mapping, opening
 from site2crm.connectors.coercion import fit
 from site2crm.connectors.contract import CrmError, Exchange, FieldDef, PersonIn, Value
-from site2crm.connectors.mapping import LeadValues, Problem, Row
+from site2crm.connectors.mapping import Problem, Row
 from site2crm.connectors.models import Connection
+from site2crm.connectors.sources import LeadValues
 from site2crm.core.machine import Machine
 from site2crm.kit import clock
 

@@ -26,7 +26,6 @@ from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import ConnectorKind
-from site2crm.connectors.mapping import LeadValues as LeadValues
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Budgets, Checked
@@ -38,6 +37,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sending import Prepared as Prepared
 from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
+from site2crm.connectors.sources import LeadValues as LeadValues
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import suggest
 from site2crm.core.access import OrgRef

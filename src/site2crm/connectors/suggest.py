@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.kinds import ConnectorKind
-from site2crm.connectors.mapping import TOUCH, Row, compact
+from site2crm.connectors.mapping import Row
+from site2crm.connectors.sources import TOUCH, compact
 
 
 class Question(Struct, frozen=True):

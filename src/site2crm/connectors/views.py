@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import mapping, queries
+from site2crm.connectors import mapping, queries, sources
 from site2crm.connectors.contract import Exchange, FieldDef
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind
@@ -61,7 +61,9 @@ class Setting(NamedTuple):
 
 CHANGES = [
     (Transform.NONE.value, "As it is"),
-    (Transform.LOWER.value, "In lower case"),
+    (Transform.LOWER.value, "In small letters"),
+    (Transform.UPPER.value, "In capitals"),
+    (Transform.NAME_CASE.value, "As a name"),
     (Transform.E164.value, "Phone as +…"),
     (Transform.FIRST_WORD.value, "First word"),
     (Transform.REST_WORDS.value, "All but the first word"),
@@ -168,10 +170,14 @@ def is_inbox(kind: str) -> bool:
     return kind == INBOX
 
 
+def _source_text(row: Row) -> str:
+    return ", else ".join(map(sources.label_of, [row.source, *row.otherwise]))
+
+
 def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
     change = "" if row.transform is Transform.NONE else dict(CHANGES).get(row.transform.value, "By a list of values")
     return Line(
-        source=mapping.label_of(row.source),
+        source=_source_text(row),
         change=change,
         property=row.property,
         label=field.label if field else "",
