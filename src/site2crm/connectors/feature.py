@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from site2crm.connectors import api, mapping_pages, pages, views
+from site2crm.connectors.controls import CONTROLS
 from site2crm.connectors.declaring import CRM, WEBHOOKS
 from site2crm.connectors.jobs import JOBS
 from site2crm.connectors.opening import Budgets
@@ -24,5 +25,6 @@ FEATURE = Feature(
     lifespans=[_budgets],
     banners=views.banners,
     nav=[NavItem("CRMs", "crms", "plug", "connections:read", "Connect")],
+    controls=CONTROLS,
     declares=[CRM, WEBHOOKS],
 )

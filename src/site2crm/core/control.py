@@ -77,6 +77,8 @@ async def listening(machine: Machine, controls: Mapping[str, Control]) -> AsyncI
 
 def ask(data_dir: Path, verb: str, *, timeout_s: float, **arguments: Any) -> Answer:
     """Have the running server do it, and wait. Raises Refused, NotAnswering."""
+    if not data_dir.is_dir():
+        raise NotAnswering(f"There is no folder {data_dir}, and so no server of it.")
     with _reachable(data_dir) as path, socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.settimeout(CONNECT_S)
