@@ -68,6 +68,11 @@ def command(
     """Run the product until it is told to stop."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that could read the file again
     settings = options.settings(config_path, data_dir, server__listen=listen, server__public_url=public_url)
+    run(settings, standby=standby)
+
+
+def run(settings: Settings, *, standby: bool = False) -> None:
+    """Until it is told to stop; what keeps it from starting ends the process with its exit code."""
     log.setup(settings.log)
     reporting.start(settings.log.sentry_dsn)
     tracing.start(settings.log)

@@ -1,0 +1,68 @@
+"""The demo plays the real product: what it shows has come through forms, links and the invented CRMs."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from site2crm.app import Instance
+from site2crm.commands.demo import MARK, command
+from site2crm.demo import opening
+from site2crm.demo.clients import CLIENTS
+from site2crm.demo.stage import Stage
+from tests import cast
+
+DAYS = 3
+
+
+@dataclass
+class Shown:
+    instance: Instance
+    stage: Stage
+    web: httpx.AsyncClient
+
+
+@pytest.fixture
+async def shown(tmp_path: Path) -> AsyncIterator[Shown]:
+    with opening.stage() as stage:
+        flags = {f"connectors__{kind}__base_url": stage.url(kind) for kind in opening.CRMS}
+        flags |= {"outbound__allow_private": '["127.0.0.1/32"]', "server__trusted_proxies": '["127.0.0.1/32"]'}
+        async with cast.an_instance(tmp_path, **flags) as instance:
+            password = await opening.play(instance, stage, days=DAYS)
+            async with cast.client(instance, Accept="text/html", **{"Sec-Fetch-Site": "same-origin"}) as web:
+                entered = await web.post("/login", data={"email": opening.EMAIL, "password": password})
+                assert entered.status_code == 303
+                yield Shown(instance, stage, web)
+
+
+async def test_every_client_has_clicks_leads_and_a_crm_that_has_them(shown: Shown) -> None:
+    for client in CLIENTS:
+        overview = await shown.web.get(f"/o/{client.slug}/")
+        assert overview.status_code == 200
+        assert client.campaigns[0].title in overview.text
+        leads = await shown.web.get(f"/o/{client.slug}/leads")
+        assert "@mail.example" in leads.text
+        if client.crm in opening.CRMS:
+            played = opening.CRMS[client.crm]
+            room = played.room(shown.stage.servers[client.crm])
+            arrived = [email for _, email in shown.stage.do(room.people)]
+            assert arrived
+            assert arrived[-1] in leads.text
+
+
+async def test_a_clients_website_has_its_form(shown: Shown) -> None:
+    async with httpx.AsyncClient(base_url=shown.stage.url(opening.WEBSITE)) as site:
+        page = await site.get(f"/{CLIENTS[0].slug}")
+    assert CLIENTS[0].name in page.text
+    assert "/embed.js" in page.text
+
+
+def test_a_folder_that_is_no_demos_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("keep me")
+    done = CliRunner().invoke(command, ["--dir", str(tmp_path)])
+    assert done.exit_code == 2
+    assert (tmp_path / "precious").read_text() == "keep me"
+    assert not (tmp_path / MARK).exists()
