@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts.models import ApiKey, Invite, LoginSession, Member, Org, User
-from site2crm.accounts.permissions import Role
+from site2crm.accounts.permissions import ROLES, Role
 from site2crm.core import paging
 from site2crm.core.errors import NotFound
 from site2crm.core.paging import Page
@@ -175,6 +175,12 @@ async def memberships(session: AsyncSession, user_id: str) -> Sequence[Row[Org, 
     """The user's orgs by name, each with the role there."""
     statement = select(Org, Member.role).join(Member, Member.org_id == Org.id).where(Member.user_id == user_id)
     return (await session.execute(statement.order_by(Org.name, Org.id))).all()
+
+
+async def rights_in(session: AsyncSession, org_id: str, *, user_id: str) -> frozenset[str]:
+    """What this user may do in this org; nothing in one that they do not belong to."""
+    role = await session.scalar(select(Member.role).where(Member.org_id == org_id, Member.user_id == user_id))
+    return frozenset(ROLES[Role(role)]) if role else frozenset()
 
 
 async def working_key(session: AsyncSession, public_id: str) -> tuple[ApiKey, Org] | None:

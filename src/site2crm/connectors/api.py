@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import mapping, queries, sending, service
+from site2crm.connectors import mapping, queries, sending, service, signing_in
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.examples import standing_in
@@ -20,6 +20,7 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX, Checked
 from site2crm.connectors.queries import ConnectionRow, RecordRow
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, MappingIn
+from site2crm.connectors.signing_in import Begun
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import Invalid, NotFound
 from site2crm.core.machine import Machine
@@ -38,6 +39,9 @@ class TestOut(Struct, frozen=True):
 
 
 class ConnectionOut(Struct, frozen=True, kw_only=True):
+    """`way`: key, or oauth where somebody signed in (`granted_at`). What that gave ends at `grant_expires_at`, and is
+    renewed before by itself."""
+
     id: str
     kind: str
     name: str
@@ -47,6 +51,9 @@ class ConnectionOut(Struct, frozen=True, kw_only=True):
     account: dict[str, str]
     settings: dict[str, str]
     secret_hints: dict[str, str]
+    way: str
+    granted_at: datetime | None
+    grant_expires_at: datetime | None
     mapping: list[Row]
     form_ids: list[str]
     warnings: list[dict[str, Any]]
@@ -62,6 +69,12 @@ class NewConnectionOut(ConnectionOut, frozen=True, kw_only=True):
 
     test: TestOut | None
     secrets: dict[str, str]
+
+
+class AccessIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is left out or empty stays as it is."""
+
+    settings: dict[str, str] = {}
 
 
 class TestedOut(ConnectionOut, frozen=True, kw_only=True):
@@ -129,6 +142,33 @@ async def create_connection(
     made = await make(session, machine, org=who.org, data=data)
     said = _test_out(made.checked) if made.checked else None
     return NewConnectionOut(**_shown(made.connection), test=said, secrets=dict(made.secrets))
+
+
+@post("/authorize", opt=WRITE, status_code=201)
+async def authorize_connection(
+    data: JSONBody[ConnectionIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Begun:
+    """Connect a CRM by signing in there: open `authorize_url` in a browser, within ten minutes.
+
+    That browser has to be signed in here, as somebody who may connect CRMs in this organisation: the CRM leads back to
+    us, and the connection is made then. The address works once.
+    """
+    return await signing_in.begin(session, machine, who=who, data=data)
+
+
+@post("/{connection_id:str}/authorize", opt=WRITE, status_code=201)
+async def reauthorize_connection(
+    connection_id: FromPath[str],
+    data: JSONBody[AccessIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Begun:
+    """Sign in again for a connection, to the same account; then its waiting leads go out."""
+    return await signing_in.begin_again(session, machine, who=who, connection_id=connection_id, settings=data.settings)
 
 
 @get("/{connection_id:str}", opt=READ)
@@ -259,6 +299,8 @@ def _test_out(checked: Checked) -> TestOut:
 _HANDLERS: Sequence[Any] = (
     list_connections,
     create_connection,
+    authorize_connection,
+    reauthorize_connection,
     show_connection,
     change_connection,
     remove_connection,

@@ -3,7 +3,7 @@
     [[orgs.crm]]
     key = "hubspot"
     kind = "hubspot"
-    token = { env = "ACME_HUBSPOT_TOKEN" }
+    token = { env = "ACME_HUBSPOT_TOKEN" }    # or way = "oauth": then somebody signs in, in the browser
     forms = ["contact"]          # keys of [[orgs.forms]], or ids; left out: every form
     [orgs.crm.fields]            # our field = the CRM's property; left out: suggested, then edited in the browser
     email = "email"
@@ -18,15 +18,15 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, health, mapping, opening, queries, registry
+from site2crm.connectors import entering, health, mapping, opening, queries, registry, sealing
 from site2crm.connectors.contract import Context, CrmError
 from site2crm.connectors.entering import Entered
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.events import ConnectionCreated, ConnectionPaused, ConnectionResumed
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.granting import NOBODY
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.mapping import Row as MappingRow
 from site2crm.connectors.models import Connection
-from site2crm.connectors.opening import Access
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import suggest
 from site2crm.core.declared.contract import Difference, Entry, Row, Work
@@ -38,15 +38,18 @@ from site2crm.core.queue import enqueue
 from site2crm.kit import clock, ids
 
 EXAMINE = "connectors.examine"
-OWN_KEYS = ("kind", "name", "forms", "fields", "paused")
+OWN_KEYS = ("kind", "way", "name", "forms", "fields", "paused")
+OF_CRMS = ("kind", "way")
+"""A webhook is of one kind, and has one way."""
 WEBHOOK = "webhook"
 _GONE = "No longer in {}: put it back there, or resume it here."
 
 
 class Wanted(Struct, frozen=True):
-    """`fields` values: a property, or a row of the mapping without its source."""
+    """`fields` values: a property, or a row of the mapping without its source. `way` empty: a key, if there is one."""
 
     name: str = ""
+    way: str = ""
     forms: list[str] = []
     fields: dict[str, object] = {}
     paused: bool = False
@@ -65,7 +68,7 @@ class Connections:
 
     def keys(self, entry: Entry) -> Collection[str]:
         kind = registry.get(self._kind_name(entry))
-        own = [key for key in OWN_KEYS if key != "kind" or self._kind is None]
+        own = [key for key in OWN_KEYS if key not in OF_CRMS or self._kind is None]
         return [*own, *(field.name for field in kind.settings)] if kind else [*own, *entry.values]
 
     def check(self, entry: Entry) -> None:
@@ -162,6 +165,13 @@ def _wanted(entry: Entry) -> Wanted:
     return shaped(Wanted, {**entry.values, "name": entry.name})
 
 
+def _way(entry: Entry, kind: ConnectorKind) -> Way:
+    way = _wanted(entry).way or (Way.KEY if Way.KEY in kind.ways else Way.OAUTH)
+    if way not in kind.ways:
+        raise Invalid.field("way", f"{kind.label} is connected by: {', '.join(kind.ways)}.")
+    return Way(way)
+
+
 def _entered(entry: Entry, kind: ConnectorKind, known: Entered | None = None) -> Entered:
     for field in kind.settings:
         if field.make is not None and field.name not in entry.values:
@@ -169,7 +179,7 @@ def _entered(entry: Entry, kind: ConnectorKind, known: Entered | None = None) ->
     names = [field.name for field in kind.settings if field.name in entry.values]
     given = {name: entry.secret(name) for name in names}
     try:
-        return entering.read(kind, given, known=known)
+        return entering.read(kind, given, way=_way(entry, kind), known=known)
     except Invalid as invalid:
         raise _renamed(invalid, "settings.", "") from invalid
 
@@ -219,7 +229,8 @@ def _known_forms(entry: Entry, _kind: ConnectorKind) -> None:
 def _opens(entry: Entry, kind: ConnectorKind) -> None:
     entered = _entered(entry, kind)
     try:
-        kind.opens(Context("con_CHECK", Outbound(), settings=entered.settings, secrets=entered.secrets))
+        nobody = NOBODY if _way(entry, kind) is Way.OAUTH else None
+        kind.opens(Context("con_CHECK", Outbound(), settings=entered.settings, secrets=entered.secrets, grants=nobody))
     except CrmError as error:
         raise Invalid.field(error.field or "kind", error.text) from error
 
@@ -254,6 +265,8 @@ def _differences(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
         yield Difference("forms", _listed(connection.form_ids), _listed(_form_ids(work, entry)))
     if (rows := _rows(entry, kind)) and mapping.stored(connection.mapping) != rows:
         yield Difference("fields", _shown(mapping.stored(connection.mapping)), _shown(rows))
+    if connection.way != _way(entry, kind):
+        yield Difference("way", connection.way, _way(entry, kind))
     if wanted.paused and connection.state == State.ACTIVE:
         yield Difference("paused", "false", "true")
 
@@ -261,19 +274,12 @@ def _differences(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
 async def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Connection) -> None:
     wanted, known = _wanted(entry), _stored(work, connection)
     entered = _entered(entry, kind, known)
-    connection.name, connection.form_ids = wanted.name, _form_ids(work, entry)
+    connection.name, connection.form_ids, connection.way = wanted.name, _form_ids(work, entry), _way(entry, kind)
     if (entered.settings, entered.secrets) != (known.settings, known.secrets) or not connection.secrets:
-        access = Access(
-            org_id=connection.org_id,
-            connection_id=connection.id,
-            kind=kind.name,
-            settings=entered.settings,
-            secrets=entered.secrets,
-            account=connection.account,
-        )
+        place = {"org_id": connection.org_id, "connection_id": connection.id}
         connection.settings = dict(entered.settings)
-        connection.secrets = opening.seal(work.vault, access)
-        connection.secret_hints = opening.hints(entered.secrets)
+        connection.secrets = sealing.sealed_secrets(work.vault, entered.secrets, **place)
+        connection.secret_hints = sealing.hints(entered.secrets)
     if rows := _rows(entry, kind):
         connection.mapping = msgspec.to_builtins(rows)
     if wanted.paused and connection.state == State.ACTIVE:
@@ -284,7 +290,7 @@ async def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
 def _stored(work: Work, connection: Connection) -> Entered:
     """What cannot be opened any more is written anew."""
     try:
-        secrets = opening.secrets_of(work.vault, connection)
+        secrets = sealing.secrets_of(work.vault, connection)
     except CrmError:
         secrets = {}
     return Entered(settings=connection.settings, secrets=secrets, made={})

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from site2crm.connectors import opening, registry
 from site2crm.connectors.contract import Connector, CrmError
-from site2crm.connectors.kinds import ConnectorKind, SettingField
+from site2crm.connectors.kinds import ConnectorKind, SettingField, Way
 from site2crm.connectors.opening import Access
 from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import FieldError, Invalid
@@ -36,13 +36,11 @@ def kind_named(name: str) -> ConnectorKind:
     return kind
 
 
-def read(kind: ConnectorKind, given: Mapping[str, str], *, known: Entered | None = None) -> Entered:
+def read(kind: ConnectorKind, given: Mapping[str, str], *, way: Way = Way.KEY, known: Entered | None = None) -> Entered:
     """`known` is stored already: a field that is left empty keeps it. Raises Invalid naming `settings.<name>`."""
     before = {**known.settings, **known.secrets} if known else {}
-    fields = {field.name: field for field in kind.settings}
-    refused = [
-        FieldError(f"settings.{name}", f"{kind.label} has no setting {name[:40]!r}.") for name in given.keys() - fields
-    ]
+    fields = {field.name: field for field in kind.fields_of(way)}
+    refused = [FieldError(f"settings.{name}", _unknown(kind, name)) for name in sorted(given.keys() - fields)]
     values: dict[str, str] = {}
     made: dict[str, str] = {}
     for name, field in fields.items():
@@ -78,13 +76,23 @@ def handed_back(machine: Machine, org_id: str, kind: str, sealed: str) -> dict[s
 
 async def opened(machine: Machine, kind: ConnectorKind, access: Access) -> Connector:
     """A connector for what was entered. Raises Invalid: an address that must not be called, a token that is none."""
-    for field in kind.settings:
-        if field.kind == "url" and (url := access.settings.get(field.name)):
-            await _permitted(machine, field, url)
+    await permitted(machine, kind, access.settings)
     try:
         return opening.connect(machine, access)
     except CrmError as error:
-        raise Invalid.field(f"settings.{error.field}" if error.field else "settings", error.text) from error
+        raise refused(error) from error
+
+
+def refused(error: CrmError) -> Invalid:
+    """What was entered cannot work, whatever the CRM says."""
+    return Invalid.field(f"settings.{error.field}" if error.field else "settings", error.text)
+
+
+async def permitted(machine: Machine, kind: ConnectorKind, settings: Mapping[str, str]) -> None:
+    """Raises Invalid for an address that must not be called."""
+    for field in kind.settings:
+        if field.kind == "url" and (url := settings.get(field.name)):
+            await _permitted(machine, field, url)
 
 
 async def _permitted(machine: Machine, field: SettingField, url: str) -> None:
@@ -95,6 +103,12 @@ async def _permitted(machine: Machine, field: SettingField, url: str) -> None:
         raise Invalid.field(f"settings.{field.name}", str(error)) from error
     except OutboundError:
         return
+
+
+def _unknown(kind: ConnectorKind, name: str) -> str:
+    if any(field.name == name for field in kind.settings):
+        return f"It belongs to the other way to connect {kind.label}."
+    return f"{kind.label} has no setting {name[:40]!r}."
 
 
 def _draft_of(org_id: str, kind: str) -> str:

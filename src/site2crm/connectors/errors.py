@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from site2crm.core.errors import Conflict, Invalid, NotFound
+from site2crm.core.errors import Conflict, Gone, Invalid, NotFound
 
 
 class ConnectionNotFound(NotFound):
@@ -11,6 +11,22 @@ class ConnectionNotFound(NotFound):
 
 class StillRefused(Conflict):
     code, title = "connection_refused", "The CRM still refuses"
+
+
+class SignInOver(Gone):
+    """One text for all that can be wrong with it: a stranger learns nothing."""
+
+    code, title = "sign_in_over", "This sign-in is over"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It was used already, is older than ten minutes, or was begun in another browser or by somebody else. "
+            "Nothing was changed. Begin it again on the page CRMs."
+        )
+
+
+class NoWayBack(Conflict):
+    code, title = "no_way_back", "Nobody could come back from the CRM"
 
 
 class NotConnected(Invalid):

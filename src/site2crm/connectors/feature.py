@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from site2crm.connectors import api, mapping_pages, pages, views
+from site2crm.connectors import api, granting, mapping_pages, pages, sign_in_pages, views
 from site2crm.connectors.controls import CONTROLS
 from site2crm.connectors.declaring import CRM, WEBHOOKS
-from site2crm.connectors.jobs import JOBS
+from site2crm.connectors.jobs import CRONS, JOBS
 from site2crm.connectors.opening import Budgets
 from site2crm.core.feature import Feature, NavItem
 from site2crm.core.machine import Machine
@@ -20,9 +20,10 @@ async def _budgets(machine: Machine) -> AsyncIterator[None]:
 
 FEATURE = Feature(
     name="connectors",
-    routers=[pages.router, mapping_pages.router, api.router],
+    routers=[pages.router, mapping_pages.router, sign_in_pages.router, api.router],
     jobs=JOBS,
-    lifespans=[_budgets],
+    crons=CRONS,
+    lifespans=[_budgets, granting.lifespan],
     banners=views.banners,
     nav=[NavItem("CRMs", "crms", "plug", "connections:read", "Connect")],
     controls=CONTROLS,

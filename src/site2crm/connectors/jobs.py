@@ -1,20 +1,29 @@
-"""Mail to those who can mend a connection, and the first question to a CRM that the configuration file declares."""
+"""Mail to those who can mend a connection, the first question to one that the configuration file declares, and what
+sign-ins need now and then."""
+
+from datetime import timedelta
+from typing import Any
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors import queries, service
+from site2crm.connectors import apps, health, queries, sealing, service, signing_in
+from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.declaring import EXAMINE
 from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.granting import REVOKE, Kept
 from site2crm.connectors.health import TELL_PARKED
+from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.states import State
 from site2crm.core import alarms, log, templates
 from site2crm.core.machine import Machine
 from site2crm.core.mail import MailFailed
-from site2crm.core.queue import JobContext, enqueue, job
+from site2crm.core.queue import Cron, JobContext, enqueue, job
+from site2crm.kit import clock
 
 _log = log.get("connectors")
 _MENDERS = ("owner", "admin")
 _TELL_ONE = "connectors.tell_one"
+IDLE = timedelta(days=6)
 
 
 @job(TELL_PARKED, timeout_s=30)
@@ -72,4 +81,45 @@ async def examine(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
         return
 
 
-JOBS = (tell_parked, tell_one, examine)
+@job(REVOKE, timeout_s=90, retries=8)
+async def revoke(ctx: JobContext, *, account: dict[str, str], **row: Any) -> None:
+    """Of a connection that was removed. Another one with the same sign-in keeps it: some CRMs know only one."""
+    machine: Machine = ctx.machine
+    was = Connection(id=row.pop("connection_id"), account=account, **row)
+    async with machine.session() as session:
+        if await queries.has_same_sign_in(session, was):
+            return
+    try:
+        secrets = sealing.secrets_of(machine.vault, was)
+        auth = apps.auth_of(machine, KINDS[was.kind], settings=was.settings, secrets=secrets)
+        await auth.revoke(sealing.grant_of(machine.vault, was))
+    except CrmError as error:
+        if error.kind in (ErrorClass.RETRY, ErrorClass.THROTTLE):
+            raise
+        _log.warning("grant.not_revoked", connection=was.id, error=error.code)
+
+
+async def renew_idle(ctx: JobContext) -> None:
+    """Some vendors let a refresh token die that nobody uses for weeks: each is used once a week at least."""
+    machine: Machine = ctx.machine
+    async with machine.session() as session:
+        idle = await queries.idle_sign_ins(session, since=clock.now() - IDLE)
+    for connection in idle:
+        try:
+            await Kept(machine, connection).refreshed()
+        except CrmError as error:
+            if error.kind in (ErrorClass.REAUTH, ErrorClass.CONFIG):
+                async with machine.session() as session:
+                    await health.park(session, connection.id, error.text)
+
+
+async def forget_sign_ins(ctx: JobContext) -> None:
+    async with ctx.machine.session() as session:
+        await signing_in.forget_expired(session)
+
+
+JOBS = (tell_parked, tell_one, examine, revoke)
+CRONS = (
+    Cron("connectors.renew_idle", function=renew_idle, every_s=6 * 3600, timeout_s=1800),
+    Cron("connectors.forget_sign_ins", function=forget_sign_ins, every_s=3600),
+)

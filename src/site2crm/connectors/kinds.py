@@ -20,6 +20,10 @@ class Way(StrEnum):
     OAUTH = "oauth"  # signing in at the CRM
 
 
+APP_ID, APP_SECRET = "client_id", "client_secret"
+"""The settings that hold a connection's own app at the vendor; without them it is `[connectors.<kind>]`'s."""
+
+
 @dataclass(frozen=True)
 class SettingField:
     """One input of the connection form. `make` fills a field that was left empty; `secret` ones go to `secrets`."""
@@ -33,6 +37,14 @@ class SettingField:
     choices: Sequence[tuple[str, str]] = ()
     make: Callable[[], str] | None = None
     way: Way = Way.ANY
+
+
+def app_fields(*, id_help: str, secret_help: str) -> tuple[SettingField, SettingField]:
+    """For a kind with `auth`. Needed only where the operator has no app."""
+    return (
+        SettingField(APP_ID, "Client id", "text", required=False, help=id_help, way=Way.OAUTH),
+        SettingField(APP_SECRET, "Client secret", "secret", required=False, help=secret_help, way=Way.OAUTH),
+    )
 
 
 @dataclass(frozen=True)
@@ -56,3 +68,12 @@ class ConnectorKind:
     about: str = ""  # one line for the page that offers it
     icon: str = "plug"
     short: str = ""  # where the label is too long; empty: the label
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Signing in first: no key has to be fetched and kept for it."""
+        by_key = self.caps.static_key or self.auth is None
+        return tuple(way for way, offered in ((Way.OAUTH, self.auth is not None), (Way.KEY, by_key)) if offered)
+
+    def fields_of(self, way: Way) -> tuple[SettingField, ...]:
+        return tuple(field for field in self.settings if field.way in (way, Way.ANY))

@@ -23,6 +23,20 @@ class Connection(OrgOwned, Base):
     settings: Mapped[dict[str, str]]
     secrets: Mapped[str]
     """Sealed JSON object; opened only to make a call."""
+    way: Mapped[str] = mapped_column(default="key")
+    """key | oauth: what lets us in, a secret that was entered or somebody who signed in."""
+    grant: Mapped[str] = mapped_column(default="")
+    """Sealed: what signing in gave, access and refresh token. Empty: nobody has signed in."""
+    grant_expires_at: Mapped[datetime | None]
+    """When its access token ends; None: the vendor does not tell. It is refreshed before."""
+    granted_at: Mapped[datetime | None]
+    """When somebody signed in, last."""
+    refreshed_at: Mapped[datetime | None]
+    """When the vendor last gave an access token."""
+    refreshing_by: Mapped[str] = mapped_column(default="")
+    """Who asks the vendor for the next one at this moment, so that nobody else does."""
+    refreshing_until: Mapped[datetime | None]
+    """Who has not answered by then has died."""
     secret_hints: Mapped[dict[str, str]]
     """The last four characters of each secret, so that a person can tell two tokens apart."""
     mapping: Mapped[list[dict[str, Any]]]
@@ -41,6 +55,29 @@ class Connection(OrgOwned, Base):
     checked_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class SignIn(OrgOwned, Base):
+    """Somebody is on the way to a vendor's sign-in page, and comes back once with what stands here as a digest."""
+
+    __tablename__ = "sign_in"
+
+    state_hash: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str | None]
+    """None: a program began it, and whoever may connect CRMs in the org may finish it."""
+    session_hash: Mapped[str | None]
+    """Of the browser that must come back."""
+    kind: Mapped[str]
+    connection_id: Mapped[str | None]
+    """The one that gets new access; None: a new connection is made."""
+    sealed: Mapped[str]
+    """PKCE's verifier, and the secrets that were entered."""
+    draft: Mapped[dict[str, Any]]
+    """Name, settings, mapping and forms of the new connection."""
+    redirect_uri: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
 
 
 class InboxRecord(OrgOwned, Base):

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from site2crm.connectors import registry
+from site2crm.connectors import registry, sealing
 from site2crm.connectors.contract import (
     Account,
     Connector,
@@ -17,16 +17,15 @@ from site2crm.connectors.contract import (
     Kind,
     forget_exchange,
 )
+from site2crm.connectors.granting import Kept
+from site2crm.connectors.grants import Grants
+from site2crm.connectors.kinds import Way
 from site2crm.connectors.models import Connection
 from site2crm.connectors.pacing import Budget, Limit
 from site2crm.connectors.store import Records
-from site2crm.core.crypto import Unreadable, Vault
 from site2crm.core.machine import Machine
 
 INBOX = "inbox"
-HINT_CHARACTERS = 4
-_LONG_ENOUGH = 16
-"""Of a shorter secret the last four characters would give too much away."""
 
 Listener = Callable[[Exchange], None]
 
@@ -40,6 +39,8 @@ class Access(Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
     account: Mapping[str, str]
+    grants: Grants | None = None
+    """Of a connection that somebody signs in for."""
 
     def __repr__(self) -> str:
         return f"Access({self.connection_id})"
@@ -83,15 +84,6 @@ class Budgets:
         self._budgets.pop(connection_id, None)
 
 
-def seal(vault: Vault, access: Access) -> str:
-    return vault.seal(msgspec.json.encode(access.secrets), aad=_aad(access.org_id, access.connection_id))
-
-
-def hints(secrets: Mapping[str, str]) -> dict[str, str]:
-    """The end of each secret, so that a person can tell two tokens apart."""
-    return {name: value[-HINT_CHARACTERS:] if len(value) >= _LONG_ENOUGH else "" for name, value in secrets.items()}
-
-
 def access_to(machine: Machine, connection: Connection) -> Access:
     """Raises CrmError(REAUTH) if no key opens the secrets any more."""
     return Access(
@@ -99,21 +91,10 @@ def access_to(machine: Machine, connection: Connection) -> Access:
         connection_id=connection.id,
         kind=connection.kind,
         settings=connection.settings,
-        secrets=secrets_of(machine.vault, connection),
+        secrets=sealing.secrets_of(machine.vault, connection),
         account=connection.account,
+        grants=Kept(machine, connection) if connection.way == Way.OAUTH else None,
     )
-
-
-def secrets_of(vault: Vault, connection: Connection) -> dict[str, str]:
-    """Raises CrmError(REAUTH) if no key opens them any more."""
-    if not connection.secrets:
-        return {}  # it is being made, or it was removed
-    try:
-        opened = vault.open(connection.secrets, aad=_aad(connection.org_id, connection.id))
-    except Unreadable as error:
-        text = "The stored access cannot be read: the key that sealed it is gone. Enter it again."
-        raise CrmError(ErrorClass.REAUTH, text, code="UNREADABLE") from error
-    return msgspec.json.decode(opened, type=dict[str, str])
 
 
 def open_connector(machine: Machine, connection: Connection, *, on_exchange: Listener = forget_exchange) -> Connector:
@@ -127,6 +108,7 @@ def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_
         http=machine.outbound,
         settings=access.settings,
         secrets=access.secrets,
+        grants=access.grants,
         base_url=_base_url(machine, access),
         account=_account(access.account),
         store=Records(machine.database, access.org_id),
@@ -153,10 +135,6 @@ def refused(error: CrmError) -> Checked:
 def as_stored(account: Account) -> dict[str, str]:
     """Only what the vendor told."""
     return {name: value for name, value in msgspec.to_builtins(account).items() if value}
-
-
-def _aad(org_id: str, connection_id: str) -> str:
-    return f"{org_id}|connection|secrets|{connection_id}"
 
 
 def _account(stored: Mapping[str, str]) -> Account | None:

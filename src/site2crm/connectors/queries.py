@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import registry
 from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.kinds import APP_ID, Way
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import Question
@@ -108,6 +109,29 @@ async def everywhere(session: AsyncSession) -> list[ConnectionRef]:
     alive = select(*columns).where(Connection.state != State.REMOVED)
     rows = await session.execute(alive.order_by(Connection.org_id, Connection.created_at, Connection.id))
     return [ConnectionRef(*row) for row in rows]
+
+
+async def idle_sign_ins(session: AsyncSession, *, since: datetime) -> Sequence[Connection]:
+    """Of all organisations: those whose vendor has given no token since then."""
+    idle = select(Connection).where(
+        Connection.way == Way.OAUTH,
+        Connection.grant != "",
+        Connection.state != State.REMOVED,
+        Connection.refreshed_at < since,
+    )
+    return (await session.scalars(idle.order_by(Connection.refreshed_at, Connection.id))).all()
+
+
+async def has_same_sign_in(session: AsyncSession, was: Connection) -> bool:
+    """Whether another connection, of any organisation, came in by the same app to the same account."""
+    alike = select(Connection.account, Connection.settings).where(
+        Connection.kind == was.kind,
+        Connection.way == Way.OAUTH,
+        Connection.id != was.id,
+        Connection.state != State.REMOVED,
+    )
+    mine = (was.account.get("id"), was.settings.get(APP_ID, ""))
+    return any((row.account.get("id"), row.settings.get(APP_ID, "")) == mine for row in await session.execute(alike))
 
 
 async def names(session: AsyncSession, org_id: str) -> dict[str, str]:

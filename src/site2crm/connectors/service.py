@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, health, mapping, opening, queries, words
+from site2crm.connectors import entering, granting, health, mapping, opening, queries, sealing, words
 from site2crm.connectors.contract import CrmError, FieldDef
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
@@ -22,10 +22,12 @@ from site2crm.connectors.events import (
     ConnectionRemoved,
     ConnectionResumed,
 )
+from site2crm.connectors.granting import REVOKE, Kept
+from site2crm.connectors.grants import Grants
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, Way
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Budgets, Checked
@@ -46,6 +48,7 @@ from site2crm.core.declared import books
 from site2crm.core.errors import Invalid
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
+from site2crm.core.queue import enqueue
 from site2crm.forms import queries as forms
 from site2crm.kit import clock, ids
 
@@ -104,14 +107,14 @@ async def create(session: AsyncSession, machine: Machine, *, org: OrgRef, data: 
     checked = await opening.examine(await entering.opened(machine, kind, access))
     if not checked.ok:
         raise _not_connected(kind, entered, checked)
-    return await _saved(session, machine, data=data, access=access, checked=checked, made=entered.made)
+    return await saved(session, machine, data=data, access=access, checked=checked, made=entered.made)
 
 
 async def create_untested(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
     """As `create`, without asking the CRM: what it would refuse is parked at the first lead."""
     kind, entered, access = await _drafted(machine, org, data)
     await entering.opened(machine, kind, access)
-    return await _saved(session, machine, data=data, access=access, checked=None, made=entered.made)
+    return await saved(session, machine, data=data, access=access, checked=None, made=entered.made)
 
 
 async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
@@ -120,8 +123,8 @@ async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
         before = await get(session, org_id, connection_id)
     checked = await _asked(machine, before)
     async with machine.session() as session:
-        connection = await _locked(session, org_id, connection_id)
-        if (connection.secrets, connection.settings) == (before.secrets, before.settings):
+        connection = await locked(session, org_id, connection_id)
+        if _same_access(connection, before):
             await health.note(session, connection, checked)
     return checked
 
@@ -144,7 +147,7 @@ async def change(
             await _known_forms(reading, org_id, patch.form_ids)
     rows = None if isinstance(patch.mapping, UnsetType) else mapping.rows_of(patch.mapping)
     settings = None if isinstance(patch.settings, UnsetType) else await _reconsidered(machine, before, patch.settings)
-    connection = await _locked(session, org_id, connection_id)
+    connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, _parts(connection, patch, rows))
     if not isinstance(patch.name, UnsetType) and patch.name.strip():
         connection.name = patch.name.strip()
@@ -153,7 +156,7 @@ async def change(
     if rows is not None:
         await _map(session, connection, rows)
     if settings is not None:
-        _enter(machine, connection, settings.access)
+        enter(machine, connection, settings.access)
         await health.note(session, connection, settings.checked)
     connection.updated_at = clock.now()
     await session.flush()
@@ -162,7 +165,7 @@ async def change(
 
 async def pause(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
     """Nothing is sent until it is resumed; leads wait."""
-    connection = await _locked(session, org_id, connection_id)
+    connection = await locked(session, org_id, connection_id)
     if connection.state != State.PAUSED:
         health.set_state(connection, State.PAUSED)
         await emit(session, ConnectionPaused(org_id=org_id, connection_id=connection_id))
@@ -177,7 +180,7 @@ async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connec
         checked = await test(machine, org_id, connection_id)
         if not checked.ok:
             raise StillRefused(checked.error)
-    connection = await _locked(session, org_id, connection_id)
+    connection = await locked(session, org_id, connection_id)
     if connection.state == State.PAUSED:
         health.set_state(connection, State.ACTIVE)
         await emit(session, ConnectionResumed(org_id=org_id, connection_id=connection_id))
@@ -186,11 +189,14 @@ async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connec
 
 async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None:
     """Its secrets, its mapping and what a Test inbox received are gone; its past deliveries stay."""
-    connection = await _locked(session, org_id, connection_id)
+    connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, ["remove"])
     await health.clear_warnings(session, connection)
+    if connection.grant:
+        await enqueue(session, REVOKE, key=f"{REVOKE}:{connection_id}", **granting.revocable(connection))
     health.set_state(connection, State.REMOVED)
     connection.secrets, connection.secret_hints = "", {}
+    connection.grant, connection.grant_expires_at = "", None
     connection.settings, connection.mapping, connection.fields = {}, [], []
     await session.execute(delete(InboxRecord).where(InboxRecord.connection_id == connection_id))
     await emit(session, ConnectionRemoved(org_id=org_id, connection_id=connection_id))
@@ -199,6 +205,11 @@ async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None
 def batch_of(kind: str) -> int:
     """How many leads one call to such a CRM takes."""
     return KINDS[kind].caps.batch if kind in KINDS else 1
+
+
+def _same_access(one: Connection, other: Connection) -> bool:
+    """A grant that was refreshed meanwhile is the same one."""
+    return (one.secrets, one.settings, one.granted_at) == (other.secrets, other.settings, other.granted_at)
 
 
 async def _asked(machine: Machine, connection: Connection) -> Checked:
@@ -217,22 +228,35 @@ def _missing(connection: Connection, checked: Checked) -> list[str]:
 
 async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[ConnectorKind, Entered, Access]:
     kind = kind_named(data.kind)
+    if Way.KEY not in kind.ways:
+        text = f"{kind.label} is connected by signing in: ask POST /api/v1/connections/authorize for the address."
+        raise Invalid.field("kind", text)
     entered = entering.read(kind, data.settings)
+    await check_draft(machine, org.id, data)
+    return kind, entered, access_for(org, kind, entered)
+
+
+async def check_draft(machine: Machine, org_id: str, data: ConnectionIn) -> None:
+    """Mapping and forms of a new connection. Raises Invalid."""
     if not isinstance(data.mapping, UnsetType):
         mapping.rows_of(data.mapping)
     if data.form_ids:
         async with machine.session() as reading:
-            await _known_forms(reading, org.id, data.form_ids)
+            await _known_forms(reading, org_id, data.form_ids)
+
+
+def access_for(org: OrgRef, kind: ConnectorKind, entered: Entered, *, grants: Grants | None = None) -> Access:
+    """To a connection that does not exist yet."""
     id = ids.new("con")
-    access = Access(
+    return Access(
         org_id=org.id,
         connection_id=id,
         kind=kind.name,
         settings=entered.settings,
         secrets=entered.secrets,
         account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
+        grants=grants,
     )
-    return kind, entered, access
 
 
 def _not_connected(kind: ConnectorKind, entered: Entered, checked: Checked) -> NotConnected:
@@ -242,7 +266,7 @@ def _not_connected(kind: ConnectorKind, entered: Entered, checked: Checked) -> N
     return error
 
 
-async def _saved(
+async def saved(
     session: AsyncSession,
     machine: Machine,
     *,
@@ -251,6 +275,7 @@ async def _saved(
     checked: Checked | None,
     made: Mapping[str, str],
 ) -> Made:
+    """The row of a new connection, and what its test said."""
     kind, now = kind_named(access.kind), clock.now()
     found = msgspec.convert(checked.fields, list[FieldDef]) if checked else []
     if isinstance(data.mapping, UnsetType):
@@ -273,7 +298,7 @@ async def _saved(
         created_at=now,
         updated_at=now,
     )
-    _enter(machine, connection, access)
+    enter(machine, connection, access)
     session.add(connection)
     await session.flush()
     await emit(session, ConnectionCreated(org_id=access.org_id, connection_id=connection.id))
@@ -285,8 +310,12 @@ async def _saved(
 
 async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str, str]) -> _Change:
     """The new settings, tested. Raises Invalid if the CRM refuses them, or if they lead to another account."""
-    kind = kind_named(before.kind)
-    entered = entering.read(kind, given, known=_known(machine, before))
+    kind, way = kind_named(before.kind), Way(before.way)
+    if of_app := [name for name in (APP_ID, APP_SECRET) if way is Way.OAUTH and given.get(name, "").strip()]:
+        raise Invalid.field(
+            f"settings.{of_app[0]}", "Sign in again with it: only the CRM can tell whether it is right."
+        )
+    entered = entering.read(kind, given, way=way, known=known(machine, before))
     access = Access(
         org_id=before.org_id,
         connection_id=before.id,
@@ -294,21 +323,27 @@ async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str
         settings=entered.settings,
         secrets=entered.secrets,
         account=before.account,
+        grants=Kept(machine, before) if before.way == Way.OAUTH else None,
     )
     machine.get(Budgets).forget(before.id)
     checked = await opening.examine(await entering.opened(machine, kind, access))
     place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
     if checked.needs_a_person:
         raise Invalid.field(f"settings.{place}", f"{kind.label} refused this: {checked.error} Nothing was changed.")
-    was, now = before.account.get("id"), checked.account.id if checked.account else None
-    if was and now and was != now and not kind.caps.custom_key:
-        # The ids of contacts are the other account's: an update would hit a stranger.
-        text = f"This belongs to account {now}, the connection to account {was}. Make a new connection for {now}."
+    if text := strange(before, checked):
         raise Invalid.field(f"settings.{place}", text)
     return _Change(access=access, checked=checked)
 
 
-def _known(machine: Machine, connection: Connection) -> Entered:
+def strange(before: Connection, checked: Checked) -> str:
+    """Why new access may not replace the old: the ids of contacts are the other account's, and hit strangers there."""
+    was, now = before.account.get("id"), checked.account.id if checked.account else None
+    if not was or not now or was == now or kind_named(before.kind).caps.custom_key:
+        return ""
+    return f"This belongs to account {now}, the connection to account {was}. Make a new connection for {now}."
+
+
+def known(machine: Machine, connection: Connection) -> Entered:
     try:
         secrets = dict(opening.access_to(machine, connection).secrets)
     except CrmError:
@@ -334,10 +369,12 @@ async def _map(session: AsyncSession, connection: Connection, rows: Sequence[Row
     await health.clear_warnings(session, connection)
 
 
-def _enter(machine: Machine, connection: Connection, access: Access) -> None:
+def enter(machine: Machine, connection: Connection, access: Access) -> None:
+    """Settings and secrets, as they will be stored."""
     connection.settings = dict(access.settings)
-    connection.secrets = opening.seal(machine.vault, access)
-    connection.secret_hints = opening.hints(access.secrets)
+    place = {"org_id": access.org_id, "connection_id": access.connection_id}
+    connection.secrets = sealing.sealed_secrets(machine.vault, access.secrets, **place)
+    connection.secret_hints = sealing.hints(access.secrets)
 
 
 async def _known_forms(session: AsyncSession, org_id: str, form_ids: Sequence[str]) -> None:
@@ -352,6 +389,6 @@ async def _free_name(session: AsyncSession, org_id: str, label: str) -> str:
     return next(name for name in numbered if name not in taken)
 
 
-async def _locked(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
+async def locked(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
     await lock(session)
     return await get(session, org_id, connection_id)

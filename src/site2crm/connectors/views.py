@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import mapping, queries, sources
 from site2crm.connectors.contract import Exchange, FieldDef
 from site2crm.connectors.entering import kind_named
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.mapping import Row, Transform
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX, Checked
@@ -109,21 +109,29 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     return f"{label(kind)} said no: {sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
 
 
-def settings_of(kind: ConnectorKind, values: dict[str, str], *, is_new: bool) -> list[Setting]:
-    """The form's inputs. A secret is never filled in; left empty, it stays as it is."""
-    return [
-        Setting(
-            name=f"settings.{field.name}",
-            label=field.label,
-            type={"secret": "password", "url": "url"}.get(field.kind, "text"),
-            value="" if field.kind == "secret" else values.get(field.name, ""),
-            hint=field.help if is_new or field.kind != "secret" else "Leave it empty to keep the present one.",
-            placeholder=field.placeholder,
-            required=field.required and (is_new or field.kind != "secret"),
-            choices=field.choices,
-        )
-        for field in kind.settings
-    ]
+def settings_of(
+    kind: ConnectorKind, values: dict[str, str], *, is_new: bool, way: Way = Way.KEY, app_is_set: bool = False
+) -> list[Setting]:
+    """The form's inputs. A secret is never filled in; left empty, it stays as it is.
+
+    `app_is_set`: the operator has an app, so that nobody else needs one.
+    """
+    return [_setting(field, values, is_new=is_new, app_is_set=app_is_set) for field in kind.fields_of(way)]
+
+
+def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, app_is_set: bool) -> Setting:
+    stays = not is_new and field.kind == "secret"
+    of_app = field.way is Way.OAUTH and field.name in (APP_ID, APP_SECRET)
+    return Setting(
+        name=f"settings.{field.name}",
+        label=field.label,
+        type={"secret": "password", "url": "url"}.get(field.kind, "text"),
+        value="" if field.kind == "secret" else values.get(field.name, ""),
+        hint="Leave it empty to keep the present one." if stays else field.help,
+        placeholder=field.placeholder,
+        required=(field.required or (of_app and not app_is_set)) and not stays,
+        choices=field.choices,
+    )
 
 
 def lines(connection: Connection) -> list[Line]:

@@ -7,12 +7,12 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from json import JSONDecodeError, loads
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
-from site2crm.connectors.grants import Grant
+from site2crm.connectors.grants import AuthContext, Grant
 from site2crm.connectors.pacing import Budget, Ticket
 from site2crm.core.http import (
     AddressRefused,
@@ -26,6 +26,8 @@ from site2crm.kit import clock
 BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
 _WELL = frozenset({200, 201, 202, 204})
+_TOLD = frozenset({"grant_type", "redirect_uri", "client_id", "token_type_hint", "scope"})
+"""What a sign-in sends that is no secret."""
 
 
 class Call(NamedTuple):
@@ -53,9 +55,7 @@ async def send(
     Raises CrmError(THROTTLE) without an exchange while the vendor's limit is used up for longer than a moment.
     """
     if hosts and context.base_url is None and not is_host_of(call.url, hosts):
-        raise CrmError(
-            ErrorClass.CONFIG, f"{urlsplit(call.url).hostname} is not a host of this CRM.", code="foreign_host"
-        )
+        raise _foreign(call.url)
     _stay_in(context.budget)
     async with context.budget.call() as ticket:
         _stay_in(context.budget)  # the limit may have been reached while this call waited
@@ -101,6 +101,31 @@ async def send_granted(
         return answer
     grant = await context.grants.renewed(grant)
     return await send(context, make(grant)._replace(secret=grant.access), **limits)
+
+
+async def send_form(
+    context: AuthContext,
+    url: str,
+    form: Mapping[str, str],
+    *,
+    hosts: Collection[str],
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A call of a vendor's sign-in (token, introspect, revoke). No record is kept of it, for it is made of secrets.
+
+    The words of a refusal come without what was sent. Raises CrmError: CONFIG for a foreign host, RETRY for the net.
+    """
+    if context.base_url is None and not is_host_of(url, hosts):
+        raise _foreign(url)
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", **(headers or {})}
+    try:
+        answer = await context.http.request("POST", url, headers=sent, content=urlencode(form).encode())
+    except OutboundError as error:
+        raise network_error(error) from error
+    if answer.status in _WELL:
+        return answer
+    said = [value for name, value in form.items() if name not in _TOLD]
+    return _without(_in_every_form([*said, context.app.client_secret, sent.get("Authorization", "")]), answer)
 
 
 def is_host_of(url: str, hosts: Collection[str]) -> bool:
@@ -188,8 +213,16 @@ def _stay_in(budget: Budget) -> None:
 
 def _hushed(context: Context, call: Call, answer: Response) -> Response:
     """A refusal's words are shown and stored: some CRMs repeat the token in them."""
+    return _without(_secrets(context, call), answer)
+
+
+def _without(secrets: Collection[str], answer: Response) -> Response:
     words = answer.content.decode("utf-8", "surrogateescape")
-    return replace(answer, content=_mask(_secrets(context, call), words).encode("utf-8", "surrogateescape"))
+    return replace(answer, content=_mask(secrets, words).encode("utf-8", "surrogateescape"))
+
+
+def _foreign(url: str) -> CrmError:
+    return CrmError(ErrorClass.CONFIG, f"{urlsplit(url).hostname} is not a host of this CRM.", code="foreign_host")
 
 
 def _until(date: str) -> timedelta:
@@ -206,8 +239,12 @@ def _text(hush: Callable[[str], str], body: bytes) -> str:
 
 
 def _secrets(context: Context, call: Call) -> set[str]:
-    """In every form in which a call may carry them."""
-    plain = {secret for secret in (*context.secrets.values(), call.secret) if len(secret) >= 4}
+    return _in_every_form((*context.secrets.values(), call.secret))
+
+
+def _in_every_form(secrets: Collection[str]) -> set[str]:
+    """In which a call may carry them."""
+    plain = {secret for secret in secrets if len(secret) >= 4}
     return plain | {quote(secret, safe="") for secret in plain}
 
 

@@ -21,10 +21,19 @@ def conflicts(values: Values) -> Iterator[tuple[str, str]]:
     if isinstance(url, Secret) and url.reveal() != "stdout" and not values.get("mail.from", "?"):
         yield "mail.from", 'SMTP needs a sender; write one, such as "Acme <hello@acme.example>"'
     yield from _backups(values)
+    yield from _apps(values)
     for key, value in values.items():
         if key.endswith(".base_url") and isinstance(value, str) and not _is_guarded(value, values):
             cure = f'write https, or add its host: [outbound] allow_private = ["{urlsplit(value).hostname}"]'
             yield key, f"plain http would show the CRM's token to the network; {cure}"
+
+
+def _apps(values: Values) -> Iterator[tuple[str, str]]:
+    for key, id in values.items():
+        kind, _, name = key.rpartition(".")
+        if name == "client_id" and bool(id) != bool(values.get(f"{kind}.client_secret", id)):
+            missing, other = ("client_secret", "client_id") if id else ("client_id", "client_secret")
+            yield f"{kind}.{missing}", f"it belongs to {other}; write both, or none"
 
 
 def _backups(values: Values) -> Iterator[tuple[str, str]]:

@@ -384,6 +384,16 @@ class Connector(Section, frozen=True):
         str,
         Setting("", read.web_address, "Replaces the vendor's host by a proxy or a test server."),
     ]
+    client_id: Annotated[
+        str,
+        Setting(
+            "",
+            read.text,
+            "The app of yours that people sign in to at the vendor, for all organisations. Its redirect address is "
+            "public_url with /oauth/callback behind it. Empty: each connection has an app of its own.",
+        ),
+    ]
+    client_secret: Annotated[Secret, Setting("", read.secret_text, "The app's secret.", secret=True)]
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -25,6 +25,7 @@ KEPT = timedelta(hours=72)
 LONGEST_KEY = 255
 LARGEST_ANSWER = 64 * 1024
 SECRET_PATHS = ("/api/v1/keys", "/api/v1/invites")
+SIGN_IN = "/authorize"
 """Answers that show a secret once are not stored; a repeat is told so."""
 
 
@@ -120,7 +121,7 @@ class Idempotent:
             return await session.scalar(select(IdempotentAnswer).where(IdempotentAnswer.key == key, fresh))
 
     async def _keep(self, path: str, wanted: Claim, answer: "_Recorder") -> None:
-        if path.startswith(SECRET_PATHS) or len(answer.body) > LARGEST_ANSWER:
+        if path.startswith(SECRET_PATHS) or path.endswith(SIGN_IN) or len(answer.body) > LARGEST_ANSWER:
             return
         async with self._machine.session() as session:
             await session.execute(

@@ -2,7 +2,7 @@
 
 `crm = HubSpot(); await crm.start()`.
 Control: GET /_fake/contacts, /_fake/requests; POST|DELETE /_fake/faults; POST /_fake/tokens,
-/_fake/properties, /_fake/settings.
+/_fake/properties, /_fake/settings, /_fake/uninstall, /_fake/expire.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from site2crm.demo.hubspot_oauth import SignIn
 from site2crm.demo.hubspot_properties import problem_with, standard_properties
 from site2crm.demo.hubspot_sales import SALES_SCOPES, SalesSide
 from site2crm.demo.server import Answer, FakeServer, Fault, Request
@@ -43,6 +44,7 @@ class HubSpot(FakeServer):
         self.properties = standard_properties()
         self.tokens: dict[str, set[str]] = {token: set(SCOPES)}
         self.service_keys: set[str] = set()  # tokens that the token-info call does not serve
+        self.sign_in = SignIn()
         self.search_lag_s = 0.0
         self.rate_remaining = 189
         self.errors_in_message_only = False  # the older form of a 400
@@ -83,6 +85,8 @@ class HubSpot(FakeServer):
     # the server
 
     def answer(self, request: Request) -> Answer:
+        if (signed := self.sign_in.answer(request, self.portal)) is not None:
+            return signed
         scopes = self._scopes(request)
         if scopes is None:
             return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found or expired.")
@@ -116,6 +120,12 @@ class HubSpot(FakeServer):
                 if not said.get("revoked"):
                     self.tokens[said["token"]] = set(said.get("scopes", SCOPES))
                 return Answer(201, {"tokens": len(self.tokens)})
+            case "POST", "uninstall":
+                self.sign_in.uninstall()
+                return Answer(204)
+            case "POST", "expire":
+                self.sign_in.expire()
+                return Answer(204)
             case "POST", "properties":
                 said = request.json()
                 self.properties.pop(said["name"], None)
@@ -129,7 +139,8 @@ class HubSpot(FakeServer):
         return super().control(request)
 
     def _scopes(self, request: Request) -> set[str] | None:
-        return self.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.tokens.get(token) or self.sign_in.scopes_of(token)
 
     def _route(self, request: Request, scopes: set[str]) -> Answer:
         contact = _CONTACT.fullmatch(request.raw_path)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 DRIP_S = 0.002
-REASONS = {200: "OK", 201: "Created", 204: "No Content", 207: "Multi-Status", 400: "Bad Request"}
+REASONS = {200: "OK", 201: "Created", 204: "No Content", 207: "Multi-Status", 302: "Found", 400: "Bad Request"}
 
 
 @dataclass

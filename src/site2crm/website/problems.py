@@ -56,6 +56,9 @@ ADVICE = {
     "submissions meanwhile.",
     "database_disk": "Make space on the server, or have its disk looked at: `site2crm doctor` names the folder and "
     "what is free. What forms took meanwhile is applied by itself as soon as the database can be written again.",
+    "sign_in_over": "Begin it again, in the browser in which you are signed in here: an address that leads back from a "
+    "CRM works once, for ten minutes, and only there.",
+    "no_way_back": "The operator sets [server] public_url to the https address under which browsers reach this server.",
     "slug_taken": "Each address is given out once: choose another one. An archived link keeps its own.",
     "email_taken": "The address belongs to somebody already: log in with it, or edit the one that has it.",
     "already_member": "Nothing to do: they can sign in and choose the organisation in the switcher.",

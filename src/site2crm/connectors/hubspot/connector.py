@@ -26,7 +26,7 @@ from site2crm.connectors.hubspot.portal import HUBSPOT_API_VERSION, Portal, id_o
 from site2crm.connectors.hubspot.properties import encode_all, field_def
 from site2crm.connectors.wire import Call
 
-CAPS = Caps(static_key=True, deals=True, add_deals=True, activities=frozenset(Act))
+CAPS = Caps(oauth=True, static_key=True, deals=True, add_deals=True, activities=frozenset(Act))
 RIGHTS = ("crm.objects.contacts.read", "crm.objects.contacts.write")
 
 _CONTACTS = objects("contacts")
@@ -36,7 +36,7 @@ _STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 
 
 class HubSpot:
-    """One HubSpot portal behind a static token."""
+    """One HubSpot portal."""
 
     caps = CAPS
 
@@ -89,17 +89,22 @@ class HubSpot:
         return self._portal.shown(calls)
 
     async def _check_rights(self) -> None:
+        grants = self._portal.grants
+        granted = (await grants.current()).scopes if grants else await self._listed()
+        if granted is None:
+            await self._portal.call("GET", f"{_CONTACTS}?limit=1")
+        elif missing := [right for right in RIGHTS if right not in granted]:
+            text = f"The {'sign-in' if grants else 'token'} lacks the right {', '.join(missing)}."
+            raise CrmError(ErrorClass.CONFIG, text, code="MISSING_SCOPES", field="token")
+
+    async def _listed(self) -> frozenset[str] | None:
+        """The rights of a static token; None if HubSpot does not tell."""
         path = "/oauth/v2/private-apps/get/access-token-info"
         try:
             listed = (await self._portal.call("POST", path, {"tokenKey": self._portal.token})).get("scopes")
         except CrmError:
-            listed = None  # service keys are not known to be served there: try a read instead
-        if not isinstance(listed, list):
-            await self._portal.call("GET", f"{_CONTACTS}?limit=1")
-            return
-        if missing := [right for right in RIGHTS if right not in listed]:
-            text = f"The token lacks the right {', '.join(missing)}."
-            raise CrmError(ErrorClass.CONFIG, text, code="MISSING_SCOPES", field="token")
+            return None  # service keys are not known to be served there: try a read instead
+        return frozenset(map(str, listed)) if isinstance(listed, list) else None
 
     async def _upsert(self, person: PersonIn) -> Written:
         properties = encode_all(person.fields)

@@ -1,9 +1,10 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
+from site2crm.connectors.hubspot.auth import HOSTS, HubSpotAuth
 from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, HubSpot
-from site2crm.connectors.hubspot.portal import HOSTS, LIMIT
+from site2crm.connectors.hubspot.portal import LIMIT
 from site2crm.connectors.hubspot.sales import SALES_RIGHTS, HubSpotSales
-from site2crm.connectors.kinds import ConnectorKind, SettingField
+from site2crm.connectors.kinds import ConnectorKind, SettingField, Way, app_fields
 
 HUBSPOT = ConnectorKind(
     name="hubspot",
@@ -16,6 +17,11 @@ HUBSPOT = ConnectorKind(
             kind="secret",
             help="In HubSpot: Development, Keys, Service keys, Create. Give it the rights listed here.",
             placeholder="pat-eu1-…",
+            way=Way.KEY,
+        ),
+        *app_fields(
+            id_help="In HubSpot: Development, Projects, your app, Auth.",
+            secret_help="Beside the client id.",  # noqa: S106
         ),
     ),
     default_mapping={
@@ -27,6 +33,7 @@ HUBSPOT = ConnectorKind(
         "message": "message",
     },
     opens=HubSpot,
+    auth=HubSpotAuth,
     sales=HubSpotSales,
     rights=(*RIGHTS, *SALES_RIGHTS),
     help_slug="hubspot",
@@ -37,6 +44,8 @@ HUBSPOT = ConnectorKind(
             "lacks the right",
             "Give the token this right in HubSpot, then test again; a new token has to be entered here.",
         ),
+        ("took the sign-in back", "Sign in again here: the app was removed in HubSpot, or its access was withdrawn."),
+        ("does not know this app", "Check the client id and secret of the app in HubSpot, then sign in again."),
         ("allow_private", "The operator of this instance has to allow the address, or remove the base_url."),
         ("stored access cannot be read", "Enter the token again, or make a new one in HubSpot."),
         (

@@ -11,12 +11,13 @@ from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
 from site2crm.connectors.hubspot import answers
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.pacing import Limit, Ticket
-from site2crm.connectors.wire import Call, json_object, masked, network_error, send
+from site2crm.connectors.wire import Call, json_object, masked, network_error, send, send_granted
 from site2crm.core.http import OutboundError, Response
 from site2crm.kit import clock
 
 HUBSPOT_API_VERSION = "2026-09"
-HOSTS = ("api.hubapi.com",)
+API_HOST = "api.hubapi.com"
+HOSTS = (API_HOST,)
 LIMIT = Limit(100, 10.0)
 """A token of a Free or Starter account (crm/hubspot.md 9); the answers tell the larger ones."""
 SEARCH_LIMIT = Limit(5, 1.0)
@@ -24,6 +25,8 @@ SEARCH_LIMIT = Limit(5, 1.0)
 
 BATCH = 100
 """Records of one batch call (crm/hubspot.md 8)."""
+
+_HIDDEN = "••••"
 
 Object = Literal["contacts", "deals", "calls", "emails", "meetings", "tasks"]
 _TYPE_IDS: dict[Object, str] = {"contacts": "0-1", "deals": "0-3"}
@@ -35,14 +38,12 @@ def objects(name: Object) -> str:
 
 
 class Portal:
-    """One HubSpot account behind a static token. Raises CrmError."""
+    """One HubSpot account behind a static token, or behind the grant of who signed in. Raises CrmError."""
 
     def __init__(self, context: Context) -> None:
-        token = context.secrets.get("token", "").strip()
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise CrmError(ErrorClass.CONFIG, "This is not an access token.", field="token")
         self._context = context
-        self.token = token
+        self.grants = context.grants
+        self.token = "" if self.grants else _token_of(context)
         self._base = (context.base_url or f"https://{HOSTS[0]}").rstrip("/")
         self.tz = context.account.tz if context.account else None
         self._now: datetime | None = None
@@ -53,7 +54,8 @@ class Portal:
         return self._now or clock.now()
 
     def json_call(self, method: str, path: str, body: object = None) -> Call:
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        """Without the token."""
+        headers = {"Accept": "application/json"}
         if body is None:
             return Call(method, self._base + path, headers)
         headers["Content-Type"] = "application/json"
@@ -86,7 +88,7 @@ class Portal:
 
     def shown(self, calls: Sequence[Call]) -> list[Exchange]:
         """As a preview."""
-        return [masked(self._context, call) for call in calls]
+        return [masked(self._context, _authorized(call, self.token or _HIDDEN)) for call in calls]
 
     def record_url(self, of: Object, id: str) -> str | None:
         account = self._context.account
@@ -102,7 +104,17 @@ class Portal:
 
     async def _send(self, call: Call, *, max_bytes: int | None) -> Response:
         try:
-            return await send(self._context, call, hosts=HOSTS, max_bytes=max_bytes, answered=self._heed)
+            if self.grants is None:
+                signed = _authorized(call, self.token)
+                return await send(self._context, signed, hosts=HOSTS, max_bytes=max_bytes, answered=self._heed)
+            return await send_granted(
+                self._context,
+                lambda grant: _authorized(call, grant.access),
+                is_stale=lambda answer: answer.status == 401,
+                hosts=HOSTS,
+                max_bytes=max_bytes,
+                answered=self._heed,
+            )
         except OutboundError as error:
             raise network_error(error) from error
 
@@ -126,6 +138,17 @@ class Portal:
                 int(interval) / 1000 if interval.isdecimal() and int(interval) else LIMIT.window_s,
             )
             self._context.budget.told(int(remaining), limit, ticket)
+
+
+def _token_of(context: Context) -> str:
+    token = context.secrets.get("token", "").strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise CrmError(ErrorClass.CONFIG, "This is not an access token.", field="token")
+    return token
+
+
+def _authorized(call: Call, token: str) -> Call:
+    return call._replace(headers={"Authorization": f"Bearer {token}", **call.headers})
 
 
 def _date(text: str) -> datetime | None:
