@@ -63,6 +63,12 @@ def url_in(server: "Cluster", folder: Path) -> str:
     return server.url(_made[folder])
 
 
+def copy(source: Path, target: Path) -> None:
+    """The records of a folder in which nothing runs, for another one. SQLite's lie in the folder itself."""
+    if on_postgresql():
+        _made[target] = cluster().create(_made[source])
+
+
 @contextmanager
 def of_its_own() -> Iterator[None]:
     """Drop what is made meanwhile, and leave what was there: it belongs to a wider fixture."""
@@ -142,9 +148,9 @@ class Cluster:
             self.process.wait(timeout=30)
         self.process = None
 
-    def create(self) -> str:
+    def create(self, template: str = TEMPLATE) -> str:
         name = f"t{os.getpid()}_{next(_numbers)}"
-        self.psql(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+        self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return name
 
     def drop(self, name: str) -> None:
