@@ -23,6 +23,13 @@ def column(folder: Path, statement: str) -> list[str]:
         connection.close()
 
 
+def everything(folder: Path, table: str) -> bytes:
+    """All that is kept there, as it is kept; PostgreSQL shows bytes as hexadecimal digits."""
+    if records.on_postgresql():
+        return "\n".join(column(folder, f"SELECT each::text FROM {table} AS each")).encode()
+    return b"".join(path.read_bytes() for path in (folder / "data").rglob("*.db*") if path.is_file())
+
+
 def integrity(folder: Path) -> str:
     """`ok`. A server looks after its own."""
     return "ok" if records.on_postgresql() else column(folder, "PRAGMA integrity_check")[0]

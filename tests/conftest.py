@@ -1,6 +1,8 @@
 """Fixtures: a whole instance in a folder of its own, and the cast."""
 
+import gc
 import os
+import shutil
 from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -28,6 +30,10 @@ LONG = (
     "tests/core/test_eventstore",
 )
 """Files that take long: begun first, so that no process is left alone with one at the end (see the Makefile)."""
+MEMORY = Path("/dev/shm")
+"""Where the tests' folders are if there is room: no test waits for a disk. A killed process loses as little there as on
+a disk; what a lost power costs is tried on a file system of its own (the scoreboard), and on the disk by `make soak`."""
+ROOM_BYTES = 6 << 30
 LEFT_OUT = pytest.StashKey[dict[str, int]]()
 """How many tests are not run again on PostgreSQL, by reason."""
 
@@ -47,6 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     only_once.mark(config)
+    if shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     os.environ[STARTS_WARM] = "yes"
     if chosen := config.getoption("--database"):
         os.environ[records.VARIABLE] = chosen  # the processes that tests start shall know it too
@@ -58,6 +66,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if records.on_postgresql():
         config.stash[LEFT_OUT] = dict(only_once.leave_out(config, items))
     items.sort(key=lambda item: not str(item.path.relative_to(config.rootpath)).startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: looked through for garbage again and again, it would cost a tenth of the run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -38,6 +38,7 @@ FILES = {
         "core/test_journal",
         "core/test_log.py",
         "core/test_mail.py",
+        "core/test_paging.py",
         "core/test_ratelimit.py",
         "core/test_templates.py",
         "core/test_visitors.py",

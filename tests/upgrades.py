@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from site2crm.commands import caddyfile
-from site2crm.core import sqlite
+from tests import behind, records
 from tests.caddy import caddy
 from tests.server import ROOT, Server, free_port
 
@@ -90,6 +90,7 @@ class Pair:
 
     def __post_init__(self) -> None:
         shutil.copytree(self.prepared.data, self.folder / "data")
+        records.copy(self.prepared.data.parent, self.folder)
         self.serving = self.another().start(wait=False)
         self.wait_whole()
 
@@ -137,15 +138,8 @@ class Pair:
     def caddyfile(self) -> str:
         return caddyfile.render(self.outside, [f"127.0.0.1:{port}" for port in self.ports])
 
-    def rows(self, sql: str) -> list[tuple[object, ...]]:
-        connection = sqlite.connect(f"file:{self.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=5)
-        try:
-            return list(connection.execute(sql).fetchall())
-        finally:
-            connection.close()
-
     def leads(self) -> Counter[str]:
-        return Counter(str(row[0]) for row in self.rows("SELECT email FROM lead"))
+        return Counter(behind.column(self.folder, "SELECT email FROM lead"))
 
 
 async def visitors(form: str, link: str, outcome: Outcome, over: asyncio.Event) -> None:
@@ -195,7 +189,7 @@ def run(folder: Path, prepared: Prepared, *, upgrades: int, kill: bool = False) 
             _settle(pair, outcome)
     finally:
         pair.serving.stop()
-    outcome.integrity = str(pair.rows("PRAGMA integrity_check")[0][0])
+    outcome.integrity = behind.integrity(folder)
     return outcome
 
 

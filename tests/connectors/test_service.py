@@ -24,6 +24,7 @@ from site2crm.core.feature import installed
 from site2crm.core.machine import Machine
 from site2crm.demo.server import Answer
 from site2crm.kit import clock
+from tests import behind
 from tests.cast import Person
 from tests.fakes.hubspot import READ, TOKEN, HubSpotFake
 from tests.fakes.webhook import WebhookFake
@@ -164,8 +165,10 @@ async def test_secrets_are_unreadable_in_the_database_and_open_in_their_row_only
     machine = instance.machine
     one, two = await connected(machine, alice), await connected(machine, alice)
     assert one.secret_hints == {"token": TOKEN[-4:]}
-    files = [path for path in machine.data_dir.rglob("*.db*") if path.is_file()]
-    assert files and all(TOKEN.encode() not in path.read_bytes() for path in files)
+    kept = behind.everything(machine.data_dir.parent, "connection")
+    assert one.id.encode() in kept
+    assert TOKEN.encode() not in kept
+    assert TOKEN.encode().hex().encode() not in kept
     one.secrets = two.secrets
     with pytest.raises(CrmError) as refused:
         service.open_connector(machine, one)

@@ -21,7 +21,7 @@ from site2crm.core.eventstore import access, file
 from site2crm.core.eventstore.clickhouse_place import NAME
 from site2crm.core.eventstore.contract import Bots, Question
 from site2crm.kit import clock
-from tests import cast, clickhouse
+from tests import cast, clickhouse, only_once
 from tests.backup.conftest import applied
 from tests.cast import Person
 from tests.clickhouse import ClickHouse
@@ -105,6 +105,7 @@ async def test_the_administrator_sees_where_clicks_are(instance: Instance, alice
     assert f"they are in the ClickHouse at {place}" in page and clickhouse.PASSWORD not in page
 
 
+@pytest.mark.only_once(only_once.OF_A_FILE)
 async def test_a_backup_says_that_clicks_are_not_in_it_and_after_a_restore_none_counts_twice(
     tmp_path: Path, server: ClickHouse
 ) -> None:

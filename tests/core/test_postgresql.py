@@ -87,6 +87,17 @@ async def test_text_is_compared_by_its_bytes(database: db.Database) -> None:
     assert ordered == ["B", "Z", "_", "a", "b", "ä"]
 
 
+async def test_a_zero_byte_is_found_nowhere_and_refused_nowhere(database: db.Database) -> None:
+    async with database.session() as session:
+        await db.lock(session)
+        rows = [{"name": name, "tick": 1.0} for name in ("a", "b\x00", "\x00c")]
+        await session.execute(text("INSERT INTO job_cron (name, last_tick) VALUES (:name, :tick)"), rows)
+    async with database.session() as session:
+        found = (await session.scalars(text("SELECT name FROM job_cron ORDER BY name"))).all()
+        same = await session.scalar(text("SELECT count(*) FROM job_cron WHERE name = :name"), {"name": "a\x00"})
+    assert (found, same) == (["a", "b\ufffd", "\ufffdc"], 0)
+
+
 async def test_nobody_there_and_no_such_database_are_two_things(tmp_path: Path) -> None:
     for url, error in (
         ("postgresql://u@127.0.0.1:1/x", DatabaseAway),

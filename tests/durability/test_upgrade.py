@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import upgrades
+from tests import behind, records, upgrades
 from tests.server import Server, run
 from tests.upgrades import Pair, Prepared, a_form, next_version
 
@@ -161,9 +161,10 @@ def test_a_migration_runs_while_forms_and_links_go_on_even_if_it_is_killed(pair:
     while httpx.get(follower.url + "/readyz").text != "ok":
         goes_on(follower)
     assert len(taken) > 7
-    assert pair.rows("SELECT DISTINCT colour FROM form") == [("blue",)]
+    assert behind.column(pair.folder, "SELECT DISTINCT colour FROM form") == ["blue"]
     until(lambda: pair.leads() == Counter(taken), "all of them are leads")
-    assert list((pair.folder / "data" / "backups").iterdir())
+    if not records.on_postgresql():  # which copies nothing: the server undoes what fails
+        assert list((pair.folder / "data" / "backups").iterdir())
 
 
 @pytest.mark.timeout(180)
@@ -184,6 +185,7 @@ def test_a_migration_that_fails_leaves_forms_answered_and_the_version_before_can
     until(lambda: pair.leads() == Counter(["ada@example.com"]), "it is a lead")
 
 
+@pytest.mark.only_once("on a server, forms and links are answered from what is kept in the folder")
 @pytest.mark.timeout(180)
 def test_a_version_that_cannot_read_the_schema_does_not_start_beside_the_old_one(pair: Pair, tmp_path: Path) -> None:
     source = next_version(tmp_path / "next", default="")

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from site2crm.core import db, folder, heavy, log, migrate_postgresql, sqlite
+from site2crm.core import db, folder, heavy, log, migrate_postgresql, migrations, sqlite
 from site2crm.core.config_types import Secret
-from site2crm.core.migrations import SchemaTooNew, current_revision, revisions
+from site2crm.core.migrations import MigrationFailed, SchemaTooNew, current_revision, revisions
 from site2crm.kit import clock
 
 __all__ = ["MigrationFailed", "SchemaTooNew", "bring_up", "open_engine", "revisions", "status", "upgrade"]
@@ -36,10 +36,6 @@ async def bring_up(
     if isinstance(records, Secret):
         return await migrate_postgresql.upgrade(records, half_moved=half_moved)
     return await asyncio.to_thread(upgrade, data_dir, copy_before=copy_before)  # forms may go on beside it
-
-
-class MigrationFailed(Exception):
-    """Nothing was changed; the text says how to go on."""
 
 
 def upgrade(data_dir: Path, *, copy_before: Callable[[str], object] | None = None) -> str:
@@ -91,12 +87,8 @@ def _apply(engine: Engine, *, before: str | None, after: str) -> None:
     except Exception as error:
         if db.is_passing(error):
             raise  # locked, or no room: told as what it is
-        why = str(error).partition("\n")[0][:300]
-        raise MigrationFailed(
-            f"The change of the schema to {after} failed ({why}). Nothing was changed: the database is still at "
-            f"{before or 'its beginning'}. Go on with the version that ran before; try this one on a copy with: "
-            "site2crm migrate rehearse"
-        ) from error
+        told = migrations.failed(error, before=before, after=after)
+        raise MigrationFailed(f"{told} Try this one on a copy with: site2crm migrate rehearse") from error
 
 
 def _use_wal(engine: Engine) -> None:

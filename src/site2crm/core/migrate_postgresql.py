@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from site2crm.core import heavy, log, postgresql
+from site2crm.core import heavy, log, migrations, postgresql
 from site2crm.core.config_types import Secret
 from site2crm.core.db import is_passing
 from site2crm.core.errors import DatabaseAway, DatabaseRefused
@@ -28,7 +28,10 @@ _COMPARED_OTHERWISE = text("""
 
 
 async def upgrade(address: Secret, *, half_moved: bool = False) -> str:
-    """Apply what is missing; returns the revision. Raises DatabaseAway, DatabaseRefused, SchemaTooNew."""
+    """Apply what is missing; returns the revision.
+
+    Raises DatabaseAway, DatabaseRefused, SchemaTooNew, MigrationFailed.
+    """
     engine = postgresql.plain_engine(address)
     try:
         async with engine.connect() as connection:
@@ -85,6 +88,11 @@ def _upgrade(connection: Connection) -> str:
         return known[-1]
     if current is not None and current not in known:
         raise SchemaTooNew(f"The database has schema {current}, unknown to this version: upgrade Site2CRM.")
-    heavy.alembic().upgrade_connection(connection)
+    try:
+        heavy.alembic().upgrade_connection(connection)
+    except Exception as error:
+        if is_passing(error):
+            raise
+        raise migrations.failed(error, before=current, after=known[-1]) from error
     _log.info("migrated", before=current or "empty", after=known[-1])
     return known[-1]

@@ -3,8 +3,8 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +33,7 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 Key = tuple[datetime, str]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def checked_limit(limit: int | None) -> int:
@@ -67,6 +68,7 @@ def decode(cursor: str) -> Key:
     """Raises Invalid for anything that no answer of ours has contained."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(raw, type=tuple[datetime, str])
-    except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
+        at, row_id = msgspec.json.decode(raw, type=tuple[Moment, str])
+        return at.astimezone(UTC), row_id
+    except (binascii.Error, msgspec.MsgspecError, ValueError, OverflowError) as error:
         raise Invalid.field("cursor", "Use the `next_cursor` of the page before, unchanged.") from error

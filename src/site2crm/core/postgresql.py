@@ -39,6 +39,7 @@ MIGRATION_LOCK = 0x5332_434D
 CHANNEL = "site2crm"
 RECONNECT_S = 1.0
 STILL_THERE_S = 5.0
+ZERO = "\x00"
 
 _SETTINGS = {
     "application_name": "site2crm",
@@ -83,6 +84,7 @@ def engine(address: Secret, *, size: int, writes: bool) -> AsyncEngine:
         json_deserializer=msgspec.json.decode,
     )
     event.listen(made.sync_engine, "checkout", _refuse_closed)
+    event.listen(made.sync_engine, "before_cursor_execute", _without_zeros, retval=True)
     if writes:
         event.listen(made.sync_engine, "begin", _take_write_lock)
     return made
@@ -119,6 +121,22 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
     """A restarted server has closed what is in the pool; known without asking, so no request fails for it."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("closed by the server")
+
+
+def _without_zeros(
+    _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, is_many: bool
+) -> tuple[str, Any]:
+    """PostgreSQL has no text with a zero byte in it, and whoever asks for one has made it up: it is a replacement
+    character there, which is found nowhere."""
+    if is_many:
+        return statement, [_clean(each) for each in parameters]
+    return statement, _clean(parameters)
+
+
+def _clean(parameters: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not any(isinstance(value, str) and ZERO in value for value in parameters):
+        return parameters
+    return tuple(value.replace(ZERO, "\ufffd") if isinstance(value, str) else value for value in parameters)
 
 
 def _take_write_lock(connection: Connection) -> None:
