@@ -15,7 +15,7 @@ from site2crm.accounts.permissions import ROLES, Role
 from site2crm.app import Instance
 from site2crm.commands.check import command as check
 from site2crm.commands.plan import command as plan
-from site2crm.connectors import copying, opening
+from site2crm.connectors import copying, sealing
 from site2crm.connectors import queries as connections
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
@@ -99,7 +99,7 @@ async def test_a_start_makes_what_the_file_declares(tmp_path: Path) -> None:
         assert (inbox.name, inbox.kind, inbox.form_ids) == ("Our inbox", "inbox", [form.id])
         assert [row["property"] for row in inbox.mapping] == ["email", "budget"]
         assert (hook.kind, hook.settings["url"]) == ("webhook", "https://crm.example.com/leads")
-        assert opening.secrets_of(instance.machine.vault, hook) == {"secret": SECRET}
+        assert sealing.secrets_of(instance.machine.vault, hook) == {"secret": SECRET}
         assert SECRET not in hook.secrets
 
 
@@ -258,6 +258,16 @@ async def test_a_connection_copied_as_toml_is_taken_over_and_not_doubled(tmp_pat
         await rewritten(instance, lambda _: head + copies[0] + filled_in)
         _, after = await rows(instance)
         assert [(each.id, each.state) for each in after] == [(inbox.id, "active"), (hook.id, "active")]
+
+
+async def test_a_kind_with_a_sign_in_waits_for_it(tmp_path: Path) -> None:
+    entry = '[[orgs.crm]]\nkey = "hub"\nkind = "hubspot"\nway = "oauth"\nclient_id = "a"\nclient_secret = "b"\n'
+    async with started(tmp_path, FILE[: FILE.index("[[orgs.forms]]")] + entry) as instance:
+        assert instance.machine.jobs is not None
+        await instance.machine.jobs.run_due()
+        _, [hub] = await rows(instance)
+        assert (hub.way, hub.state, hub.settings) == ("oauth", "parked", {"client_id": "a"})
+        assert hub.state_reason.startswith("Nobody has signed in")
 
 
 async def test_another_orgs_connection_is_not_taken_over(tmp_path: Path) -> None:

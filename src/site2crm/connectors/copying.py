@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from site2crm.connectors import mapping
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.states import State
@@ -21,6 +21,7 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
         ("id", connection.id),
         ("kind", connection.kind),
         ("name", connection.name),
+        *([("way", connection.way)] if len(kind.ways) > 1 else []),
         *_settings(connection, kind, own),
     ]
     if connection.form_ids:
@@ -39,7 +40,7 @@ def key_of(name: str) -> str:
 
 def _settings(connection: Connection, kind: ConnectorKind, own: str) -> list[tuple[str, object]]:
     told: list[tuple[str, object]] = []
-    for field in kind.settings:
+    for field in kind.fields_of(Way(connection.way)):
         if field.kind == "secret":
             if field.name in connection.secret_hints:
                 told.append((field.name, {"env": f"{own}_{field.name}".upper().replace("-", "_")}))
