@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.core import alarms
 from site2crm.core.declared.plan import Action, NotApplied
+from site2crm.forms import copying as form_copying
 from site2crm.forms.models import Form
 from site2crm.ops import declared
 from tests import cast
@@ -258,6 +259,32 @@ async def test_a_connection_copied_as_toml_is_taken_over_and_not_doubled(tmp_pat
         await rewritten(instance, lambda _: head + copies[0] + filled_in)
         _, after = await rows(instance)
         assert [(each.id, each.state) for each in after] == [(inbox.id, "active"), (hook.id, "active")]
+
+
+async def test_a_form_copied_as_toml_is_taken_over_as_it_is(tmp_path: Path) -> None:
+    head = FILE[: FILE.index("[[orgs.forms]]")]
+    async with started(tmp_path) as instance:
+        [form], _ = await rows(instance)
+        text = form_copying.as_toml(form)
+        steps = await rewritten(instance, lambda _: head + text)
+        [after], _ = await rows(instance)
+        assert (after.id, after.fields, after.name) == (form.id, form.fields, form.name)
+        assert ("take over", "globex/forms/contact") not in steps  # the same key: it is the file's already
+        assert await rewritten(instance, str) == []
+
+
+async def test_pages_say_where_it_is_changed(tmp_path: Path) -> None:
+    async with started(tmp_path, "") as instance, AsyncExitStack() as stack:
+        alice = await cast.Cast(instance, stack).person("alice", Role.OWNER, "globex")
+        await rewritten(instance, lambda _: FILE)
+        [form], [inbox, _] = await rows(instance)
+        pages = [f"forms/{form.id}", f"forms/{form.id}/edit", f"crms/{inbox.id}", "settings/general"]
+        for page in pages:
+            shown = await alice.web.get(f"/o/globex/{page}")
+            assert "site2crm.toml line" in shown.text, page
+        removal = await alice.web.post(f"/o/globex/crms/{inbox.id}/remove")
+        assert removal.status_code == 409
+        assert "Change it there" in removal.text
 
 
 async def test_a_kind_with_a_sign_in_waits_for_it(tmp_path: Path) -> None:

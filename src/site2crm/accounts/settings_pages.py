@@ -13,6 +13,7 @@ from site2crm.accounts.orgs import OrgChange
 from site2crm.accounts.permissions import Permission
 from site2crm.core import inputs
 from site2crm.core.access import Who, needs
+from site2crm.core.declared import books
 from site2crm.core.errors import AppError, Conflict, Forbidden, Invalid
 from site2crm.core.inputs import Fields
 from site2crm.core.web import AnyRequest, page, redirect
@@ -123,6 +124,7 @@ async def _general(
         zones=choices.zones(org.time_zone),
         slug_rule=orgs.SLUG_RULE,
         slug_needed=True,
+        lock=await books.lock_of(session, org.id),
     )
 
 

@@ -9,8 +9,7 @@ from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.states import State
-from site2crm.core.config_text import key, literal
-from site2crm.kit.text import fold
+from site2crm.core.config_text import key, key_of, literal
 
 
 def as_toml(connection: Connection, kind: ConnectorKind) -> str:
@@ -30,12 +29,6 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
         lines.append(("paused", True))
     fields = [(row.source, _target(row)) for row in mapping.stored(connection.mapping)]
     return "\n".join(["[[orgs.crm]]", *_pairs(lines), "[orgs.crm.fields]", *_pairs(fields), ""])
-
-
-def key_of(name: str) -> str:
-    """A key made from what people call it."""
-    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in fold(name))
-    return "-".join(part for part in plain.split("-") if part)[:60] or "crm"
 
 
 def _settings(connection: Connection, kind: ConnectorKind, own: str) -> list[tuple[str, object]]:

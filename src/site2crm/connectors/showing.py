@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import signing_in, views
+from site2crm.connectors import copying, signing_in, views
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
@@ -13,6 +13,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.connectors.signing_in import Door
 from site2crm.core import feature, inputs, web
 from site2crm.core.access import Who
+from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, NotFound
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
@@ -96,6 +97,8 @@ async def shown(
         settings=views.settings_of(kind, values, is_new=False, way=way, app_is_set=door.app_is_set),
         names=await forms.names(session, who.org_id),
         panels=await feature.panels(session, who.org, "connection_page", connection.id),
+        lock=await books.lock_of(session, connection.id),
+        toml=copying.as_toml(connection, kind),
         is_inbox=views.is_inbox(connection.kind),
         errors=errors,
         url=url_of(who, connection.id),

@@ -6,6 +6,7 @@ import textwrap
 
 from site2crm.core.config_schema import SECTIONS, Connector
 from site2crm.core.config_section import Section, settings_of
+from site2crm.kit.text import fold
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -60,6 +61,12 @@ def render() -> str:
 def key(name: str) -> str:
     """A key as TOML: in quotes where it has to be."""
     return name if _BARE_KEY.fullmatch(name) else _text(name)
+
+
+def key_of(name: str) -> str:
+    """A name for an entry, made from what people call it."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in fold(name))
+    return "-".join(part for part in plain.split("-") if part)[:60] or "entry"
 
 
 def literal(value: object) -> str:

@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import feature, inputs, web
 from site2crm.core.access import Who, needs
+from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.forms import editor, queries, service, snippets
+from site2crm.forms import copying, editor, queries, service, snippets
 from site2crm.forms.editor import Edited
 from site2crm.forms.fields import STARTER
 from site2crm.forms.service import FormIn
@@ -76,6 +77,8 @@ async def show_form(
         form=form,
         ways=snippets.of(form, machine.url(f"/f/{form.key}")),
         panels=await feature.panels(session, who.org, "form", form.id),
+        lock=await books.lock_of(session, form.id),
+        toml=copying.as_toml(form),
         base=_base(who),
     )
 
@@ -151,6 +154,7 @@ async def _editor(
         action=action,
         errors=errors,
         types=editor.TYPE_LABELS,
+        lock=await books.lock_of(session, form_id),
         back=f"{_base(who)}/{form_id}" if form_id else _base(who),
         base=_base(who),
     )
