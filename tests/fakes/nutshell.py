@@ -10,7 +10,7 @@ DOCUMENT = "nutshell-rest.json"
 
 
 class NutshellFake(Checked, Nutshell):
-    documents = (Document(DOCUMENT, "https://app.nutshell.com/rest"),)
+    documents = (Document(DOCUMENT, "https://app.nutshell.com"),)
 
     def checked(self, request: Request, answer: Answer) -> None:
         # What is no JSON is in no document: 401, 403 and 415 come as plain text.

@@ -26,7 +26,7 @@ _LISTED = {"contacts", "accounts", "leads", "users", "stages", "stagesets", "out
 
 
 class Nutshell(FakeServer):
-    """One company's account. Its address stands for https://app.nutshell.com/rest."""
+    """One company's account. Its address stands for https://app.nutshell.com."""
 
     def __init__(self, *, email: str = EMAIL, key: str = KEY) -> None:
         super().__init__()
@@ -130,14 +130,14 @@ class Nutshell(FakeServer):
         return self.keys.get(key)
 
     def _route(self, request: Request) -> Answer:
-        method, path = request.method, request.path
+        method, path = request.method, request.path.removeprefix("/rest")
         if method == "GET" and (about := _ATTRIBUTES.fullmatch(path)):
             return self._attributes(about[1]) if about[2].startswith("custom") else self._properties(about[1])
         if method == "POST" and (act := _LEAD_ACT.fullmatch(path)):
             return self._act(request, act[1], act[2])
         if found := _ONE.fullmatch(path):
-            return self._one(request, found[1], found[2])
-        match method, path.strip("/"):
+            return self._single(request, found[1], found[2])
+        match method, path[1:]:
             case "GET", "activitytypes":
                 return Answer(200, {"meta": {}, "links": {}, "activityTypes": sales.ACTIVITY_TYPES})
             case "GET", "activities":
@@ -201,7 +201,7 @@ class Nutshell(FakeServer):
                 "createdTime": int(clock.unix()), "links": {"parent": parent}}  # fmt: skip
         return _enveloped(201, "notes", self.records.add("notes", note))
 
-    def _one(self, request: Request, table: str, id: str) -> Answer:
+    def _single(self, request: Request, table: str, id: str) -> Answer:
         record = self.records.get(table, id)
         if record is None:
             raise Refused(f"There is no {id}", status=404)
