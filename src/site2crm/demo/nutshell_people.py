@@ -1,7 +1,7 @@
 """The demo's Nutshell: contacts and accounts as they are written, read and patched."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from site2crm.demo.nutshell_records import Record, Records, Refused
@@ -130,7 +130,7 @@ def _one(table: str, record: Record, operation: Mapping[str, Any], fields: Field
     elif name == "links" and rest:
         _link(record["links"], rest, value, op)
     elif name in ("emails", "phones", "urls"):
-        read = {"emails": emails, "phones": phones, "urls": list}[name]
+        read = _READERS[name]
         record[name] = read(value) if op == "replace" and not rest else [*record[name], *read([value])]
     elif name == "name" and op == "replace":
         record.update(_named(str(value)))
@@ -138,6 +138,17 @@ def _one(table: str, record: Record, operation: Mapping[str, Any], fields: Field
         record[name] = value
     else:
         raise Refused(f"There is no field named {name}", field=name)
+
+
+def _urls(given: Iterable[Mapping[str, Any]]) -> list[Record]:
+    return [_entry(item) for item in given]
+
+
+_READERS: dict[str, Callable[[Iterable[Mapping[str, Any]]], list[Record]]] = {
+    "emails": emails,
+    "phones": phones,
+    "urls": _urls,
+}
 
 
 def _link(links: Record, rest: list[str], value: Any, op: object) -> None:

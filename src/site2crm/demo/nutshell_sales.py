@@ -8,7 +8,7 @@ from site2crm.demo.nutshell_people import WRITABLE, Fields
 from site2crm.demo.nutshell_records import Record, Records, Refused, number, when
 from site2crm.kit import clock
 
-CURRENCY = "USD"
+CURRENCY = "EUR"
 ACTIVITY_TYPES = [
     {"id": "1-activityTypes", "type": "activityTypes", "name": "Phone Call", "modifiedTime": 1_750_000_000},
     {"id": "2-activityTypes", "type": "activityTypes", "name": "Meeting", "modifiedTime": 1_750_000_000},
@@ -116,7 +116,7 @@ def activities(listed: list[Record], query: list[tuple[str, str]]) -> list[Recor
 
 
 def money(amount: str) -> Record:
-    return {"amount": amount, "currency": CURRENCY, "formatted": f"${amount}"}
+    return {"amount": amount, "currency": CURRENCY, "formatted": f"€{amount}"}
 
 
 def _state(activity: Record) -> str:

@@ -4,6 +4,7 @@ Nutshell has no key for repeats and no field of its own for a reference: a short
 the end of the title, and is looked for first, in the list and in the latest events.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from site2crm.kit import ids
 
 NOON_S = 12 * 3600
 _MARK = 8
+_MARKED = re.compile(r" \[[0-9A-HJKMNP-TV-Z]{8}\]$")
 _ATTRIBUTES = "/leads/customfields/attributes"
 
 
@@ -37,11 +39,8 @@ class DealMaker:
             return Written(deal.ref, error=error)
 
     def preview(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
-        """What is sent for a deal that is not there yet."""
-        custom = _fields(deal)
-        found = self._access.call("GET", "/leads", query=_search(deal))
-        calls = [found, self._access.call("GET", "/events", query=recent(("leads",)))]
-        calls.append(self._create_call(deal, person_id, custom, self._warnings(deal)))
+        """What is written for a deal that is not there yet; before, its mark is looked for."""
+        calls = [self._create_call(deal, person_id, _fields(deal), self._warnings(deal))]
         if deal.pipeline:
             note = "only if the lead is in another pipeline"
             calls.append(self._move_call("the lead's id", deal.pipeline)._replace(note=note))
@@ -123,6 +122,11 @@ class DealMaker:
 
 _EPOCH = 719_163
 """The ordinal of 1970-01-01."""
+
+
+def without_mark(title: str) -> str:
+    """As it was before we marked it."""
+    return _MARKED.sub("", title)
 
 
 def _title(deal: DealIn) -> str:

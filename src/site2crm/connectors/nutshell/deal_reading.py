@@ -14,6 +14,7 @@ from site2crm.connectors.contract import ErrorClass
 from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access
 from site2crm.connectors.nutshell.answers import NutshellError, Record
+from site2crm.connectors.nutshell.deal_making import without_mark
 from site2crm.connectors.nutshell.feed import events, order_of
 from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.nutshell.values import moment, money
@@ -90,7 +91,7 @@ class DealReader:
         url = lead.get("htmlUrl")
         return Deal(
             id=str(lead["id"]),
-            title=str(lead.get("name") or lead.get("description") or lead["id"]),
+            title=without_mark(str(lead.get("name") or lead.get("description") or lead["id"])),
             status=await self._status(lead),
             created_at=moment(lead.get("createdTime")) or now,
             updated_at=now,
