@@ -123,7 +123,8 @@ def _one(table: str, record: Record, operation: Mapping[str, Any], fields: Field
     parts = [_unescaped(part) for part in str(operation.get("path", "")).split("/")]
     if len(parts) < 4 or parts[:3] != ["", table, "0"]:
         raise Refused(f"Invalid path {operation.get('path')}")
-    name, rest, value, op = parts[3], parts[4:], operation.get("value"), operation.get("op")
+    name, rest, op = parts[3], parts[4:], operation.get("op")
+    value: Any = operation.get("value")
     if name in fields.custom[table]:
         fields.check(table, {name: value})
         record["customFields"][name] = value
