@@ -8,6 +8,7 @@ from site2crm.connectors.grants import Grants
 from site2crm.demo.hubspot import TOKEN
 from site2crm.demo.nutshell import EMAIL, KEY
 from tests.connectors import selling_hubspot as hubspot
+from tests.connectors import selling_nutshell as nutshell
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.nutshell import NutshellFake
@@ -39,6 +40,7 @@ PLAYED = {
         settings={"email": EMAIL},
         secrets={"key": KEY},
         people=lambda server: len(server.contacts),
+        selling=nutshell.SELLING,
     ),
     "webhook": Played(
         lambda: WebhookFake(SECRET),

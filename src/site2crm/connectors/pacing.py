@@ -195,6 +195,12 @@ class Spare(Budget):
     def close(self, wait: timedelta) -> None:
         self._whole.close(wait)
 
+    def refused(self, first: timedelta, most: timedelta, *, asked: timedelta | None) -> timedelta:
+        return self._whole.refused(first, most, asked=asked)
+
+    def accepted(self) -> None:
+        self._whole.accepted()
+
     def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
         self._whole.told_of_day(remaining, calls, renewed_in)
 

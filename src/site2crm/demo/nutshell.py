@@ -69,10 +69,14 @@ class Nutshell(FakeServer):
         lead = {**sales.made_lead(self.records, {"description": name}, self.fields), **changes}
         return str(self._add_lead(lead, at=at)["id"])
 
+    def add_user(self, name: str, *, active: bool) -> str:
+        id = f"{10 + len(self.records.tables['users'])}-users"
+        self.records.tables["users"][id] = sales.user(id, name, f"{id}@client.example", active=active)
+        return id
+
     def add_activity(self, *, at: int, kind: str = "1-activityTypes", seconds: int = 600, **changes: Any) -> str:
         given = {"name": "Talk", "startTime": at, "endTime": at + seconds, "isLogged": True, "activityType": kind}
-        links = {"participants": ["3-contacts", "2-users"]}
-        record = sales.made_activity({**given, "links": links})
+        record = sales.made_activity({**given, "links": {"participants": ["3-contacts", "2-users"]}})
         return str(self.records.add("activities", {**record, **changes})["id"])
 
     def delete(self, table: str, id: str) -> None:

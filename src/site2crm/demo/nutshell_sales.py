@@ -23,10 +23,7 @@ def furnish(records: Records, *, email: str) -> None:
         ("2-users", "Sam Seller", "sam@client.example", True),
         ("9-users", "Gone Gail", "gail@client.example", False),
     ):
-        records.tables["users"][id] = {
-            "id": id, "type": "users", "name": name, "firstName": name.split()[0], "emails": [address],
-            "isEnabled": enabled, "isAdministrator": id == "1-users", "modifiedTime": 1_750_000_000,
-        }  # fmt: skip
+        records.tables["users"][id] = user(id, name, address, active=enabled)
     for id, name, first in (("1-stagesets", "Sales", 101), ("2-stagesets", "Renewals", 201)):
         records.tables["stagesets"][id] = {"id": id, "type": "stagesets", "name": name, "default": first == 101,
                                            "status": 1, "canAccess": True}  # fmt: skip
@@ -37,6 +34,11 @@ def furnish(records: Records, *, email: str) -> None:
     for id, name, kind in (("1-outcomes", "Won", "won"), ("2-outcomes", "Too expensive", "lost"),
                            ("3-outcomes", "Cancelled", "cancelled")):  # fmt: skip
         records.tables["outcomes"][id] = {"id": id, "name": name, "status": "active", "type": kind}
+
+
+def user(id: str, name: str, email: str, *, active: bool) -> Record:
+    return {"id": id, "type": "users", "name": name, "firstName": name.split(maxsplit=1)[0], "emails": [email],
+            "isEnabled": active, "isAdministrator": id == "1-users", "modifiedTime": 1_750_000_000}  # fmt: skip
 
 
 def made_lead(records: Records, given: Mapping[str, Any], fields: Fields) -> Record:
