@@ -6,9 +6,12 @@ from typing import Any
 
 from site2crm.connectors.grants import Grants
 from site2crm.demo.hubspot import TOKEN
+from site2crm.demo.nutshell import EMAIL, KEY
 from tests.connectors import selling_hubspot as hubspot
+from tests.connectors import selling_nutshell as nutshell
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
+from tests.fakes.nutshell import NutshellFake
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -31,6 +34,13 @@ PLAYED = {
     "inbox": Played(),
     "hubspot": Played(
         HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
+    ),
+    "nutshell": Played(
+        NutshellFake,
+        settings={"email": EMAIL},
+        secrets={"key": KEY},
+        people=lambda server: len(server.contacts),
+        selling=nutshell.SELLING,
     ),
     "webhook": Played(
         lambda: WebhookFake(SECRET),

@@ -194,3 +194,16 @@ async def test_at_the_end_of_the_days_limit_only_leads_are_sent() -> None:
         assert budget.spare.closed_for == timedelta()
         budget.spare.close(timedelta(minutes=1))
         assert budget.closed_for == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("part", ["whole", "spare"])
+def test_refusals_without_a_word_double_the_wait_up_to_the_longest(part: str) -> None:
+    budget = Budget()
+    seen = budget if part == "whole" else budget.spare
+    first, most = timedelta(seconds=5), timedelta(seconds=18)
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)):
+        assert [seen.refused(first, most, asked=None).seconds for _ in range(3)] == [5, 10, 18]
+        assert seen.refused(first, most, asked=timedelta(seconds=60)).seconds == 60
+        assert budget.closed_for == timedelta(seconds=60)
+        seen.accepted()
+        assert seen.refused(first, most, asked=None).seconds == 5

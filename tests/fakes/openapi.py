@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from openapi_core import OpenAPI
+from openapi_core import Config, OpenAPI
 from openapi_core.datatypes import RequestParameters
 from openapi_core.exceptions import OpenAPIError
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from site2crm.demo.server import Answer, FakeServer, Request
 
+_CONFIG = Config(extra_media_type_deserializers={"application/json-patch+json": json.loads})
 SPECS = Path(__file__).resolve().parents[2].parent / "shared" / "crm" / "specs"
 
 
@@ -55,7 +56,7 @@ def available(name: str) -> bool:
 
 @lru_cache
 def _document(name: str) -> OpenAPI:
-    return OpenAPI.from_dict(json.loads((SPECS / name).read_text()))
+    return OpenAPI.from_dict(json.loads((SPECS / name).read_text()), config=_CONFIG)
 
 
 class _Sent:

@@ -56,6 +56,7 @@ class Budget:
         self._closed_until: datetime | None = None
         self._spare_closed_until: datetime | None = None
         self._parts: dict[str, Budget] = {}
+        self._last_wait = timedelta()
 
     @property
     def closed_for(self) -> timedelta:
@@ -106,6 +107,17 @@ class Budget:
             self._spare_closed_until = clock.now() + renewed_in
         else:
             self._spare_closed_until = None
+
+    def refused(self, first: timedelta, most: timedelta, *, asked: timedelta | None) -> timedelta:
+        """A limit was reached; without a word on for how long (`asked`) each refusal in a row doubles the wait."""
+        wait = asked if asked is not None else min(max(first, self._last_wait * 2), most)
+        self._last_wait = wait
+        self.close(wait)
+        return wait
+
+    def accepted(self) -> None:
+        """A call went well: the next refusal begins with the shortest wait again."""
+        self._last_wait = timedelta()
 
     def told(self, remaining: int, limit: Limit, ticket: Ticket) -> None:
         """The vendor's own word, in the answer to this call: it knows who else uses this access.
@@ -182,6 +194,12 @@ class Spare(Budget):
 
     def close(self, wait: timedelta) -> None:
         self._whole.close(wait)
+
+    def refused(self, first: timedelta, most: timedelta, *, asked: timedelta | None) -> timedelta:
+        return self._whole.refused(first, most, asked=asked)
+
+    def accepted(self) -> None:
+        self._whole.accepted()
 
     def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
         self._whole.told_of_day(remaining, calls, renewed_in)

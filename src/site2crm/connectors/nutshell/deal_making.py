@@ -1,0 +1,157 @@
+"""Makes deals (leads, as Nutshell calls them), each once.
+
+Nutshell has no key for repeats and no field of its own for a reference: a short mark, made of the reference, stands at
+the end of the title, and is looked for first, in the list and in the latest events.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
+from site2crm.connectors.nutshell import answers
+from site2crm.connectors.nutshell.access import LIST_BYTES, Access
+from site2crm.connectors.nutshell.answers import NutshellError, Record
+from site2crm.connectors.nutshell.feed import payloads, recent
+from site2crm.connectors.nutshell.properties import custom_field, encode, ids_in
+from site2crm.connectors.sales import DealIn
+from site2crm.connectors.wire import Call, masked
+from site2crm.kit import ids
+
+NOON_S = 12 * 3600
+_MARK = 8
+_MARKED = re.compile(r" \[[0-9A-HJKMNP-TV-Z]{8}\]$")
+_ATTRIBUTES = "/leads/customfields/attributes"
+
+
+class DealMaker:
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def add(self, deal: DealIn, person_id: str) -> Written:
+        """A deal that was made before is left as it is: salespeople have changed it since."""
+        try:
+            if deal.known_id and (known := await self._access.record("leads", deal.known_id)):
+                return Written(deal.ref, str(known["id"]), False, _url(known))
+            return await self._added(deal, person_id)
+        except CrmError as error:
+            return Written(deal.ref, error=error)
+
+    def preview(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
+        """What is written for a deal that is not there yet; before, its mark is looked for."""
+        calls = [self._create_call(deal, person_id, _fields(deal), self._warnings(deal))]
+        if deal.pipeline:
+            note = "only if the lead is in another pipeline"
+            calls.append(self._move_call("the lead's id", deal.pipeline)._replace(note=note))
+        return [masked(self._access.context, call) for call in calls]
+
+    async def _added(self, deal: DealIn, person_id: str) -> Written:
+        warnings = self._warnings(deal)
+        lead, created = await self._find(deal), False
+        if lead is None:
+            lead, created = await self._make(deal, person_id, warnings), True
+        written = Written(deal.ref, str(lead["id"]), created, _url(lead))
+        try:
+            await self._move(deal, lead, warnings)
+        except CrmError as error:
+            return replace(written, error=error, warnings=warnings)
+        return replace(written, warnings=warnings)
+
+    async def _find(self, deal: DealIn) -> Record | None:
+        listed = answers.listed(await self._access.get("/leads", query=_search(deal), max_bytes=LIST_BYTES), "leads")
+        if found := _marked(listed, deal):
+            return found
+        return _marked(
+            payloads(await self._access.get("/events", query=recent(("leads",)), max_bytes=LIST_BYTES)), deal
+        )
+
+    async def _make(self, deal: DealIn, person_id: str, warnings: list[Warned]) -> Record:
+        """Without custom fields that are gone, if the first try was refused."""
+        custom = _fields(deal)
+        try:
+            return await self._create(deal, person_id, custom, warnings)
+        except NutshellError as error:
+            if error.kind is not ErrorClass.PERMANENT or not custom:
+                raise
+            listed = answers.listed(await self._access.get(_ATTRIBUTES, max_bytes=LIST_BYTES), "customFields")
+            known = {field.key for item in listed if (field := custom_field(item))}
+            gone = [label for label in custom if label not in known]
+            if not gone:
+                raise
+            warnings += [Warned(label, "Nutshell's leads have no custom field of this name.") for label in gone]
+        kept = {label: value for label, value in custom.items() if label in known}
+        return await self._create(deal, person_id, kept, warnings)
+
+    async def _create(self, deal: DealIn, person_id: str, custom: Record, warnings: Sequence[Warned]) -> Record:
+        return answers.one(await self._access.send(self._create_call(deal, person_id, custom, warnings)), "leads")
+
+    async def _move(self, deal: DealIn, lead: Record, warnings: list[Warned]) -> None:
+        """A pipeline is chosen by a call of its own; no call is known that chooses a stage (contract, 5)."""
+        if deal.pipeline and deal.pipeline not in ids_in(lead.get("links"), "stageset"):
+            body = await self._access.send(self._move_call(str(lead["id"]), deal.pipeline))
+            lead = next(iter(answers.listed(body, "leads")), lead)
+        if deal.stage and deal.stage not in ids_in(lead.get("links"), "stage"):
+            warnings.append(Warned("stage", "Nutshell lets a lead begin in the first stage of its pipeline only."))
+
+    def _warnings(self, deal: DealIn) -> list[Warned]:
+        account = self._access.context.account
+        ours = account.currency if account else None
+        if deal.value is None or not deal.value.currency or not ours or deal.value.currency == ours:
+            return []
+        text = f"Nutshell keeps amounts in {ours} here; {deal.value.amount} {deal.value.currency} was left out."
+        return [Warned("value", text)]
+
+    def _create_call(self, deal: DealIn, person_id: str, custom: Record, warnings: Sequence[Warned]) -> Call:
+        links: Record = {"contacts": [person_id]}
+        if deal.owner:
+            links["owner"] = deal.owner
+        lead: Record = {"description": _title(deal), "links": links}
+        if deal.value is not None and all(warned.property != "value" for warned in warnings):
+            lead["manualValue"] = format(deal.value.amount, "f")
+        if deal.close:
+            # At noon, so that it is the same day in most places.
+            lead["dueTime"] = {"timestamp": (deal.close.toordinal() - _EPOCH) * 86_400 + NOON_S}
+        if custom:
+            lead["customFields"] = custom
+        return self._access.call("POST", "/leads", {"leads": [lead]}, note="only if no lead has this mark")
+
+    def _move_call(self, id: str, pipeline: str) -> Call:
+        return self._access.call("POST", f"/leads/{quote(id, safe='')}/stageset", {"stageset": pipeline})
+
+
+_EPOCH = 719_163
+"""The ordinal of 1970-01-01."""
+
+
+def without_mark(title: str) -> str:
+    """As it was before we marked it."""
+    return _MARKED.sub("", title)
+
+
+def _title(deal: DealIn) -> str:
+    return f"{deal.title} [{_mark(deal)}]"
+
+
+def _mark(deal: DealIn) -> str:
+    return ids.derived("deal", deal.ref)[-_MARK:]
+
+
+def _search(deal: DealIn) -> list[tuple[str, str]]:
+    return [("q", _mark(deal)), ("page[page]", "0"), ("page[limit]", "100")]
+
+
+def _marked(leads: Sequence[Record], deal: DealIn) -> Record | None:
+    end = f"[{_mark(deal)}]"
+    names = ((lead, str(lead.get("name") or lead.get("description") or "")) for lead in leads)
+    return next((lead for lead, name in names if name.endswith(end) and not lead.get("deletedTime")), None)
+
+
+def _fields(deal: DealIn) -> Record:
+    encoded: Record = {label: encode(value) for label, value in deal.fields.items() if value is not None}
+    return {label: value for label, value in encoded.items() if value not in ("", [])}
+
+
+def _url(lead: Record) -> str | None:
+    url = lead.get("htmlUrl")
+    return url if isinstance(url, str) and url.startswith("https://") else None
