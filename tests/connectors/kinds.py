@@ -7,8 +7,11 @@ from typing import Any
 from site2crm.connectors.grants import Grants
 from site2crm.demo.hubspot import TOKEN
 from tests.connectors import selling_hubspot as hubspot
+from tests.connectors import selling_pipedrive as pipedrive
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
+from tests.fakes.pipedrive import TOKEN as PIPEDRIVE_TOKEN
+from tests.fakes.pipedrive import PipedriveFake
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -32,6 +35,7 @@ PLAYED = {
     "hubspot": Played(
         HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
     ),
+    "pipedrive": Played(PipedriveFake, secrets={"token": PIPEDRIVE_TOKEN}, selling=pipedrive.SELLING),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

@@ -1,7 +1,7 @@
 """The invented Pipedrive account's field definitions, and what Pipedrive says about a value that does not fit."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -84,7 +84,7 @@ def new_field(code: str, name: str, type: str, *, options: Iterable[str] = ()) -
     return _field(code, name, type, options=tuple(options))
 
 
-def check_body(body: Any, allowed: dict[str, type | tuple[type, ...]]) -> None:
+def check_body(body: Any, allowed: Mapping[str, type | tuple[type, ...]]) -> None:
     """The v2 rules that are the same for every record: a JSON object, known names, strict types. Raises Refused."""
     if not isinstance(body, dict):
         raise Refused("Bad request")

@@ -8,7 +8,7 @@ from site2crm.demo.pipedrive_store import Records, found, listed, number, when
 from site2crm.demo.server import Answer, Request
 
 MOST_WEBHOOKS = 40
-_DEAL = {"title": str, "owner_id": int, "person_id": int, "org_id": int, "pipeline_id": int, "stage_id": int,
+_DEAL: dict[str, type | tuple[type, ...]] = {"title": str, "owner_id": int, "person_id": int, "org_id": int, "pipeline_id": int, "stage_id": int,
          "value": (int, float), "currency": str, "status": str, "probability": (int, float), "lost_reason": str,
          "visible_to": int, "close_time": str, "won_time": str, "lost_time": str, "expected_close_date": str,
          "label_ids": list, "is_deleted": bool, "is_archived": bool, "archive_time": str,
