@@ -64,7 +64,7 @@ def _refusal(answer: Response, body: dict[str, object] | None, *, status: int) -
     problems = _problems(_text(body, "error")) if status in (400, 422) else ()
     error = PipedriveError(
         _class_of(status, body),
-        _words(body) or _not_json(answer),
+        _words(body) or (_not_json(answer) if body is None else f"Pipedrive answered {status} without a reason."),
         code=str((body or {}).get("code") or status),
         field=problems[0].name if problems else None,
         retry_after=_wait(answer, status=status, is_json=body is not None),
@@ -74,7 +74,7 @@ def _refusal(answer: Response, body: dict[str, object] | None, *, status: int) -
 
 
 def _class_of(status: int, body: dict[str, object] | None) -> ErrorClass:
-    if status < 400:
+    if 300 <= status < 400:
         return ErrorClass.CONFIG  # a redirect: this is not the API's address
     if status in (401, 429):
         return _CLASSES[status]
@@ -114,9 +114,16 @@ def _name(path: str, sentence: str) -> str:
 
 def _words(body: dict[str, object] | None) -> str:
     """The error, and what is said besides if it says anything."""
-    error = _text(body, "error") or _text(body, "message")
+    error = _text(body, "error") or _text(body, "message") or _listed((body or {}).get("errors"))
     info = _text(body, "error_info")
     return f"{error} ({info})" if error and info and _NO_INFORMATION not in info else error
+
+
+def _listed(errors: object) -> str:
+    """`{"subscription_url": ["is not reachable"]}`, as webhooks are refused."""
+    told = errors if isinstance(errors, dict) else {}
+    sentences = {name: said if isinstance(said, list) else [said] for name, said in told.items()}
+    return "; ".join(f"{name} {', '.join(map(str, said))}" for name, said in sentences.items())
 
 
 def _text(body: dict[str, object] | None, name: str) -> str:
