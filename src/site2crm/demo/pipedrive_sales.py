@@ -8,11 +8,13 @@ from site2crm.demo.pipedrive_store import Records, found, listed, number, when
 from site2crm.demo.server import Answer, Request
 
 MOST_WEBHOOKS = 40
-_DEAL: dict[str, type | tuple[type, ...]] = {"title": str, "owner_id": int, "person_id": int, "org_id": int, "pipeline_id": int, "stage_id": int,
-         "value": (int, float), "currency": str, "status": str, "probability": (int, float), "lost_reason": str,
-         "visible_to": int, "close_time": str, "won_time": str, "lost_time": str, "expected_close_date": str,
-         "label_ids": list, "is_deleted": bool, "is_archived": bool, "archive_time": str,
-         "custom_fields": dict}  # fmt: skip
+_NUMBER = (int, float)
+_DEAL: dict[str, type | tuple[type, ...]] = {
+    "title": str, "owner_id": int, "person_id": int, "org_id": int, "pipeline_id": int, "stage_id": int,
+    "value": _NUMBER, "currency": str, "status": str, "probability": _NUMBER, "lost_reason": str, "visible_to": int,
+    "close_time": str, "won_time": str, "lost_time": str, "expected_close_date": str, "label_ids": list,
+    "is_deleted": bool, "is_archived": bool, "archive_time": str, "custom_fields": dict,
+}  # fmt: skip
 _HOOK = {"subscription_url", "event_action", "event_object", "name"}
 _TYPES = (("call", "Call"), ("meeting", "Meeting"), ("task", "Task"), ("deadline", "Deadline"), ("email", "Email"),
           ("lunch", "Lunch"))  # fmt: skip
