@@ -64,6 +64,13 @@ async def test_the_company_may_be_entered_as_it_is_at_hand(entered: str) -> None
     assert shown.url == "https://acme.pipedrive.com/api/v2/persons/5"
 
 
+async def test_a_token_of_another_company_is_refused_at_the_form(fake: PipedriveFake) -> None:
+    async with opened(fake, settings={"company": "beta"}) as (found, _):
+        with pytest.raises(CrmError, match=r"belongs to acme\.pipedrive\.com") as error:
+            await Pipedrive(found).verify()
+    assert (error.value.kind, error.value.field) == (ErrorClass.CONFIG, "company")
+
+
 @pytest.mark.parametrize(
     "entered", ["acme.example.com", "https://evil.example/acme", "a b", "acme.pipedrive.com.evil.example", "a/b", "@"]
 )

@@ -120,6 +120,11 @@ class Client:
         return f"{account.url}/{kind}/{id}" if account and account.url else None
 
     @property
+    def company(self) -> str | None:
+        """The address that was entered, if one was."""
+        return self._company
+
+    @property
     def currency(self) -> str | None:
         return self.context.account.currency if self.context.account else None
 
@@ -128,7 +133,8 @@ class Client:
             return await self._send(ask, max_bytes=max_bytes, own=None)
         searches = self.context.budget.part("search", SEARCH_LIMIT)
         if wait := searches.closed_for:
-            raise CrmError(ErrorClass.THROTTLE, "Pipedrive's limit for searches is used up.", retry_after=wait)
+            text = "Pipedrive's limit for searches is used up."
+            raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
         async with searches.call() as ticket:
             return await self._send(ask, max_bytes=max_bytes, own=(searches, ticket))
 

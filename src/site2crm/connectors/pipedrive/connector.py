@@ -57,13 +57,17 @@ class Pipedrive:
                 text = f"The sign-in lacks the right {RIGHT}."
                 raise CrmError(ErrorClass.CONFIG, text, code="MISSING_SCOPES")
         company = _text(told.get("company_domain"))
+        url = address_of(company) if company else None
+        if self._client.company and url and url != self._client.company:
+            text = f"The token belongs to {url.removeprefix('https://')}, not to the company that was entered."
+            raise CrmError(ErrorClass.CONFIG, text, code="OTHER_COMPANY", field="company")
         return Account(
             id=str(told.get("company_id") or company or ""),
             name=_text(told.get("company_name")) or company or "Pipedrive",
             user_id=id_of(told),
             currency=_text(told.get("default_currency")),
             tz=_text(told.get("timezone_name")),
-            url=address_of(company) if company else None,
+            url=url,
         )
 
     async def fields(self, kind: Kind) -> Sequence[FieldDef]:

@@ -67,6 +67,7 @@ PIPEDRIVE = ConnectorKind(
         ("lacks the right", "Tick this scope at the app in Pipedrive's Developer Hub, then sign in again."),
         ("unauthorized", "Pipedrive does not take this access: copy the API token again, or sign in again."),
         ("authorization header", "Pipedrive does not take this access: copy the API token again, or sign in again."),
+        ("belongs to", "Enter the domain of the token's company, or a token of the company that you want."),
         ("ended this sign-in", "Sign in at Pipedrive again."),
         ("cannot be renewed", "Sign in at Pipedrive again."),
         ("does not accept the app", "Correct the app's client id and secret, then sign in again."),
