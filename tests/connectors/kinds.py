@@ -9,9 +9,12 @@ from site2crm.demo.hubspot import TOKEN
 from site2crm.demo.nutshell import EMAIL, KEY
 from tests.connectors import selling_hubspot as hubspot
 from tests.connectors import selling_nutshell as nutshell
+from tests.connectors import selling_pipedrive as pipedrive
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.nutshell import NutshellFake
+from tests.fakes.pipedrive import TOKEN as PIPEDRIVE_TOKEN
+from tests.fakes.pipedrive import PipedriveFake
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -42,6 +45,7 @@ PLAYED = {
         people=lambda server: len(server.contacts),
         selling=nutshell.SELLING,
     ),
+    "pipedrive": Played(PipedriveFake, secrets={"token": PIPEDRIVE_TOKEN}, selling=pipedrive.SELLING),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

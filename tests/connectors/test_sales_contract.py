@@ -208,7 +208,7 @@ async def test_a_deal_whose_answer_was_lost_is_found(case: Case) -> None:
         pytest.skip("this kind makes no deals")
     person = case.person()
     wanted = DealIn("dlv_1", "Web lead: Ada")
-    [shown] = case.sales.preview_deal(wanted, person)
+    shown, *_ = case.sales.preview_deal(wanted, person)
     path = shown.url.removeprefix(case.fake.url).partition("?")[0]
     case.fake.faults.append(Fault("reset", method=shown.method, path=path, effect=True))
     lost = await case.sales.add_deal(wanted, person)

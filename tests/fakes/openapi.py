@@ -34,6 +34,9 @@ class Checked(FakeServer):
         super().__init__(**given)
         self.violations: list[str] = []
         self._validates = validate and all(available(document.name) for document in self.documents)
+        if self._validates:
+            for document in self.documents:
+                _document(document.name)  # seconds, which no call should have to wait for
 
     def checked(self, request: Request, answer: Answer) -> None:
         super().checked(request, answer)

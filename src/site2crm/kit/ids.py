@@ -6,6 +6,7 @@ Crockford's base 32 without I, L, O, U, so that an id survives being read aloud.
 import hashlib
 import os
 import re
+from datetime import UTC, datetime
 
 from site2crm.kit import clock
 
@@ -17,6 +18,8 @@ _spare: list[str] = []
 os.register_at_fork(after_in_child=_spare.clear)  # or both would give out the same
 _stamp, _stamped = -1, ""
 _ID = re.compile(r"[a-z]{2,4}_[0-9A-HJKMNP-TV-Z]{26}")
+_FIRST_MS = 1_577_836_800_000  # 2020
+_A_DAY_MS = 86_400_000
 
 
 def new(prefix: str) -> str:
@@ -42,6 +45,16 @@ def derived(prefix: str, *parts: str) -> str:
 def is_id(text: str, prefix: str) -> bool:
     """Whether `text` has the shape of an id of this type."""
     return text.startswith(prefix + "_") and _ID.fullmatch(text) is not None
+
+
+def made_at(id: str) -> datetime | None:
+    """When `new` made this id; None for anything else, such as a derived one, whose time would lie far away."""
+    stamp = id.rpartition("_")[2][:10]
+    if _ID.fullmatch(id) is None:
+        return None
+    milliseconds = sum(_ALPHABET.index(letter) << shift for letter, shift in zip(stamp, range(45, -1, -5), strict=True))
+    is_likely = _FIRST_MS < milliseconds < clock.unix() * 1000 + _A_DAY_MS
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if is_likely else None
 
 
 def _chance() -> str:

@@ -1,0 +1,92 @@
+"""Signing in at Pipedrive (crm/pipedrive.md 2.2): scopes are fixed in the app there, and there is no PKCE.
+
+The answer names the address at which the account is called; it is checked before any token goes there.
+"""
+
+import base64
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import quote, urlencode
+
+from site2crm.connectors.contract import CrmError, ErrorClass
+from site2crm.connectors.grants import AuthContext, Grant
+from site2crm.connectors.pipedrive.client import HOSTS
+from site2crm.connectors.wire import is_host_of, json_object, network_error
+from site2crm.core.http import OutboundError, Response
+from site2crm.kit import clock
+
+_HOST = "https://oauth.pipedrive.com"
+
+
+class PipedriveAuth:
+    """One app at Pipedrive."""
+
+    def __init__(self, context: AuthContext) -> None:
+        self._context = context
+        self._base = (context.base_url or _HOST).rstrip("/")
+
+    def authorize_url(self, *, state: str, redirect_uri: str, challenge: str) -> str:
+        asked = {"client_id": self._context.app.client_id, "redirect_uri": redirect_uri, "state": state}
+        return f"{self._base}/oauth/authorize?{urlencode(asked, quote_via=quote)}"
+
+    async def exchange(self, callback: Mapping[str, str], *, redirect_uri: str, verifier: str) -> Grant:
+        form = {"grant_type": "authorization_code", "code": callback.get("code", ""), "redirect_uri": redirect_uri}
+        return self._granted(await self._post("token", form), before=None)
+
+    async def refresh(self, grant: Grant) -> Grant:
+        if not grant.refresh:
+            raise CrmError(ErrorClass.REAUTH, "This sign-in cannot be renewed. Sign in again.", code="NO_REFRESH")
+        form = {"grant_type": "refresh_token", "refresh_token": grant.refresh}
+        return self._granted(await self._post("token", form), before=grant)
+
+    async def revoke(self, grant: Grant) -> None:
+        """Removes the app from the account there. A token that is gone already is answered in the same way."""
+        if not grant.refresh:
+            return
+        answer = await self._post("revoke", {"token": grant.refresh, "token_type_hint": "refresh_token"})
+        if answer.status >= 400:
+            raise _refusal(answer)
+
+    async def _post(self, name: str, form: Mapping[str, str]) -> Response:
+        app = self._context.app
+        proof = base64.b64encode(f"{app.client_id}:{app.client_secret}".encode()).decode()
+        headers = {"Authorization": f"Basic {proof}", "Accept": "application/json"}
+        try:
+            return await self._context.http.request("POST", f"{self._base}/oauth/{name}", headers=headers, form=form)
+        except OutboundError as error:
+            raise network_error(error) from error
+
+    def _granted(self, answer: Response, *, before: Grant | None) -> Grant:
+        told = json_object(answer.content)
+        if answer.status != 200 or told is None or not _text(told, "access_token"):
+            raise _refusal(answer)
+        domain = _text(told, "api_domain").rstrip("/") or (before.extra.get("api_domain", "") if before else "")
+        if not is_host_of(domain, HOSTS):
+            text = f"Pipedrive's sign-in named {domain[:100] or 'nothing'} as its address, which is not Pipedrive's."
+            raise CrmError(ErrorClass.CONFIG, text, code="foreign_host")
+        life = told.get("expires_in")
+        return Grant(
+            access=_text(told, "access_token"),
+            refresh=_text(told, "refresh_token") or (before.refresh if before else None),
+            expires_at=clock.now() + timedelta(seconds=life) if isinstance(life, int) and life > 0 else None,
+            scopes=frozenset(filter(None, _text(told, "scope").replace(",", " ").split())),
+            extra={"api_domain": domain},
+        )
+
+
+def _refusal(answer: Response) -> CrmError:
+    told = json_object(answer.content)
+    said = f"{_text(told or {}, 'message')} {_text(told or {}, 'error')}".lower()
+    text = _text(told or {}, "message") or _text(told or {}, "error")
+    if told is None or answer.status < 400 or answer.status >= 500 or answer.status in (408, 429):
+        text = text or "something that is no answer to a sign-in"
+        return CrmError(ErrorClass.RETRY, f"Pipedrive's sign-in answered {answer.status}: {text}.", code="not_json")
+    if "invalid grant" in said or "invalid_grant" in said:
+        return CrmError(ErrorClass.REAUTH, f"Pipedrive ended this sign-in: {text}.", code="invalid_grant")
+    text = f"Pipedrive does not accept the app: {text or answer.status}. Check client id, client secret and callback."
+    return CrmError(ErrorClass.CONFIG, text, code="invalid_client")
+
+
+def _text(told: Mapping[str, object], name: str) -> str:
+    value = told.get(name)
+    return value.strip() if isinstance(value, str) else ""
