@@ -9,6 +9,8 @@ from site2crm.demo.hubspot import TOKEN
 from tests.connectors import selling_hubspot as hubspot
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
+from tests.fakes.salesforce import SalesforceFake
+from tests.fakes.salesforce import granted as granted_by_salesforce
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -32,6 +34,7 @@ PLAYED = {
     "hubspot": Played(
         HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
     ),
+    "salesforce": Played(SalesforceFake, grants=granted_by_salesforce),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

@@ -4,9 +4,10 @@ from site2crm.connectors.contract import Connector, Context
 from site2crm.connectors.hubspot.kind import HUBSPOT
 from site2crm.connectors.inbox.kind import INBOX
 from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.salesforce.kind import SALESFORCE
 from site2crm.connectors.webhook.kind import WEBHOOK
 
-KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, WEBHOOK)}
+KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, WEBHOOK)}
 
 
 def get(name: str) -> ConnectorKind | None:

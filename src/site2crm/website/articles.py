@@ -54,6 +54,7 @@ SECTIONS = (
         (
             Article("test-inbox", "Connect the Test inbox", "See what a CRM would receive, without having one."),
             Article("hubspot", "Connect HubSpot", "Where to get a token and which rights it needs."),
+            Article("salesforce", "Connect Salesforce", "The app to make there, the rights, leads or contacts."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),
