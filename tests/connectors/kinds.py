@@ -7,9 +7,9 @@ from typing import Any
 from site2crm.connectors.grants import Grants
 from site2crm.demo.hubspot import TOKEN
 from tests.connectors import selling_hubspot as hubspot
+from tests.connectors import selling_salesforce as salesforce
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
-from tests.fakes.salesforce import SalesforceFake
 from tests.fakes.salesforce import granted as granted_by_salesforce
 from tests.fakes.webhook import WebhookFake
 
@@ -34,7 +34,7 @@ PLAYED = {
     "hubspot": Played(
         HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
     ),
-    "salesforce": Played(SalesforceFake, grants=granted_by_salesforce),
+    "salesforce": Played(salesforce.server, grants=granted_by_salesforce, selling=salesforce.SELLING),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 from site2crm.demo import salesforce_soql as soql
 from site2crm.demo.salesforce_oauth import SignIn
-from site2crm.demo.salesforce_objects import CHILDREN, missing, problem, problem_with, standard_objects
+from site2crm.demo.salesforce_objects import CHILDREN, problem, standard_objects
+from site2crm.demo.salesforce_org import Org, Stop
 from site2crm.demo.salesforce_records import Record, Records
 from site2crm.demo.server import Answer, FakeServer, Fault, Request
 
@@ -28,27 +29,13 @@ _BATCH = 2_000
 _SETTABLE = ("daily_limit", "daily_used", "duplicate_rule", "page_size")
 
 
-class _Stop(Exception):
-    """Salesforce's no to one record, or to a whole request."""
-
-    def __init__(self, said: Mapping[str, Any], *, status: int = 400) -> None:
-        super().__init__(said["message"])
-        self.said = dict(said)
-        self.status = status
-
-
-class Salesforce(FakeServer):
-    """One org. `hidden`: "Lead.Phone" is a field that the user may not see; `forbidden`: objects without a right."""
+class Salesforce(FakeServer, Org):
+    """One org and the API in front of it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.objects = standard_objects()
-        self.records = Records()
+        Org.__init__(self)
         self.sign_in = SignIn(self.records.organization_id, self.records.user_id, INSTANCE_URL)
-        self.hidden: set[str] = set()
-        self.forbidden: set[str] = set()
-        self.duplicate_rule = "off"  # or alert, block
-        self.currencies: tuple[str, ...] = ()  # the corporate one first; empty: a single one
         self.api_enabled = True
         self.daily_limit, self.daily_used = 100_000, 0
         self.page_size = _BATCH
@@ -57,35 +44,6 @@ class Salesforce(FakeServer):
         self._numbers = itertools.count(1)
 
     # what tests look at and set
-
-    @property
-    def people(self) -> list[Record]:
-        return [*self.records.live("Lead"), *self.records.live("Contact")]
-
-    def all(self, table: str) -> list[Record]:
-        return self.records.live(table)
-
-    def add(self, table: str, /, **values: Any) -> str:
-        """A record that is there already."""
-        return self.records.add(table, **values)
-
-    def add_field(self, table: str, name: str, **changes: Any) -> None:
-        """A custom text field, unless told otherwise."""
-        self.objects[table][name] = {**self.objects[table]["Description"], "name": name, "label": name, "custom": True,
-                                     "type": "string", "length": 255, **changes}  # fmt: skip
-
-    def switch_on_currencies(self, *codes: str) -> None:
-        self.currencies = codes
-        name = "CurrencyIsoCode"
-        choices = [{"value": code, "label": code, "active": True, "defaultValue": False} for code in codes]
-        self.add_field("Opportunity", name, custom=False, type="picklist", restrictedPicklist=True,
-                       picklistValues=choices)  # fmt: skip
-        self.objects["CurrencyType"] = {
-            it: {**self.objects["Lead"]["LastName"], "name": it} for it in ("Id", "IsoCode")
-        }
-        self.objects["CurrencyType"]["IsCorporate"] = {**self.objects["Lead"]["IsDeleted"], "name": "IsCorporate"}
-        for code in codes:
-            self.add("CurrencyType", IsoCode=code, IsCorporate=code == codes[0])
 
     def forget_locators(self) -> None:
         self._locators.clear()
@@ -156,7 +114,7 @@ class Salesforce(FakeServer):
         self.daily_used += 1
         try:
             answer = self._route(request)
-        except _Stop as stop:
+        except Stop as stop:
             answer = Answer(stop.status, [stop.said])
         except soql.Refused as refused:
             answer = Answer(400, [problem(refused.code, str(refused))])
@@ -175,128 +133,75 @@ class Salesforce(FakeServer):
                 return self._query(request.query.get("q", ""), deleted_too=path.endswith("All"))
             case "GET" if path.startswith(f"{_DATA}/query/"):
                 return self._more(path.rpartition("/")[2])
+            case "POST" if path == f"{_DATA}/composite":
+                return self._composite(request.json())
             case "POST" | "PATCH" if path == _COLLECTION:
                 return self._collection(request)
             case _ if sobject is not None:
                 parts = [unquote(part) for part in sobject.groups() if part is not None]
                 return self._sobject(request, parts)
-        raise _Stop(problem("NOT_FOUND", "The requested resource does not exist"), status=404)
+        raise Stop(problem("NOT_FOUND", "The requested resource does not exist"), status=404)
 
     def _sobject(self, request: Request, parts: list[str]) -> Answer:
         table, *rest = parts
         if table not in self.objects:
-            raise _Stop(problem("NOT_FOUND", "The requested resource does not exist"), status=404)
+            raise Stop(problem("NOT_FOUND", "The requested resource does not exist"), status=404)
         match request.method, rest:
             case "GET", ["describe"]:
                 return self._describe(table)
             case "POST", []:
-                id = self._create(table, request.json(), allow=_allows(request), single=True)
+                id = self.create(table, request.json(), allow=_allows(request), single=True)
                 return Answer(201, {"id": id, "success": True, "errors": []})
             case "PATCH", [id]:
-                self._update(table, id, request.json())
+                self.update(table, id, request.json())
                 return Answer(204)
             case "DELETE", [id]:
-                self.records.delete(self._live(table, id)["Id"])
+                self.records.delete(self.live(table, id)["Id"])
                 return Answer(204)
-        raise _Stop(problem("METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed."), status=405)
+        raise Stop(problem("METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed."), status=405)
 
     def _describe(self, table: str) -> Answer:
         may_write = table not in self.forbidden
-        fields = [item for name, item in self.objects[table].items() if self._type_of(table, name)]
+        fields = [item for name, item in self.objects[table].items() if self.type_of(table, name)]
         body = {"name": table, "label": table, "createable": may_write, "updateable": may_write, "queryable": True}
         return Answer(200, {**body, "fields": fields})
 
     def _collection(self, request: Request) -> Answer:
         said, results = request.json(), []
         if len(said["records"]) > _MOST_IN_A_COLLECTION:
-            raise _Stop(problem("INVALID_INPUT", f"records limit: {_MOST_IN_A_COLLECTION}"))
+            raise Stop(problem("INVALID_INPUT", f"records limit: {_MOST_IN_A_COLLECTION}"))
         for values in said["records"]:
             table = values.pop("attributes")["type"]
             id = values.pop("id", None) or values.pop("Id", None)
             try:
                 if request.method == "PATCH":
-                    self._update(table, str(id), values)
+                    self.update(table, str(id), values)
                 else:
-                    id = self._create(table, values, allow=_allows(request), single=False)
+                    id = self.create(table, values, allow=_allows(request), single=False)
                 results.append({"id": id, "success": True, "errors": []})
-            except _Stop as stop:
+            except Stop as stop:
                 unread = stop.said["errorCode"] == "JSON_PARSER_ERROR"
                 if unread or (stop.said["errorCode"] == "INVALID_FIELD" and self.unknown_fails_all):
                     raise
                 results.append({"success": False, "errors": [_item_error(stop.said)]})
         return Answer(200, results)
 
-    def _create(self, table: str, values: dict[str, Any], *, allow: bool, single: bool) -> str:
-        self._check(table, values, creating=True)
-        if self.duplicate_rule != "off" and table in ("Lead", "Contact"):
-            found = self._doubles(values)
-            if found and (self.duplicate_rule == "block" or not allow):
-                raise _Stop(_duplicates(found, table, told=single))
-        return self.records.add(table, **{name: value for name, value in values.items() if value is not None})
-
-    def _update(self, table: str, id: str, values: dict[str, Any]) -> None:
-        record = self._live(table, id)
-        self._check(table, values, creating=False, id=record["Id"])
-        if record.get("IsConverted"):
-            raise _Stop(problem("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"))
-        self.records.change(table, record["Id"], values)
-
-    def _live(self, table: str, id: str) -> Record:
-        record = self.records.find(table, id)
-        if record is None:
-            text = "Provided external ID field does not exist or is not accessible: " + id
-            raise _Stop(problem("NOT_FOUND", text), status=404)
-        if record["IsDeleted"]:
-            raise _Stop(problem("ENTITY_IS_DELETED", "entity is deleted"), status=404)
-        return record
-
-    def _check(self, table: str, values: dict[str, Any], *, creating: bool, id: str = "") -> None:
-        if table in self.forbidden:
-            text = "insufficient access rights on object id" if id else f"entity type cannot be inserted: {table}"
-            raise _Stop(problem("INSUFFICIENT_ACCESS_OR_READONLY", text), status=403)
-        fields = {name: item for name, item in self.objects[table].items() if self._type_of(table, name)}
-        for name, value in values.items():
-            if wrong := problem_with(fields.get(name), table, name, value=value, creating=creating):
-                raise _Stop(wrong)
-            self._check_reference(fields[name], table, name, value)
-            self._check_unique(fields[name], table, name, value=value, id=id)
-        if creating and (wrong := missing(fields, values)):
-            raise _Stop(wrong)
-        if values.get("WhatId") and str(values.get("WhoId", "")).startswith("00Q"):
-            raise _Stop(problem("FIELD_INTEGRITY_EXCEPTION", "Related To ID: cannot be set for a lead", "WhatId"))
-
-    def _check_reference(self, item: Mapping[str, Any], table: str, name: str, value: Any) -> None:
-        if item["type"] != "reference" or not value:
-            return
-        tables = [other for other in item["referenceTo"] if other in self.records.tables]
-        found = next((it for other in tables if (it := self.records.find(other, str(value)))), None)
-        if found is None:
-            raise _Stop(problem("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", name))
-        if name == "OwnerId" and found.get("IsActive") is False:
-            text = f"operation performed with inactive user [{value}] as owner of {table.lower()}"
-            raise _Stop(problem("INACTIVE_OWNER_OR_USER", text, name))
-
-    def _check_unique(self, item: Mapping[str, Any], table: str, name: str, *, value: Any, id: str) -> None:
-        if not item["unique"] or not value:
-            return
-        for other in self.records.live(table):
-            if other.get(name) == value and other["Id"] != id:
-                text = f"duplicate value found: {name} duplicates value on record with id: {other['Id']}"
-                raise _Stop(problem("DUPLICATE_VALUE", text))
-
-    def _doubles(self, values: Mapping[str, Any]) -> list[Record]:
-        email = str(values.get("Email") or "").casefold()
-        name = (str(values.get("FirstName")).casefold(), str(values.get("LastName")).casefold())
-        return [
-            it
-            for it in self.people
-            if (email and str(it.get("Email") or "").casefold() == email)
-            or (str(it.get("FirstName")).casefold(), str(it.get("LastName")).casefold()) == name
-        ]
-
-    def _type_of(self, table: str, name: str) -> str | None:
-        item = self.objects.get(table, {}).get(name)
-        return str(item["type"]) if item and f"{table}.{name}" not in self.hidden else None
+    def _composite(self, said: dict[str, Any]) -> Answer:
+        """Creations only. With `allOrNone` one refusal undoes what stands before it."""
+        done: dict[str, str] = {}
+        parts: list[dict[str, Any]] = []
+        for part in said["compositeRequest"]:
+            table = part["url"].rpartition("/")[2]
+            body = {name: _referred(value, done) for name, value in part["body"].items()}
+            try:
+                id = self.create(table, body, allow=False, single=True)
+            except Stop as stop:
+                for made in done.values():
+                    del self.records.tables[self.records.table_of(made)][made]
+                return Answer(200, {"compositeResponse": _halted(said["compositeRequest"], part, stop)})
+            done[part["referenceId"]] = id
+            parts.append(_part(part, 201, {"id": id, "success": True, "errors": []}))
+        return Answer(200, {"compositeResponse": parts})
 
     def _query(self, text: str, *, deleted_too: bool) -> Answer:
         def rows_of(table: str) -> list[Record]:
@@ -305,20 +210,29 @@ class Salesforce(FakeServer):
         def child_of(parent: str, relation: str) -> str | None:
             return CHILDREN.get((parent, relation), (None, ""))[0]
 
-        query = soql.parse(text, soql.Tables(self._type_of, rows_of, child_of))
+        query = soql.parse(text, soql.Tables(self.type_of, rows_of, child_of))
         found = query.run(rows_of(query.table))
         if query.counts:
             return Answer(200, {"totalSize": len(found), "done": True, "records": []})
-        shown = [self._shown(query, row) for row in found]
+        children = {relation: self._grouped(query.table, relation, child) for relation, child in query.children.items()}
+        shown = [self._shown(query, row, children) for row in found]
         return self._page(shown, len(shown))
 
-    def _shown(self, query: soql.Query, row: Mapping[str, Any]) -> Record:
+    def _grouped(self, table: str, relation: str, child: soql.Query) -> dict[str, list[Record]]:
+        """By the record that they belong to."""
+        other, key = CHILDREN[table, relation]
+        found: dict[str, list[Record]] = {}
+        for row in child.run(self.records.live(other)):
+            found.setdefault(row[key], []).append(self._shown(child, row, {}))
+        return found
+
+    def _shown(
+        self, query: soql.Query, row: Mapping[str, Any], children: Mapping[str, Mapping[str, list[Record]]]
+    ) -> Record:
         url = f"{_DATA}/sobjects/{query.table}/{row['Id']}"
         record = {"attributes": {"type": query.table, "url": url}, **{name: row.get(name) for name in query.fields}}
-        for relation, child in query.children.items():
-            table, key = CHILDREN[query.table, relation]
-            rows = [it for it in child.run(self.records.live(table)) if it[key] == row["Id"]]
-            shown = [self._shown(child, it) for it in rows]
+        for relation, groups in children.items():
+            shown = groups.get(row["Id"], [])
             record[relation] = {"totalSize": len(shown), "done": True, "records": shown} if shown else None
         return record
 
@@ -334,7 +248,7 @@ class Salesforce(FakeServer):
     def _more(self, locator: str) -> Answer:
         rows = self._locators.pop(locator, None)
         if rows is None:
-            raise _Stop(problem("INVALID_QUERY_LOCATOR", "invalid query locator"))
+            raise Stop(problem("INVALID_QUERY_LOCATOR", "invalid query locator"))
         return self._page(rows, len(rows))
 
 
@@ -343,19 +257,19 @@ def _allows(request: Request) -> bool:
     return "allowsave=true" in request.headers.get("sforce-duplicate-rule-header", "").lower().replace(" ", "")
 
 
-def _duplicates(found: list[Record], table: str, *, told: bool) -> dict[str, Any]:
-    said = problem("DUPLICATES_DETECTED", "Use one of these records?")
-    if not told:
-        return said
-    tables = {"00Q": "Lead", "003": "Contact"}
-    records = [{"record": {"attributes": {"type": tables[it["Id"][:3]]}, "Id": it["Id"]}} for it in found]
-    rule = f"Standard_{table}_Duplicate_Rule"
-    result = {
-        "allowSave": False,
-        "duplicateRule": rule,
-        "matchResults": [{"matchRecords": records, "size": len(found)}],
-    }
-    return {**said, "duplicateResut": result}  # so it is spelled in recorded answers
+def _referred(value: Any, done: Mapping[str, str]) -> Any:
+    found = re.fullmatch(r"@\{(\w+)\.id\}", value) if isinstance(value, str) else None
+    return done[found[1]] if found else value
+
+
+def _halted(parts: list[dict[str, Any]], refused: dict[str, Any], stop: Stop) -> list[dict[str, Any]]:
+    text = "The transaction was rolled back since another operation in the same transaction failed."
+    halted = [problem("PROCESSING_HALTED", text)]
+    return [_part(part, stop.status, [stop.said]) if part is refused else _part(part, 400, halted) for part in parts]
+
+
+def _part(part: Mapping[str, Any], status: int, body: Any) -> dict[str, Any]:
+    return {"body": body, "httpHeaders": {}, "httpStatusCode": status, "referenceId": part["referenceId"]}
 
 
 def _item_error(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ _CLASSES = {
     "UNKNOWN_EXCEPTION": ErrorClass.RETRY,
     "INVALID_QUERY_LOCATOR": ErrorClass.RETRY,
 }
-_PASSING = {406, 408, 420, 425, 429}
+_PASSING = {406, 408, 420, 425}
 _UNWRITABLE = {"INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"}
 _COLUMN = re.compile(r"No such column '([\w.]+)'|fields?: ([\w, ]+?)\. Please check", re.IGNORECASE)
 _HOLDER = re.compile(r"record with id: (\w{15,18})")
@@ -99,7 +99,11 @@ def refused(
     text = _sentence(str(said.get("message") or code))
     kind = _class_of(code, status)
     error = SalesforceError(
-        kind, _explained(code, text), code=code, field=next(iter(_fields_of(said)), None), retry_after=_wait(text, kind)
+        kind,
+        _explained(code, text),
+        code=code,
+        field=next(iter(_fields_of(said)), None),
+        retry_after=_wait(code, text, kind),
     )
     if headers and (asked := retry_after(headers)) is not None:
         error.retry_after = asked
@@ -116,6 +120,8 @@ def not_answered() -> SalesforceError:
 
 
 def _class_of(code: str, status: int) -> ErrorClass:
+    if status == 429:
+        return ErrorClass.THROTTLE
     if code in _CLASSES:
         return _CLASSES[code]
     if status == 401:
@@ -137,14 +143,17 @@ def _other(answer: Response, *, is_json: bool) -> SalesforceError:
         return SalesforceError(ErrorClass.CONFIG, f"The API version is retired. {text}", code="410")
     if 300 <= status < 400:
         return SalesforceError(ErrorClass.CONFIG, f"This is not the API's address. {text}", code=str(status))
+    if status == 429:
+        wait = retry_after(answer.headers) or _TOO_MANY_AT_ONCE
+        return SalesforceError(ErrorClass.THROTTLE, text, code="429", retry_after=wait)
     kind = ErrorClass.RETRY if status >= 500 or status in _PASSING or not is_json else ErrorClass.PERMANENT
     return SalesforceError(kind, text, code=str(status), retry_after=retry_after(answer.headers))
 
 
-def _wait(text: str, kind: ErrorClass) -> timedelta | None:
+def _wait(code: str, text: str, kind: ErrorClass) -> timedelta | None:
     if kind is not ErrorClass.THROTTLE:
         return None
-    return _TOO_MANY_AT_ONCE if "concurrent" in text.casefold() else USED_UP
+    return USED_UP if code == "REQUEST_LIMIT_EXCEEDED" and "concurrent" not in text.casefold() else _TOO_MANY_AT_ONCE
 
 
 def _sentence(message: str) -> str:

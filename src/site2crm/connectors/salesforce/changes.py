@@ -56,13 +56,20 @@ class Changed(NamedTuple):
 
 
 async def read(
-    client: Client, columns: Sequence[str], table: str, *, place: Place, only: str = "", optional: Collection[str] = ()
+    client: Client,
+    columns: Sequence[str],
+    table: str,
+    *,
+    place: Place,
+    only: str = "",
+    optional: Collection[str] = (),
+    counts: bool = False,
 ) -> Changed:
-    """One page, the deleted and the archived ones too. `total` at the beginning only: it is a query of its own."""
+    """One page, the deleted and the archived ones too. To count them all is a query of its own."""
     where = f"WHERE {only} AND {place.test}" if only else f"WHERE {place.test}"
     rest = f"{where} ORDER BY SystemModstamp, Id LIMIT {PAGE}"
     total = None
-    if not place.id:
+    if counts:
         counted = await client.page(soql.select(("COUNT()",), table, where), deleted_too=True)
         total = counted.total
     page = await client.select(columns, table, rest=rest, optional=optional, deleted_too=True)

@@ -70,7 +70,7 @@ async def find(client: Client, drafts: Sequence[Draft], target: str) -> None:
         met |= await _searched(client, others, target)
     found = [(draft, met[id(draft)]) for draft in drafts if id(draft) in met]
     converted = [(draft, str(row.get("ConvertedContactId"))) for draft, row in found if row.get("IsConverted") is True]
-    contacts = await _alive(client, CONTACT, [contact for _, contact in converted if soql.is_id(contact)])
+    contacts = await alive(client, CONTACT, [contact for _, contact in converted if soql.is_id(contact)])
     for draft, row in found:
         if row.get("IsConverted") is not True:
             _is(draft, row, str(row.get("Table")))
@@ -98,12 +98,12 @@ async def _known(client: Client, drafts: Sequence[Draft], target: str) -> dict[i
     """A lead's contact is known by its id as well: it was converted."""
     met: dict[int, Row] = {}
     for table in (LEAD, CONTACT) if target == LEAD else (CONTACT,):
-        rows = await _alive(client, table, [known for draft in drafts if (known := draft.known_in(table))])
+        rows = await alive(client, table, [known for draft in drafts if (known := draft.known_in(table))])
         met |= {id(draft): row for draft in drafts if (row := rows.get(draft.known_in(table)))}
     return met
 
 
-async def _alive(client: Client, table: str, ids: Sequence[str]) -> dict[str, Row]:
+async def alive(client: Client, table: str, ids: Sequence[str]) -> dict[str, Row]:
     """By the id that was asked for: the record, or what it was merged into. The deleted ones are left out."""
     found: dict[str, Row] = {}
     asked = {id: id for id in ids}

@@ -26,7 +26,7 @@ class FlowHooks:
         return None
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:
-        """`{"object": "Opportunity", "id": "006..."}`. What kind of change it was is found out by reading the record."""
+        """`{"object": "Opportunity", "id": "006..."}`. What kind of change it was shows when the record is read."""
         given = headers.get(SECRET_HEADER, "").encode("utf-8", "replace")
         if not secret or not hmac.compare_digest(given, secret.encode()):
             raise BadProof("The header X-Site2CRM-Secret is not the secret of this connection.")

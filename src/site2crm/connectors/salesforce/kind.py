@@ -3,8 +3,10 @@
 from site2crm.connectors.kinds import ConnectorKind, SettingField, Way
 from site2crm.connectors.salesforce.auth import SCOPES, SalesforceAuth
 from site2crm.connectors.salesforce.connector import CAPS, Salesforce
+from site2crm.connectors.salesforce.hooks import FlowHooks
 from site2crm.connectors.salesforce.login import HOSTS, MY_DOMAIN, PRODUCTION, SANDBOX
 from site2crm.connectors.salesforce.properties import NOTE
+from site2crm.connectors.salesforce.sales import SalesforceSales
 
 SALESFORCE = ConnectorKind(
     name="salesforce",
@@ -53,6 +55,8 @@ SALESFORCE = ConnectorKind(
     },
     opens=Salesforce,
     auth=SalesforceAuth,
+    sales=SalesforceSales,
+    hooks=FlowHooks,
     rights=SCOPES,
     help_slug="salesforce",
     hosts=HOSTS,

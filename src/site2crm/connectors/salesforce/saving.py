@@ -60,7 +60,7 @@ async def save(client: Client, records: Sequence[Record]) -> None:
     while pending:
         for group in _groups(pending):
             await _write(client, group)
-        pending = [record for record in pending if record.error is not None and _mend(record)]
+        pending = [record for record in pending if record.error is not None and mend(record)]
     for record in records:
         record.error = _final(record)
 
@@ -155,7 +155,7 @@ def _failed(group: Iterable[Record], error: CrmError) -> None:
         record.error = error
 
 
-def _mend(record: Record) -> bool:
+def mend(record: Record) -> bool:
     """Whether it is worth another try, with something changed."""
     error = record.error
     if not isinstance(error, SalesforceError):
