@@ -7,7 +7,7 @@ Control: GET /_fake/people, /_fake/requests; POST|DELETE /_fake/faults; POST /_f
 import itertools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -182,6 +182,7 @@ class Salesforce(FakeServer, Org):
             except Stop as stop:
                 unread = stop.said["errorCode"] == "JSON_PARSER_ERROR"
                 if unread or (stop.said["errorCode"] == "INVALID_FIELD" and self.unknown_fails_all):
+                    self._undo(result["id"] for result in results if request.method == "POST" and result["success"])
                     raise
                 results.append({"success": False, "errors": [_item_error(stop.said)]})
         return Answer(200, results)
@@ -196,12 +197,16 @@ class Salesforce(FakeServer, Org):
             try:
                 id = self.create(table, body, allow=False, single=True)
             except Stop as stop:
-                for made in done.values():
-                    del self.records.tables[self.records.table_of(made)][made]
+                self._undo(done.values())
                 return Answer(200, {"compositeResponse": _halted(said["compositeRequest"], part, stop)})
             done[part["referenceId"]] = id
             parts.append(_part(part, 201, {"id": id, "success": True, "errors": []}))
         return Answer(200, {"compositeResponse": parts})
+
+    def _undo(self, ids: Iterable[str]) -> None:
+        """What is refused as a whole was not begun."""
+        for id in ids:
+            del self.records.tables[self.records.table_of(id)][id]
 
     def _query(self, text: str, *, deleted_too: bool) -> Answer:
         def rows_of(table: str) -> list[Record]:

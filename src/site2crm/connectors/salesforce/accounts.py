@@ -17,7 +17,7 @@ async def attach(client: Client, drafts: Sequence[Draft]) -> None:
     wanted = [draft for draft in drafts if needs_account(draft)]
     if not wanted:
         return
-    names = {name_of(draft).casefold(): name_of(draft) for draft in wanted}
+    names = {name_of(draft).casefold(): name_of(draft) for draft in reversed(wanted)}
     try:
         ids = await _found(client, list(names.values()))
         new = {key: Record("Account", {"Name": name}) for key, name in names.items() if key not in ids}

@@ -38,6 +38,7 @@ def host_of(settings: Mapping[str, str]) -> str:
 
 def _host(typed: str) -> str:
     try:
-        return urlsplit(typed if "//" in typed else f"//{typed}").hostname or ""
+        parts = urlsplit(typed if "//" in typed else f"//{typed}")
+        return "" if "@" in parts.netloc else parts.hostname or ""
     except ValueError:
         return ""
