@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.grants import AuthContext, Grant
 from site2crm.connectors.salesforce.login import HOSTS, host_of
-from site2crm.connectors.wire import is_host_of, json_object, network_error, retry_after
-from site2crm.core.http import OutboundError, Response
+from site2crm.connectors.wire import is_host_of, json_object, retry_after, send_form
+from site2crm.core.http import Response
 
 SCOPES = ("api", "refresh_token", "openid")
 _WRONG_APP = {
@@ -32,7 +32,8 @@ class SalesforceAuth:
                 words = "key" if name == "client_id" else "secret"
                 raise CrmError(ErrorClass.CONFIG, f"This is no consumer {words} of an app.", field=name)
         self._context = context
-        self._base = (context.base_url or f"https://{host_of(context.settings)}").rstrip("/")
+        host = host_of(context.settings)
+        self._base = (context.base_url or f"https://{host}").rstrip("/")
 
     def authorize_url(self, *, state: str, redirect_uri: str, challenge: str) -> str:
         """`prompt=login`: whoever is signed in to another org must be able to choose."""
@@ -79,15 +80,8 @@ class SalesforceAuth:
             raise _refusal(answer)
         return said
 
-    async def _post(self, path: str, form: dict[str, str]) -> Response:
-        if self._context.base_url is None and not is_host_of(self._base, HOSTS):
-            raise CrmError(ErrorClass.CONFIG, "The login host is none of Salesforce's.", field="domain")
-        try:
-            return await self._context.http.request(
-                "POST", self._base + path, headers={"Accept": "application/json"}, form=form
-            )
-        except OutboundError as error:
-            raise network_error(error) from error
+    async def _post(self, path: str, form: Mapping[str, str]) -> Response:
+        return await send_form(self._context, self._base + path, form, hosts=HOSTS)
 
     def _grant(self, said: Mapping[str, object], *, before: Grant | None) -> Grant:
         instance = str(said.get("instance_url") or "").rstrip("/")

@@ -1,6 +1,6 @@
 """What the pages need to know about Salesforce before there is a connection."""
 
-from site2crm.connectors.kinds import ConnectorKind, SettingField, Way
+from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.salesforce.auth import SCOPES, SalesforceAuth
 from site2crm.connectors.salesforce.connector import CAPS, Salesforce
 from site2crm.connectors.salesforce.hooks import FlowHooks
@@ -36,14 +36,22 @@ SALESFORCE = ConnectorKind(
             choices=(("lead", "Leads"), ("contact", "Contacts")),
         ),
         SettingField(
-            name="client_id",
+            name=APP_ID,
             label="Consumer key",
             kind="text",
+            required=False,
             help="Of the External Client App that you make in Salesforce: Setup, External Client App Manager.",
             placeholder="3MVG9…",
             way=Way.OAUTH,
         ),
-        SettingField(name="client_secret", label="Consumer secret", kind="secret", way=Way.OAUTH),
+        SettingField(
+            name=APP_SECRET,
+            label="Consumer secret",
+            kind="secret",
+            required=False,
+            help="Shown beside the consumer key.",
+            way=Way.OAUTH,
+        ),
     ),
     default_mapping={
         "email": "Email",
