@@ -10,11 +10,13 @@ from site2crm.demo.nutshell import EMAIL, KEY
 from tests.connectors import selling_hubspot as hubspot
 from tests.connectors import selling_nutshell as nutshell
 from tests.connectors import selling_pipedrive as pipedrive
+from tests.connectors import selling_salesforce as salesforce
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.nutshell import NutshellFake
 from tests.fakes.pipedrive import TOKEN as PIPEDRIVE_TOKEN
 from tests.fakes.pipedrive import PipedriveFake
+from tests.fakes.salesforce import granted as granted_by_salesforce
 from tests.fakes.webhook import WebhookFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -46,6 +48,7 @@ PLAYED = {
         selling=nutshell.SELLING,
     ),
     "pipedrive": Played(PipedriveFake, secrets={"token": PIPEDRIVE_TOKEN}, selling=pipedrive.SELLING),
+    "salesforce": Played(salesforce.server, grants=granted_by_salesforce, selling=salesforce.SELLING),
     "webhook": Played(
         lambda: WebhookFake(SECRET),
         settings={"url": "{url}"},

@@ -6,9 +6,12 @@ from site2crm.connectors.inbox.kind import INBOX
 from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.nutshell.kind import NUTSHELL
 from site2crm.connectors.pipedrive.kind import PIPEDRIVE
+from site2crm.connectors.salesforce.kind import SALESFORCE
 from site2crm.connectors.webhook.kind import WEBHOOK
 
-KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, PIPEDRIVE, NUTSHELL, WEBHOOK)}
+KINDS: dict[str, ConnectorKind] = {
+    kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, NUTSHELL, WEBHOOK)
+}
 
 
 def get(name: str) -> ConnectorKind | None:

@@ -56,6 +56,7 @@ SECTIONS = (
             Article("hubspot", "Connect HubSpot", "Where to get a token and which rights it needs."),
             Article("nutshell", "Connect Nutshell", "Where to make an API key, what goes where, deals."),
             Article("pipedrive", "Connect Pipedrive", "By API token or by signing in; what goes where."),
+            Article("salesforce", "Connect Salesforce", "The app to make there, the rights, leads or contacts."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),
