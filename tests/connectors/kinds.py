@@ -4,12 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from site2crm.connectors.grants import Grants
+from site2crm.connectors.grants import Grant, Grants
 from site2crm.demo.hubspot import TOKEN
 from tests.connectors import selling_hubspot as hubspot
+from tests.connectors import selling_zoho as zoho
+from tests.connectors.connector_cases import Granted
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.webhook import WebhookFake
+from tests.fakes.zoho import ZohoFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -31,6 +34,12 @@ PLAYED = {
     "inbox": Played(),
     "hubspot": Played(
         HubSpotFake, secrets={"token": TOKEN}, people=lambda server: len(server.contacts), selling=hubspot.SELLING
+    ),
+    "zoho": Played(
+        ZohoFake,
+        settings={"data_centre": "eu", "module": "Contacts"},  # with leads a deal converts them: tests of its own
+        grants=lambda server: Granted(Grant(server.token, refresh=server.refresh_token)),
+        selling=zoho.SELLING,
     ),
     "webhook": Played(
         lambda: WebhookFake(SECRET),

@@ -5,8 +5,9 @@ from site2crm.connectors.hubspot.kind import HUBSPOT
 from site2crm.connectors.inbox.kind import INBOX
 from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.webhook.kind import WEBHOOK
+from site2crm.connectors.zoho.kind import ZOHO
 
-KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, WEBHOOK)}
+KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, ZOHO, WEBHOOK)}
 
 
 def get(name: str) -> ConnectorKind | None:

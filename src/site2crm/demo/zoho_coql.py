@@ -36,11 +36,11 @@ class Query(NamedTuple):
     """Every column that is named anywhere."""
     order: list[tuple[str, bool]]
     offset: int
-    count: int
+    size: int
 
     @property
     def credits(self) -> int:
-        return next(cost for rows, cost in _CREDITS if self.count <= rows)
+        return next(cost for rows, cost in _CREDITS if self.size <= rows)
 
 
 def parse(text: str) -> Query:
@@ -65,7 +65,7 @@ def run(query: Query, records: Iterator[Record]) -> tuple[list[Record], bool]:
     rows = [record for record in records if query.where(record)]
     for column, descending in reversed(query.order):
         rows.sort(key=lambda record: _sortable(record.get(column)), reverse=descending)
-    page = rows[query.offset : query.offset + query.count]
+    page = rows[query.offset : query.offset + query.size]
     return [{name: row.get(name) for name in ("id", *query.columns)} for row in page], len(rows) > query.offset + len(
         page
     )

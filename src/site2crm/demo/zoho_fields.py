@@ -22,7 +22,7 @@ def modules(*, currencies: Sequence[str] = ()) -> dict[str, dict[str, Field]]:
     return {
         "Leads": _by_name(_person(), [
             _field("Company", "Company", required=True),
-            _field("Lead_Status", "Lead Status", "picklist", choices=("Attempted to Contact", "Contacted", "Lost Lead")),
+            _field("Lead_Status", "Lead Status", "picklist", choices=("Contacted", "Lost Lead")),
             _field("Designation", "Title"),
             _field("Annual_Revenue", "Annual Revenue", "currency"),
             _field("No_of_Employees", "No. of Employees", "integer"),
@@ -130,7 +130,7 @@ def _wanted(field: Field, value: Any) -> tuple[str, bool]:
 
 def _is_date(value: Any) -> bool:
     try:
-        return date.fromisoformat(value).isoformat() == value
+        return bool(date.fromisoformat(value).isoformat() == value)
     except (ValueError, TypeError):
         return False
 
@@ -138,7 +138,7 @@ def _is_date(value: Any) -> bool:
 def _is_moment(value: Any) -> bool:
     """With an offset, without fractions of a second."""
     try:
-        return datetime.fromisoformat(value).isoformat(timespec="seconds") == value
+        return bool(datetime.fromisoformat(value).isoformat(timespec="seconds") == value)
     except (ValueError, TypeError):
         return False
 

@@ -30,14 +30,15 @@ class Office(Accounts):
             "license_details": {"paid": True, "paid_type": "standard", "users_license_purchased": 3,
                                 "portal_users_license_purchased": 0},
         }  # fmt: skip
-        self.users = [
-            {"id": id, "full_name": name, "email": email, "status": status, "time_zone": "Europe/Berlin",
-             "profile": {"name": "Administrator", "id": "5550000000026011"},
-             "role": {"name": "CEO", "id": "5550000000026005"}}
-            for id, name, email, status in SAMPLE_USERS
-        ]  # fmt: skip
+        self.users = [_user(*known) for known in SAMPLE_USERS]
         self.pipelines = [_pipeline("5550000000200", "Standard", default=True), _pipeline("5550000000300", "Partners")]
         self.channels: dict[str, dict[str, Any]] = {}
+
+    def add_user(self, first: str, last: str, *, active: bool) -> str:
+        id = str(int(self.users[-1]["id"]) + 1)
+        email = f"{first}.{last}@example.com".lower()
+        self.users.append(_user(id, f"{first} {last}", email, "active" if active else "disabled"))
+        return id
 
     def list_users(self, request: Request) -> Answer:
         kind = request.query.get("type", "AllUsers")
@@ -120,6 +121,12 @@ class Office(Accounts):
         ]  # fmt: skip
         return {"code": "SUCCESS", "details": {"events": events}, "message": "Successfully subscribed",
                 "status": "success"}  # fmt: skip
+
+
+def _user(id: str, name: str, email: str, status: str) -> dict[str, Any]:
+    return {"id": id, "full_name": name, "email": email, "status": status, "time_zone": "Europe/Berlin",
+            "profile": {"name": "Administrator", "id": "5550000000026011"},
+            "role": {"name": "CEO", "id": "5550000000026005"}}  # fmt: skip
 
 
 def _pipeline(id: str, name: str, *, default: bool = False) -> dict[str, Any]:

@@ -35,12 +35,15 @@ class Records(FakeServer):
         self.tells_conversions = True
         """Whether COQL knows the columns about a lead's conversion."""
         self._written: dict[str, float] = {}
+        self._by_value: dict[tuple[str, str], list[str]] = {}
+        """(module, value of its key) -> the records that have or had it."""
         self._record_ids = itertools.count(5550000100001)
 
     def forget_records(self) -> None:
         for module in self.fields:
             self.records[module].clear()
             self.deleted[module].clear()
+        self._by_value.clear()
 
     def add(self, module: str, **values: Any) -> str:
         """A record that is there already, visible to search at once."""
@@ -130,7 +133,7 @@ class Records(FakeServer):
     def list_records(self, request: Request, module: str) -> Answer:
         asked = request.query
         if not asked.get("fields"):
-            return Answer(400, {"data": [_item_error("REQUIRED_PARAM_MISSING", "One of the expected parameter is missing",
+            return Answer(400, {"data": [_item_error("REQUIRED_PARAM_MISSING", "A parameter is missing",
                                                      resource_path_index=0)]})  # fmt: skip
         ids = set(filter(None, asked.get("ids", "").split(",")))
         converted = asked.get("converted", "false")
@@ -184,7 +187,7 @@ class Records(FakeServer):
         found_by = keys[0] if known and how == "upsert" and not row.get("id") else None
         id = self._store(module, values) if known is None else self._change(module, known, values)
         record = self.records[module][id]
-        done = {
+        done: dict[str, Any] = {
             "code": "SUCCESS", "status": "success", "message": "record updated" if known else "record added",
             "details": {"id": id, "Created_Time": record["Created_Time"], "Modified_Time": record["Modified_Time"],
                         "Created_By": ME, "Modified_By": ME,
@@ -195,18 +198,20 @@ class Records(FakeServer):
         return done
 
     def _meant(self, module: str, row: Record, *, how: str, keys: list[str]) -> str | None:
-        """The record that this row is about, if it exists."""
-        live = {id: one for id, one in self.records[module].items() if not one.get("Converted__s")}
+        """The record that this row is about, if it exists. A converted lead is out of reach."""
         if how == "PUT" or row.get("id"):
-            return row["id"] if row.get("id") in live else None
-        if how != "upsert":
+            return row["id"] if self._is_live(module, row.get("id", "")) else None
+        if how == "POST":
             return None
-        for key in keys:
-            if value := row.get(key):
-                same = (id for id, one in live.items() if str(one.get(key, "")).lower() == str(value).lower())
-                if found := next(same, None):
-                    return found
+        for key in filter(row.get, keys):
+            wanted = str(row[key]).lower()
+            for id in self._by_value.get((module, wanted), ()):
+                if self._is_live(module, id) and str(self.records[module][id].get(key, "")).lower() == wanted:
+                    return id
         return None
+
+    def _is_live(self, module: str, id: str) -> bool:
+        return id in self.records[module] and not self.records[module][id].get("Converted__s")
 
     def _problem(self, module: str, values: Record, *, new: bool, place: int = 0) -> dict[str, Any] | None:
         for name, value in values.items():
@@ -236,13 +241,20 @@ class Records(FakeServer):
                                     "Modified_Time": values.get("Modified_Time") or now(), "id": id}  # fmt: skip
         if module == "Leads":
             self.records[module][id]["Converted__s"] = bool(values.get("Converted__s"))
-        self._written[id] = time.monotonic()
+        self._note_written(module, id)
         return id
 
     def _change(self, module: str, id: str, values: Record) -> str:
         self.records[module][id] |= {**self._linked(values), "Modified_Time": now()}
-        self._written[id] = time.monotonic()
+        self._note_written(module, id)
         return id
+
+    def _note_written(self, module: str, id: str) -> None:
+        self._written[id] = time.monotonic()
+        if value := self.records[module][id].get(KEYS.get(module, "")):
+            same = self._by_value.setdefault((module, str(value).lower()), [])
+            if id not in same:
+                same.append(id)
 
     def _linked(self, values: Record) -> Record:
         """A link is given by its id, and told with the name."""

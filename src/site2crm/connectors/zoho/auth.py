@@ -71,14 +71,16 @@ class ZohoAuth:
         said = await self._token(accounts, form)
         refresh = said.get("refresh_token")
         if not isinstance(refresh, str) or not refresh:
-            text = "Zoho gave no lasting access. Remove Site2CRM under Connected apps in your Zoho account, and sign in again."
+            text = "Zoho gave no lasting access. Remove Site2CRM from your Zoho account's apps, and sign in again."
             raise CrmError(ErrorClass.REAUTH, text, code="NO_REFRESH_TOKEN")
         return self._grant(said, refresh=refresh, accounts=accounts, before=None)
 
     async def refresh(self, grant: Grant) -> Grant:
         """The refresh token stays: the answer holds none."""
         if not grant.refresh:
-            raise CrmError(ErrorClass.REAUTH, "There is no lasting access. Sign in at Zoho again.", code="NO_REFRESH_TOKEN")
+            raise CrmError(
+                ErrorClass.REAUTH, "There is no lasting access. Sign in at Zoho again.", code="NO_REFRESH_TOKEN"
+            )
         accounts = grant.extra.get("accounts_server") or self._centre.accounts_url
         said = await self._token(accounts, {"grant_type": "refresh_token", "refresh_token": grant.refresh})
         return self._grant(said, refresh=grant.refresh, accounts=accounts, before=grant)
@@ -95,7 +97,9 @@ class ZohoAuth:
         answer = await self._post(accounts, "/oauth/v2/token", sent)
         said = json_object(answer.content)
         if said is None:
-            raise CrmError(ErrorClass.RETRY, f"Zoho's accounts server answered {answer.status} with a page.", code="not_json")
+            raise CrmError(
+                ErrorClass.RETRY, f"Zoho's accounts server answered {answer.status} with a page.", code="not_json"
+            )
         if said.get("error") or not isinstance(said.get("access_token"), str):
             raise _refusal(said, answer.status)
         return said
@@ -134,7 +138,7 @@ def _lives_s(told: object) -> float:
 def _refusal(said: Mapping[str, object], status: int) -> CrmError:
     code = str(said.get("error") or status)
     words = str(said.get("error_description") or code)
-    if code.replace("_", " ").lower() == "access denied" and "too many" in words.lower() or code == "Access Denied":
+    if (code.replace("_", " ").lower() == "access denied" and "too many" in words.lower()) or code == "Access Denied":
         text = f"Zoho gives no access for a while: {words}"
         return CrmError(ErrorClass.THROTTLE, text, code="ACCESS_DENIED", retry_after=REFRESHES_WAIT)
     if known := _WORDS.get(code.lower()):

@@ -65,10 +65,14 @@ def _encode(name: str, value: Value) -> object:
     return list(value)
 
 
-def for_contact(row: Row) -> tuple[Row, list[str]]:
-    """A lead's fields as a contact has them, and those that a contact has no place for."""
-    kept = {_ON_CONTACT.get(name, name): value for name, value in row.items() if name not in _ONLY_ON_LEADS}
-    return kept, [name for name in row if name in _ONLY_ON_LEADS]
+def for_contact(row: Row) -> Row:
+    """A lead's fields as a contact has them."""
+    return {_ON_CONTACT.get(name, name): value for name, value in row.items() if name not in _ONLY_ON_LEADS}
+
+
+def only_on_leads(row: Row) -> list[str]:
+    """Those that a contact has no place for."""
+    return [name for name in row if name in _ONLY_ON_LEADS]
 
 
 def completed(row: Row, person: PersonIn, module: str) -> Row:
