@@ -33,6 +33,8 @@ class Checked(FakeServer):
         super().__init__(**given)
         self.violations: list[str] = []
         self._validates = validate and all(available(document.name) for document in self.documents)
+        for document in self.documents if self._validates else ():
+            _document(document.name)  # takes seconds: not within a caller's time
 
     def checked(self, request: Request, answer: Answer) -> None:
         super().checked(request, answer)

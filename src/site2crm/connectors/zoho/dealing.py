@@ -5,14 +5,14 @@ description, and a repeat looks for it among the newest deals of the contact.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange
 from site2crm.connectors.sales import DealIn, Money, Pipeline, Status
 from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import ZohoError
-from site2crm.connectors.zoho.client import Client, link_of, quoted, rows_of, written_time
+from site2crm.connectors.zoho.client import Client, link_of, quoted, rows_of
 from site2crm.connectors.zoho.placing import LOCATED
 from site2crm.connectors.zoho.properties import CONTACTS, LEADS, Row, encode_all, is_writable
 from site2crm.kit import clock

@@ -34,7 +34,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
 
 
 class Part(NamedTuple):
-    """One page: changed rows, or deleted ones."""
+    """One page: changed rows, deleted ones, or the last of the former and the first of the latter."""
 
     rows: Sequence[Item]
     deleted: Sequence[Item]
@@ -53,12 +53,17 @@ async def read_part(
 ) -> Part:
     """`optional` columns are not in every account. Raises CrmError."""
     where = _opened(cursor) if cursor else _begun(since)
-    if where.page:
-        return await _deleted(client, module, where)
-    return await _changed(client, module, columns, optional, where)
+    rows: Sequence[Item] = ()
+    if not where.page:
+        rows, where = await _changed(client, module, columns, optional, where)
+    if not where.page:
+        return Part(rows, (), _closed(where), more=True)
+    return (await _deleted(client, module, where))._replace(rows=rows)
 
 
-async def _changed(client: Client, module: str, columns: Sequence[str], optional: Sequence[str], where: Cursor) -> Part:
+async def _changed(
+    client: Client, module: str, columns: Sequence[str], optional: Sequence[str], where: Cursor
+) -> tuple[Sequence[Item], Cursor]:
     while True:
         asked = ["id", *columns, *(name for name in optional if name not in where.without)]
         try:
@@ -73,8 +78,7 @@ async def _changed(client: Client, module: str, columns: Sequence[str], optional
         last = rows[-1]
         at = moment(last.get("Modified_Time")) or where.at
         where = msgspec.structs.replace(where, at=at, id=str(last.get("id")))
-    where = msgspec.structs.replace(where, read_at=read_at, page=0 if more else 1)
-    return Part(rows, (), _closed(where), more=True)
+    return rows, msgspec.structs.replace(where, read_at=read_at, page=0 if more else 1)
 
 
 async def _deleted(client: Client, module: str, where: Cursor) -> Part:
