@@ -102,14 +102,14 @@ class Zoho:
     def _new_preview(self, work: Work) -> list[Exchange]:
         email, phone = email_of(work.person), phone_of(work.person)
         columns = ["Email"] if email else ["Phone", "Mobile"] if phone else []
+        placing = Placing(self._client, self._options)
         calls = []
-        for module in Placing(self._client, self._options).searched():
+        for module in placing.searched():
             shown = ", ".join(["id", *columns, *(["Account_Name"] if module == CONTACTS else [])])
             queries = [looking_for(shown, module, column, [email or phone or ""]) for column in columns]
             calls += [self._client.shown("POST", "coql", {"select_query": query}) for query in queries]
         if work.company and work.module == CONTACTS:
-            body = {"data": [{"Account_Name": work.company}], "duplicate_check_fields": ["Account_Name"]}
-            calls.append(self._client.shown("POST", "Accounts/upsert", body, note="if the contact has no account"))
+            calls.append(self._client.shown(*placing.accounts([work.company]), note="if the contact has no account"))
         return [*calls, self._write_of(work)]
 
     def _write_of(self, work: Work) -> Exchange:

@@ -177,9 +177,7 @@ class Placing:
         names = {work.company.casefold(): work.company for work in lacking}
         if not names:
             return
-        body = {"data": [{"Account_Name": name} for name in names.values()], "duplicate_check_fields": ["Account_Name"],
-                "trigger": self._options.trigger}  # fmt: skip
-        told = dict(zip(names, await self._client.write("POST", "Accounts/upsert", body), strict=True))
+        told = dict(zip(names, await self._client.write(*self.accounts(list(names.values()))), strict=True))
         for work in lacking:
             item = told[work.company.casefold()]
             work.has_account = True
@@ -187,6 +185,11 @@ class Placing:
                 work.account = answers.id_of(item)
             else:
                 work.warn(COMPANY, answers.refusal(item).text)
+
+    def accounts(self, names: Sequence[str]) -> tuple[str, str, dict[str, object]]:
+        rows = [{"Account_Name": name} for name in names]
+        body = {"data": rows, "duplicate_check_fields": ["Account_Name"], "trigger": self._options.trigger}
+        return "POST", "Accounts/upsert", body
 
     async def _write(self, works: Sequence[Work]) -> None:
         for module in (LEADS, CONTACTS):
