@@ -87,6 +87,7 @@ class Records(FakeServer):
         deal = None
         if wanted := said.get("Deals"):
             if problem := self._problem("Deals", wanted, new=True):
+                problem["details"]["json_path"] = f"$.data[0].Deals.{problem['details']['api_name']}"
                 return Answer(400, {"data": [problem]})
             links = {"Contact_Name": self._link("Contacts", contact), "Account_Name": self._link("Accounts", account)}
             deal = self._store("Deals", {**wanted, **links, "Owner": lead["Owner"]})

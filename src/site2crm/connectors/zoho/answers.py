@@ -158,7 +158,7 @@ def _parts(details: Mapping[str, object]) -> Sequence[Item]:
 def _named(details: Mapping[str, object]) -> tuple[str | None, bool]:
     """The property that the complaint is about, and whether it is about something inside it."""
     place = _PLACE.fullmatch(str(details.get("json_path") or ""))
-    if place:
+    if place and place["name"] != "Deals":  # a conversion's deal: the property stands below
         return place["name"], bool(place["below"])
     return _text(details.get("api_name")), False
 

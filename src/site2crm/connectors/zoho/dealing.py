@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from site2crm.connectors.contract import CrmError, ErrorClass, Exchange
+from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned
 from site2crm.connectors.sales import DealIn, Money, Pipeline, Status
 from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import ZohoError
@@ -26,11 +26,12 @@ _AT_CONVERSION = frozenset({"Deal_Name", "Stage", "Pipeline", "Amount", "Closing
 
 
 class Dealing:
-    """`home`: the organisation's currency, if it is known."""
+    """One deal. `home`: the organisation's currency, if it is known; `warnings`: what had to be left out."""
 
     def __init__(self, client: Client, *, home: str | None) -> None:
         self._client = client
         self._home = home
+        self.warnings: list[Warned] = []
 
     async def add(self, deal: DealIn, person_id: str, pipelines: Sequence[Pipeline]) -> tuple[str, bool]:
         """The deal's id, and whether it was made now. Raises CrmError: NOT_FOUND if the person is gone."""
@@ -86,7 +87,12 @@ class Dealing:
 
     async def _converted(self, lead: str, row: Row) -> str:
         """One call makes the contact, the account and the deal. It is not safe to repeat: Zoho then says so."""
-        said = await self._client.send("POST", f"Leads/{lead}/actions/convert", {"data": [_conversion(row)]})
+        try:
+            said = await self._client.send("POST", f"Leads/{lead}/actions/convert", {"data": [_conversion(row)]})
+        except ZohoError as error:
+            if dropped := await self._unwritable(error, row):
+                return await self._converted(lead, {name: value for name, value in row.items() if name not in dropped})
+            raise
         told = rows_of(said, "data")
         details = told[0].get("details") if told else None
         id = link_of(details, "Deals") if isinstance(details, dict) else None
@@ -113,11 +119,14 @@ class Dealing:
         """What Zoho does not have or does not let us write, if that is what it complains about."""
         if error.code != "INVALID_DATA" or error.field not in row:
             return set()
-        if error.field == "Owner":
-            return {"Owner"}
-        known = {str(item.get("api_name")): is_writable(item) for item in await self._client.fields("Deals")}
-        dropped = {name for name in row if not known.get(name, False)}
-        return dropped if error.field in dropped else set()
+        dropped = {"Owner"}
+        if error.field != "Owner":
+            known = {str(item.get("api_name")): is_writable(item) for item in await self._client.fields("Deals")}
+            dropped = {name for name in row if not known.get(name, False)}
+        if error.field not in dropped:
+            return set()
+        self.warnings += [Warned(name, error.text) for name in sorted(dropped)]
+        return dropped
 
     async def _row(self, deal: DealIn, pipelines: Sequence[Pipeline]) -> Row:
         pipeline, stage = _placed(deal, pipelines)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Written
+from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Warned, Written
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage
 from site2crm.connectors.zoho import records
 from site2crm.connectors.zoho.answers import Item, ZohoError
@@ -35,12 +35,14 @@ class ZohoSales:
         return Directory(owners=await self._owners(), pipelines=await self._all_pipelines())
 
     async def add_deal(self, deal: DealIn, person_id: str) -> Written:
+        warnings: Sequence[Warned] = ()
         try:
             dealing = Dealing(self._client, home=await self._currency())
+            warnings = dealing.warnings
             id, created = await dealing.add(deal, person_id, await self._all_pipelines())
         except CrmError as error:
-            return Written(deal.ref, error=error)
-        return Written(deal.ref, id, created, self._url(id))
+            return Written(deal.ref, error=error, warnings=warnings)
+        return Written(deal.ref, id, created, self._url(id), warnings=warnings)
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
         account = self._context.account
