@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from site2crm.demo import zoho_coql
 from site2crm.demo.server import Answer, Fault, Request
 from site2crm.demo.zoho_office import Office
-from site2crm.demo.zoho_records import Records, error
+from site2crm.demo.zoho_records import Records, error, written_price
 
 MODULES = "ZohoCRM.modules.ALL"
 SEARCH = "ZohoSearch.securesearch.READ"
@@ -120,7 +121,7 @@ class Zoho(Records, Office):
             case "GET", "settings/pipeline":
                 return ("ZohoCRM.settings.pipeline.READ",), lambda: self.list_pipelines(request), 1
             case "POST", "coql":
-                return ("ZohoCRM.coql.READ", MODULES), lambda: self.coql(request), 1
+                return ("ZohoCRM.coql.READ", MODULES), lambda: self.coql(request), zoho_coql.price(request.body)
             case (("GET" | "POST" | "DELETE"), "actions/watch"):
                 return ("ZohoCRM.notifications.ALL",), lambda: self.watch(request), 1
         return self._record_handler(request, path)
@@ -144,6 +145,7 @@ class Zoho(Records, Office):
             case "GET", "deleted":
                 return (MODULES,), lambda: self.list_deleted(request, name), 1
             case "POST" | "PUT", None | "upsert":
-                return (MODULES,), lambda: self.write(request, name, how=module["part"] or request.method), 1
+                how = module["part"] or request.method
+                return (MODULES,), lambda: self.write(request, name, how=how), written_price(request)
         body = error("INVALID_REQUEST_METHOD", "The http request method type is not a valid one")
         return (), lambda: Answer(405, body), 1

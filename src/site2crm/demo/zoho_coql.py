@@ -28,6 +28,13 @@ class Refused(Exception):
         self.details = details
 
 
+def price(body: bytes) -> int:
+    """In credits, by the number of rows that are asked for."""
+    found = re.search(rb"limit\s+(?:\d+\s*,\s*)?(\d+)", body, re.IGNORECASE)
+    rows = int(found[1]) if found else 200
+    return next((cost for most, cost in _CREDITS if rows <= most), 1)
+
+
 class Query(NamedTuple):
     columns: list[str]
     module: str
@@ -37,10 +44,6 @@ class Query(NamedTuple):
     order: list[tuple[str, bool]]
     offset: int
     size: int
-
-    @property
-    def credits(self) -> int:
-        return next(cost for rows, cost in _CREDITS if self.size <= rows)
 
 
 def parse(text: str) -> Query:

@@ -54,6 +54,7 @@ SECTIONS = (
         (
             Article("test-inbox", "Connect the Test inbox", "See what a CRM would receive, without having one."),
             Article("hubspot", "Connect HubSpot", "Where to get a token and which rights it needs."),
+            Article("zoho", "Connect Zoho CRM", "Which app to register, the rights it needs, what goes where."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),
