@@ -1,19 +1,21 @@
 """A stateful Zoho CRM on loopback: modules, COQL, OAuth, channels, credits; refuses what Zoho refuses.
 
-`crm = Zoho(); await crm.start()`; `crm.token` is an access token with all rights.
+`crm = Zoho(); await crm.start()`; `crm.token` is an access token with all rights that does
+not end by itself.
 Control: GET /_fake/leads, /_fake/contacts, /_fake/deals, /_fake/requests; POST|DELETE /_fake/faults; POST
 /_fake/settings, /_fake/expire.
 """
 
 import re
-import time
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from site2crm.demo import zoho_coql
 from site2crm.demo.server import Answer, Fault, Request
 from site2crm.demo.zoho_office import Office
 from site2crm.demo.zoho_records import Records, error, written_price
+from site2crm.kit import clock
 
 MODULES = "ZohoCRM.modules.ALL"
 SEARCH = "ZohoSearch.securesearch.READ"
@@ -38,8 +40,9 @@ class Zoho(Records, Office):
         self.credits = 50_000
         """Of any 24 hours."""
         self.credits_used = 0
-        self._day_began = time.monotonic()
+        self._day_began = clock.unix()
         self.token, self.refresh_token = self.grant(set(SCOPES))
+        self.access[self.token] = (set(SCOPES), inf)
 
     @property
     def people(self) -> list[dict[str, Any]]:
@@ -66,8 +69,8 @@ class Zoho(Records, Office):
         scopes = self.scopes_of(request.headers.get("authorization", "").removeprefix("Zoho-oauthtoken "))
         if scopes is None:
             return Answer(401, error("INVALID_TOKEN", "invalid oauth token"))
-        if self._day_began + _DAY_S < time.monotonic():
-            self.credits_used, self._day_began = 0, time.monotonic()
+        if self._day_began + _DAY_S < clock.unix():
+            self.credits_used, self._day_began = 0, clock.unix()
         if self.credits_used >= self.credits:
             return Answer(429, error("TOO_MANY_REQUESTS", "You have used all the API credits of the day"))
         answer, cost = self._route(request, request.path.removeprefix(_API), scopes)
@@ -92,7 +95,7 @@ class Zoho(Records, Office):
                 found = list(self.records[what.title()].values())
                 return Answer(200, found, {"X-Total": str(len(found))})
             case "POST", "expire":
-                self.access = {token: (scopes, time.monotonic()) for token, (scopes, _) in self.access.items()}
+                self.access = {token: (scopes, clock.unix()) for token, (scopes, _) in self.access.items()}
                 return Answer(204)
             case "POST", "settings":
                 for name in ("search_lag_s", "credits", "credits_used", "access_lives_s"):

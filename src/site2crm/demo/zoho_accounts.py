@@ -2,12 +2,12 @@
 
 import itertools
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from site2crm.demo.server import Answer, Request
+from site2crm.kit import clock
 
 CLIENT_ID, CLIENT_SECRET = "1000.DEMOCLIENT", "demo-client-secret-0000"
 REDIRECT = "https://app.example.com/oauth/callback"
@@ -26,7 +26,7 @@ class _Code:
     redirect: str
     scopes: set[str]
     offline: bool
-    at: float = field(default_factory=time.monotonic)
+    at: float = field(default_factory=clock.unix)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Accounts:
     def scopes_of(self, access: str) -> set[str] | None:
         """None: unknown, ended or taken back."""
         scopes, ends = self.access.get(access, (set(), 0.0))
-        return scopes if ends > time.monotonic() else None
+        return scopes if ends > clock.unix() else None
 
     def accounts_answer(self, request: Request) -> Answer | None:
         """None: the request is not for this part of the server."""
@@ -104,7 +104,7 @@ class Accounts:
         if said.get("grant_type") == "refresh_token":
             return self._refreshed(said.get("refresh_token", ""))
         code = self._codes.pop(said.get("code", ""), None)
-        if code is None or code.at + CODE_LIVES_S < time.monotonic():
+        if code is None or code.at + CODE_LIVES_S < clock.unix():
             return {"error": "invalid_code"}
         if code.redirect != said.get("redirect_uri"):
             return {"error": "invalid_redirect_uri"}
@@ -117,7 +117,7 @@ class Accounts:
         known = self.refresh_tokens.get(token)
         if known is None:
             return {"error": "invalid_code"}
-        now = time.monotonic()
+        now = clock.unix()
         known.refreshed = [at for at in known.refreshed if at > now - REFRESH_WINDOW_S]
         if len(known.refreshed) >= MOST_REFRESHES:
             text = "You have made too many requests continuously. Please try again after some time."
@@ -131,7 +131,7 @@ class Accounts:
 
     def _new_access(self, scopes: set[str]) -> str:
         access = f"1000.access-{next(self._numbers)}-{secrets.token_hex(12)}"
-        self.access[access] = (set(scopes), time.monotonic() + self.access_lives_s)
+        self.access[access] = (set(scopes), clock.unix() + self.access_lives_s)
         return access
 
     def _revoke(self, token: str) -> Answer:

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.grants import AuthContext, Grant
-from site2crm.connectors.wire import is_host_of, json_object, network_error
+from site2crm.connectors.wire import is_host_of, json_object, send_form
 from site2crm.connectors.zoho import centres
-from site2crm.core.http import OutboundError, Response
+from site2crm.core.http import Response
 from site2crm.kit import clock
 
 RIGHTS = (
@@ -106,14 +106,8 @@ class ZohoAuth:
 
     async def _post(self, accounts: str, path: str, form: Mapping[str, str]) -> Response:
         """In the body, so that no secret gets into a log of addresses."""
-        base = self._context.base_url or accounts
-        if self._context.base_url is None and not is_host_of(base, centres.ACCOUNTS_HOSTS):
-            text = f"{base[:80]} is not an accounts server of Zoho."
-            raise CrmError(ErrorClass.CONFIG, text, code="foreign_host", field="data_centre")
-        try:
-            return await self._context.http.request("POST", base.rstrip("/") + path, form=form)
-        except OutboundError as error:
-            raise network_error(error) from error
+        url = (self._context.base_url or accounts).rstrip("/") + path
+        return await send_form(self._context, url, form, hosts=centres.ACCOUNTS_HOSTS)
 
     def _grant(self, said: Mapping[str, object], *, refresh: str, accounts: str, before: Grant | None) -> Grant:
         api = str(said.get("api_domain") or (before.extra.get("api_domain") if before else "") or "")

@@ -1,6 +1,6 @@
 """What the pages need to know about Zoho CRM before there is a connection."""
 
-from site2crm.connectors.kinds import ConnectorKind, SettingField
+from site2crm.connectors.kinds import ConnectorKind, SettingField, app_fields
 from site2crm.connectors.zoho.auth import RIGHTS, ZohoAuth
 from site2crm.connectors.zoho.centres import CENTRES, HOSTS
 from site2crm.connectors.zoho.client import LIMIT
@@ -21,6 +21,10 @@ ZOHO = ConnectorKind(
             kind="choice",
             help="The end of the address at which you use Zoho CRM tells it: crm.zoho.eu is Europe.",
             choices=tuple((name, centre.label) for name, centre in CENTRES.items()),
+        ),
+        *app_fields(
+            id_help="In the API console of your data centre, such as api-console.zoho.eu: Server-based Application.",
+            secret_help="Beside the client id; of an app for several data centres the one of yours.",  # noqa: S106
         ),
         SettingField(
             name="module",
