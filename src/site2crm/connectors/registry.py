@@ -8,10 +8,13 @@ from site2crm.connectors.nutshell.kind import NUTSHELL
 from site2crm.connectors.pipedrive.kind import PIPEDRIVE
 from site2crm.connectors.salesforce.kind import SALESFORCE
 from site2crm.connectors.webhook.kind import WEBHOOK
+from site2crm.connectors.zoho.kind import ZOHO
 
-KINDS: dict[str, ConnectorKind] = {
     kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, NUTSHELL, WEBHOOK)
 }
+
+
+KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, ZOHO, NUTSHELL, WEBHOOK)}
 
 
 def get(name: str) -> ConnectorKind | None:

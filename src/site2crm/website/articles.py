@@ -57,6 +57,7 @@ SECTIONS = (
             Article("nutshell", "Connect Nutshell", "Where to make an API key, what goes where, deals."),
             Article("pipedrive", "Connect Pipedrive", "By API token or by signing in; what goes where."),
             Article("salesforce", "Connect Salesforce", "The app to make there, the rights, leads or contacts."),
+            Article("zoho", "Connect Zoho CRM", "Which app to register, the rights it needs, what goes where."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),

@@ -1,0 +1,1 @@
+"""Zoho CRM by OAuth, in every data centre, API v8."""
