@@ -239,15 +239,11 @@ async def test_who_is_gone_is_told(case: Case) -> None:
     ("status", "expected"), [(503, {ErrorClass.RETRY, ErrorClass.THROTTLE}), (429, {ErrorClass.THROTTLE})]
 )
 async def test_a_failing_server_is_a_crm_error(case: Case, status: int, expected: set[ErrorClass]) -> None:
+    person = case.person()
     case.fake.faults.append(Fault("status", status=status, count=-1))
     with pytest.raises(CrmError) as refused:
         await case.sales.deals(None, None)
     assert refused.value.kind in expected
-    for failing in (case.sales.directory(), case.sales.missing(["1"])):
-@pytest.mark.parametrize(("status", "expected"), [(503, ErrorClass.RETRY), (429, ErrorClass.THROTTLE)])
-async def test_a_failing_server_is_a_crm_error(case: Case, status: int, expected: ErrorClass) -> None:
-    person = case.person()
-    assert refused.value.kind is expected
     for failing in (case.sales.directory(), case.sales.missing([person])):
         with pytest.raises(CrmError):
             await failing

@@ -10,11 +10,9 @@ from site2crm.connectors.salesforce.kind import SALESFORCE
 from site2crm.connectors.webhook.kind import WEBHOOK
 from site2crm.connectors.zoho.kind import ZOHO
 
-    kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, NUTSHELL, WEBHOOK)
-}
+_ALL = (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, ZOHO, NUTSHELL, WEBHOOK)
 
-
-KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in (INBOX, HUBSPOT, SALESFORCE, PIPEDRIVE, ZOHO, NUTSHELL, WEBHOOK)}
+KINDS: dict[str, ConnectorKind] = {kind.name: kind for kind in _ALL}
 
 
 def get(name: str) -> ConnectorKind | None:
