@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from site2crm.connectors import registry
 from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, Kind, PersonIn
-from site2crm.connectors.grants import Grants
+from site2crm.connectors.grants import App, AuthContext, Grants
 from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.registry import KINDS
+from site2crm.connectors.wire import is_host_of
 from site2crm.demo.server import Fault
 from tests.connectors.connector_cases import MemoryInbox, ada, context
 from tests.connectors.kinds import PLAYED, Played
@@ -70,6 +72,20 @@ def test_a_kind_tells_the_form_all_it_needs(kind: ConnectorKind) -> None:
     assert kind.help_slug
     assert set(kind.default_mapping) == set(LEAD)
     assert all(field.label and field.name.isidentifier() for field in kind.settings)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.auth], ids=lambda kind: kind.name)
+async def test_the_browser_is_sent_to_a_host_of_the_vendor_only(kind: ConnectorKind) -> None:
+    """With the choices that come first. A vendor without PKCE leaves the challenge out, none leaves the state out."""
+    assert kind.auth is not None
+    chosen = {field.name: field.choices[0][0] for field in kind.settings if field.choices}
+    async with context() as (opened, _):
+        auth = kind.auth(AuthContext(http=opened.http, app=App("an-id", "a-secret"), settings=chosen))
+        url = auth.authorize_url(state="st+ate", redirect_uri="https://x.example/oauth/callback", challenge="c")
+    asked = dict(parse_qsl(urlsplit(url).query))
+    assert is_host_of(url, kind.hosts)
+    assert (asked["state"], asked["redirect_uri"]) == ("st+ate", "https://x.example/oauth/callback")
+    assert (asked["client_id"], "a-secret" in url) == ("an-id", False)
 
 
 async def test_the_connector_says_who_it_is(case: Case) -> None:

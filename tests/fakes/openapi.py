@@ -34,6 +34,8 @@ class Checked(FakeServer):
         super().__init__(**given)
         self.violations: list[str] = []
         self._validates = validate and all(available(document.name) for document in self.documents)
+        for document in self.documents if self._validates else ():
+            _document(document.name)  # seconds, which the first call must not wait for
         if self._validates:
             for document in self.documents:
                 _document(document.name)  # seconds, which no call should have to wait for

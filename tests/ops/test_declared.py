@@ -318,3 +318,22 @@ def test_check_and_plan_tell_all_of_it_before_a_start(tmp_path: Path) -> None:
     assert "4 to apply" in planned.output
     assert "site2crm.toml:15" in bad.output + bad.stderr
     assert "nothing would be applied" in refused.output + refused.stderr
+
+
+async def test_a_crm_that_people_sign_in_to_waits_for_somebody_who_does(tmp_path: Path) -> None:
+    crm = '[[orgs.crm]]\nkey = "hs"\nkind = "hubspot"\nway = "oauth"\n'
+    async with started(tmp_path, FILE + crm) as instance:
+        hubspot = next(each for each in (await rows(instance))[1] if each.kind == "hubspot")
+        assert (hubspot.way, hubspot.grant, hubspot.state) == ("oauth", "", "active")
+        assert instance.machine.jobs is not None
+        await instance.machine.jobs.run_due()
+        hubspot = next(each for each in (await rows(instance))[1] if each.kind == "hubspot")
+        assert (hubspot.state, hubspot.state_reason) == ("parked", "Nobody has signed in for this connection yet.")
+        assert 'way = "oauth"' in copying.as_toml(hubspot, KINDS["hubspot"])
+        assert await rewritten(instance, str) == []
+
+
+async def test_a_key_and_a_sign_in_do_not_mix_in_the_file(tmp_path: Path) -> None:
+    crm = '[[orgs.crm]]\nkey = "hs"\nkind = "hubspot"\nway = "oauth"\ntoken = "pat-na1-1"\n'
+    async with started(tmp_path, FILE + crm) as instance:
+        assert "belongs to the other way to connect HubSpot" in await alarm(instance)

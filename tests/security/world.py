@@ -102,6 +102,8 @@ async def _holding(instance: Instance, owner: Person, second: Person, word: str)
     )
     clicked = (await owner.web.get(f"/{word}")).headers["location"]
     crm = await post(owner, "/api/v1/connections", {"kind": "inbox", "name": f"CRM {word}"})
+    app = {"client_id": f"app-{word}", "client_secret": f"secret-{word}"}
+    await post(owner, "/api/v1/connections/authorize", {"kind": "hubspot", "name": f"Next {word}", "settings": app})
     bodies: list[dict[str, str]] = [
         {"email": f"ada@{word}.example", "name": f"Ada {word}", "message": word, "page_url": clicked},
         {"email": f"bot@{word}.example", "name": f"Bot {word}", "_gotcha": "x"},

@@ -19,6 +19,7 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
         ("key", own),
         ("id", connection.id),
         ("kind", connection.kind),
+        *([("way", connection.way)] if connection.way == Way.OAUTH else []),
         ("name", connection.name),
         *([("way", connection.way)] if len(kind.ways) > 1 else []),
         *_settings(connection, kind, own),

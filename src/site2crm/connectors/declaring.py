@@ -280,6 +280,8 @@ async def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
         connection.settings = dict(entered.settings)
         connection.secrets = sealing.sealed_secrets(work.vault, entered.secrets, **place)
         connection.secret_hints = sealing.hints(entered.secrets)
+    if connection.way == Way.KEY:
+        connection.grant, connection.grant_expires_at = "", None
     if rows := _rows(entry, kind):
         connection.mapping = msgspec.to_builtins(rows)
     if wanted.paused and connection.state == State.ACTIVE:

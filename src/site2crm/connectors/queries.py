@@ -45,6 +45,8 @@ class ConnectionRow(Struct, frozen=True):
     warnings: Sequence[Mapping[str, Any]]
     checked_at: datetime | None
     paused_until: datetime | None
+    way: str
+    grant_expires_at: datetime | None
     created_at: datetime
 
 

@@ -33,6 +33,7 @@ from site2crm.core import crypto, log
 from site2crm.core.access import OrgRef, Who
 from site2crm.core.config_types import is_loopback
 from site2crm.core.crypto import Unreadable
+from site2crm.core.declared import books
 from site2crm.core.errors import Invalid
 from site2crm.core.machine import Machine
 from site2crm.kit import clock
@@ -147,6 +148,8 @@ async def begin_again(
     """For a connection that there is; a setting that is left out or empty stays. Raises as `begin`."""
     async with machine.session() as reading:
         connection = await service.get(reading, who.org_id, connection_id)
+        if settings or connection.way != Way.OAUTH:
+            await books.expect_free(reading, connection_id, ["settings"])
     kind = kind_named(connection.kind)
     entered = entering.read(kind, settings, way=_way_in(kind), known=service.known(machine, connection))
     draft = _Draft(settings=entered.settings)

@@ -11,9 +11,12 @@ def label(kind: str) -> str:
     return KINDS[kind].label if kind in KINDS else kind
 
 
+_OF_ALL = (("Nobody has signed in", "Somebody who may give access in the CRM signs in there, with the button below."),)
+
+
 def cure(kind: str, reason: str) -> str:
     """What to do about a connection that has stopped for this reason."""
-    cures = KINDS[kind].cures if kind in KINDS else ()
+    cures = (*_OF_ALL, *KINDS[kind].cures) if kind in KINDS else ()
     return next((text for words, text in cures if words in reason), "Test again.")
 
 

@@ -207,5 +207,6 @@ def _error(status: int, error: str, text: str) -> Answer:
 
 
 def _html(status: int, body: str) -> Answer:
-    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>HubSpot</title><body>{body}</body></html>"
+    head = "<meta charset=utf-8><title>HubSpot</title><link rel=icon href=data:,>"
+    page = f"<!doctype html><html lang=en>{head}<body>{body}</body></html>"
     return Answer(status, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
