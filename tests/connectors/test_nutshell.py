@@ -156,6 +156,24 @@ async def test_what_the_list_brings_is_compared_again(fake: NutshellFake) -> Non
     assert (written.created, written.id) == (True, only(fake)["id"])
 
 
+async def test_a_contact_that_the_list_tells_little_of_is_read_whole(fake: NutshellFake) -> None:
+    id = fake.add_contact(email="ada@example.com", phone="+441234567", name="Ada Lovelace")
+    stub = {"id": id, "emails": [{"value": "ada@example.com"}]}
+    fake.faults.append(Fault("status", status=200, path="/contacts", body={"contacts": [stub]}))
+    written = await upsert(fake)
+    assert (written.id, len(only(fake)["phones"])) == (id, 1)
+    assert [(method, status) for method, _, status in calls(fake)] == [("GET", 200), ("GET", 200)]
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_a_feed_that_does_not_answer_stops_no_lead(fake: NutshellFake, status: int) -> None:
+    fake.faults.append(Fault("status", status=status, path="/events", count=-1, body=b"No such filter"))
+    first = await upsert(fake, person(fields={**FIELDS, "note": "Call me"}))
+    second = await upsert(fake, person(fields={**FIELDS, "note": "Again"}, submission="sub_2"))
+    assert (first.error, second.error, first.id) == (None, None, second.id)
+    assert (len(fake.contacts), len(fake.notes)) == (1, 2)
+
+
 async def test_the_stored_id_is_used_and_a_later_address_added(fake: NutshellFake) -> None:
     id = fake.add_contact(name="Ada", phone="+44 1234567")
     written = await upsert(fake, person(known_id=id))

@@ -19,6 +19,7 @@ OPEN = {
     "/reset/{token:str}": "whoever has the link",
     "/setup/{token:str}": "whoever has the link",
     "/help/{slug:str}": "articles",
+    "/hooks/{connection_id:str}": "a custom CRM, by its signature",
     "/api/v1/{path:str}": "the framework's own, under the description of the API",
 }
 """Public routes with a parameter, and why a stranger may call them."""

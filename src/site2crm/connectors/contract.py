@@ -73,6 +73,7 @@ class Caps:
     deals: bool = False  # `ConnectorKind.sales` reads them
     add_deals: bool = False  # ... and makes them
     activities: frozenset[Act] = frozenset()
+    pushes: bool = False  # it sends us its contacts, deals and activities: `ConnectorKind.reads_push` reads them
     custom_key: bool = False  # property names are free: the other side takes what it is given
 
 

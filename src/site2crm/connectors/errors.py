@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from site2crm.core.errors import Conflict, Gone, Invalid, NotFound
+from site2crm.core.errors import Conflict, Gone, Invalid, NotFound, Unauthorized
 
 
 class ConnectionNotFound(NotFound):
@@ -37,3 +37,10 @@ class NotConnected(Invalid):
 
     secrets: Mapping[str, str] = {}
     made: Mapping[str, str] = {}
+
+
+class BadSignature(Unauthorized):
+    """What came to a hook does not prove that it is the CRM's."""
+
+    code, title = "bad_signature", "The signature is not right"
+    is_for_programs = True

@@ -1,5 +1,9 @@
 """What happens to connections. Delivery listens: a resumed one drains, oldest lead first."""
 
+from collections.abc import Sequence
+
+from site2crm.connectors.pushing import Contact
+from site2crm.connectors.sales import Activity, Deal, Directory
 from site2crm.core.events import Event
 
 UNKNOWN_PROPERTY = "unknown_property"
@@ -31,3 +35,13 @@ class ConnectionRemoved(Event, frozen=True, kw_only=True):
     """Its secrets are gone; nothing can be sent there any more."""
 
     connection_id: str
+
+
+class SalesPushed(Event, frozen=True, kw_only=True):
+    """A CRM sent its records, proven and not seen before. `directory`: all of it, or None for as it was."""
+
+    connection_id: str
+    people: Sequence[Contact]
+    directory: Directory | None
+    deals: Sequence[Deal]
+    activities: Sequence[Activity]

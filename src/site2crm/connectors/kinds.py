@@ -9,6 +9,7 @@ from site2crm.connectors.contract import Caps, Connector, Context
 from site2crm.connectors.grants import Auth, AuthContext
 from site2crm.connectors.hints import Hooks
 from site2crm.connectors.pacing import Limit
+from site2crm.connectors.pushing import ReadsPush
 from site2crm.connectors.sales import Sales
 
 
@@ -60,6 +61,7 @@ class ConnectorKind:
     auth: Callable[[AuthContext], Auth] | None = None  # with `Caps.oauth`; raises as `opens` does
     sales: Callable[[Context], Sales] | None = None  # with `Caps.deals`; raises as `opens` does
     hooks: Callable[[Context], Hooks] | None = None  # with `Caps.hooks`; raises as `opens` does
+    reads_push: ReadsPush | None = None  # with `Caps.pushes`
     rights: tuple[str, ...] = ()  # what the token must be allowed
     help_slug: str = ""
     hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set; ".a.example": any below it

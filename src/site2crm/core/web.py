@@ -33,6 +33,8 @@ Html = Response[str]
 NAV_ORDER = ("", "Connect", "Settings")
 FLASH_COOKIE = "s2c_flash"
 PROBLEM_JSON = "application/problem+json"
+FOR_PROGRAMS = ("/api/", "/hooks/")
+"""Below these nobody but a program asks, whatever it says that it accepts."""
 _REQUEST = "request"
 
 _HOME = "home"
@@ -121,7 +123,7 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(problem, errors.Unavailable):
         _log.exception("request.failed", path=request.url.path, method=request.method)
     body = as_problem(problem, request.scope["state"].get("request_id", ""))
-    if request.url.path.startswith("/api/") or problem.is_for_programs:
+    if request.url.path.startswith(FOR_PROGRAMS) or problem.is_for_programs:
         return _problem_json(body, problem)
     if isinstance(problem, errors.Unauthorized) and request.method in {"GET", "HEAD"}:
         return redirect(login_url(request))

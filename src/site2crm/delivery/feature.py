@@ -1,8 +1,14 @@
 """What delivery adds to the product."""
 
-from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
+from site2crm.connectors.events import (
+    ConnectionParked,
+    ConnectionPaused,
+    ConnectionRemoved,
+    ConnectionResumed,
+    SalesPushed,
+)
 from site2crm.core.feature import Feature, NavItem
-from site2crm.delivery import api, figures, jobs, outbox, pages, timeline
+from site2crm.delivery import api, figures, jobs, outbox, pages, pushed, timeline
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.leads.events import SubmissionsAccepted
 
@@ -18,6 +24,7 @@ FEATURE = Feature(
         (ConnectionResumed, outbox.resumed),
         (ConnectionRemoved, outbox.removed),
         (DeliveriesSettled, outbox.settled),
+        (SalesPushed, pushed.link),
     ),
     lifespans=(jobs.recovered,),
     figures=figures.figures,

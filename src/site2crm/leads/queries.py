@@ -15,7 +15,7 @@ from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
 from site2crm.forms.errors import FormNotFound
-from site2crm.leads import finding
+from site2crm.leads import finding, folding
 from site2crm.leads.capture import CONSUMER as CONSUMER
 from site2crm.leads.counting import COUNTED_BY as COUNTED_BY
 from site2crm.leads.counting import Among as Among
@@ -86,6 +86,15 @@ async def leads_by_id(session: AsyncSession, org_id: str, lead_ids: Collection[s
     """In one query; an erased one is missing."""
     rows = await session.execute(finding.items(org_id, lead_ids))
     return {row.id: finding.item(row) for row in rows}
+
+
+async def by_email(session: AsyncSession, org_id: str, emails: Collection[str]) -> dict[str, str]:
+    """E-mail as given -> the id of the lead that has it."""
+    keys = {email: folding.email_key(email) for email in emails}
+    wanted = {key for key in keys.values() if key}
+    stmt = in_org(Lead, org_id).with_only_columns(Lead.email_key, Lead.id).where(Lead.email_key.in_(wanted))
+    found = {row.email_key: row.id for row in await session.execute(stmt)}
+    return {email: found[key] for email, key in keys.items() if key in found}
 
 
 async def clicks_of(session: AsyncSession, org_id: str, lead_id: str) -> list[str]:

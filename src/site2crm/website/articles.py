@@ -59,6 +59,7 @@ SECTIONS = (
             Article("salesforce", "Connect Salesforce", "The app to make there, the rights, leads or contacts."),
             Article("zoho", "Connect Zoho CRM", "Which app to register, the rights it needs, what goes where."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
+            Article("custom-crm-records", "Records from a custom CRM", "It sends its contacts, deals and activities."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),
     ),

@@ -156,7 +156,7 @@ class Nutshell:
         if contact is None:
             made = answers.one(await self._access.send(self._create_call(values, account_id)), "contacts")
             return Written(person.ref, str(made["id"]), True, _url(made))
-        id = str(contact["id"])
+        contact, id = await self._whole(contact), str(contact["id"])
         if operations := changes(values, contact, account_id=account_id):
             await self._access.send(self._access.call("PATCH", f"/contacts/{quote(id, safe='')}", operations))
         return Written(person.ref, id, False, _url(contact))
@@ -170,6 +170,12 @@ class Nutshell:
             if found := _fitting(answers.listed(body, "contacts"), values):
                 return found
         return _fitting(await lately.of("contacts"), values) if values.email or values.phone else None
+
+    async def _whole(self, contact: Record) -> Record:
+        """A list may tell less of a contact than it has: what is not known to be there would be added again."""
+        if all(name in contact for name in ("emails", "phones", "links")):
+            return contact
+        return await self._access.record("contacts", str(contact["id"])) or contact
 
     async def _company(self, name: str, lately: Lately, values: Values, warnings: list[Warned]) -> str | None:
         try:

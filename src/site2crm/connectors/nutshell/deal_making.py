@@ -13,7 +13,7 @@ from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned,
 from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access
 from site2crm.connectors.nutshell.answers import NutshellError, Record
-from site2crm.connectors.nutshell.feed import payloads, recent
+from site2crm.connectors.nutshell.feed import recent, told_of
 from site2crm.connectors.nutshell.properties import custom_field, encode, ids_in
 from site2crm.connectors.sales import DealIn
 from site2crm.connectors.wire import Call, masked
@@ -62,9 +62,7 @@ class DealMaker:
         listed = answers.listed(await self._access.get("/leads", query=_search(deal), max_bytes=LIST_BYTES), "leads")
         if found := _marked(listed, deal):
             return found
-        return _marked(
-            payloads(await self._access.get("/events", query=recent(("leads",)), max_bytes=LIST_BYTES)), deal
-        )
+        return _marked(await told_of(self._access, recent(("leads",))), deal)
 
     async def _make(self, deal: DealIn, person_id: str, warnings: list[Warned]) -> Record:
         """Without custom fields that are gone, if the first try was refused."""

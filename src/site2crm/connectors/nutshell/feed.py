@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from site2crm.connectors.contract import ErrorClass
 from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access, Query
-from site2crm.connectors.nutshell.answers import Record
+from site2crm.connectors.nutshell.answers import NutshellError, Record
 from site2crm.kit import clock
 
 LAG_S = 900
@@ -28,9 +29,18 @@ class Lately:
 
     async def of(self, table: str) -> list[Record]:
         if self._found is None:
-            body = await self._access.get("/events", query=recent(("contacts", "accounts")), max_bytes=LIST_BYTES)
-            self._found = payloads(body)
+            self._found = await told_of(self._access, recent(("contacts", "accounts")))
         return [record for record in self._found if str(record["id"]).endswith(f"-{table}")]
+
+
+async def told_of(access: Access, query: Query) -> list[Record]:
+    """The records of these events. None where Nutshell does not answer such a question: the lists must do then."""
+    try:
+        return payloads(await access.get("/events", query=query, max_bytes=LIST_BYTES))
+    except NutshellError as error:
+        if error.kind in (ErrorClass.PERMANENT, ErrorClass.NOT_FOUND):
+            return []
+        raise
 
 
 def payloads(body: Record | list[object]) -> list[Record]:

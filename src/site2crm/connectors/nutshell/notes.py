@@ -1,8 +1,8 @@
 """The message of a lead as a note at its contact: one for each submission, however often it is sent."""
 
 from site2crm.connectors.contract import PersonIn
-from site2crm.connectors.nutshell.access import LIST_BYTES, Access, Query
-from site2crm.connectors.nutshell.feed import MOST_EVENTS, payloads
+from site2crm.connectors.nutshell.access import Access, Query
+from site2crm.connectors.nutshell.feed import MOST_EVENTS, told_of
 from site2crm.connectors.nutshell.properties import NOTE, Values
 from site2crm.connectors.wire import Call
 
@@ -12,8 +12,8 @@ _EARLIER_S = 3600  # their clock and ours
 async def write(access: Access, person: PersonIn, values: Values, *, contact_id: str, fresh: bool) -> None:
     """A contact that was made just now has no note yet; at another one the feed is asked first."""
     if not fresh:
-        body_ = await access.get("/events", query=_told(person, contact_id), max_bytes=LIST_BYTES)
-        if any(_mark(person) in str(note.get("body") or note.get("bodyHtml")) for note in payloads(body_)):
+        notes = await told_of(access, _query(person, contact_id))
+        if any(_mark(person) in str(note.get("body") or note.get("bodyHtml")) for note in notes):
             return
     await access.send(call(access, contact_id, body(person, values)))
 
@@ -31,6 +31,6 @@ def _mark(person: PersonIn) -> str:
     return f"[{person.submission or person.ref}]"
 
 
-def _told(person: PersonIn, contact_id: str) -> Query:
+def _query(person: PersonIn, contact_id: str) -> Query:
     since = [("since_time", str(int(person.at.timestamp()) - _EARLIER_S))] if person.at else []
     return [("limit", str(MOST_EVENTS)), ("entity_id", contact_id), ("filters[payload][]", "notes"), *since]

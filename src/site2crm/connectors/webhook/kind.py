@@ -1,6 +1,7 @@
 """What the pages need to know about a webhook before there is one."""
 
 from site2crm.connectors.kinds import ConnectorKind, SettingField
+from site2crm.connectors.webhook import pushed
 from site2crm.connectors.webhook.connector import CAPS, WebhookCrm
 from site2crm.connectors.webhook.signing import new_secret
 
@@ -35,6 +36,7 @@ WEBHOOK = ConnectorKind(
         "message": "message",
     },
     opens=WebhookCrm,
+    reads_push=pushed.read,
     help_slug="webhook-crm",
     about="Any other CRM: each lead as one signed POST with JSON, as Standard Webhooks.",
     icon="webhook",
