@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Kind
+from site2crm.connectors.grants import Grant
 from site2crm.connectors.hints import BadProof, Change
 from site2crm.connectors.pipedrive.hooks import PipedriveHooks
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
-from tests.connectors.connector_cases import context
+from tests.connectors.connector_cases import Granted, context
 from tests.connectors.pipedrive_cases import ACCOUNT, opened
 from tests.fakes.pipedrive import TOKEN, PipedriveFake
 
@@ -97,6 +98,15 @@ async def test_an_address_that_pipedrive_cannot_reach_is_told(fake: PipedriveFak
     with pytest.raises(CrmError, match="subscription_url is not reachable") as error:
         await hooks.watch(URL, SECRET)
     assert error.value.kind is ErrorClass.PERMANENT
+
+
+async def test_a_sign_in_without_the_scope_for_webhooks_is_told(fake: PipedriveFake) -> None:
+    fake.oauth.scopes = ("base", "deals:full")
+    grants = Granted(Grant(fake.oauth.issue()["access_token"]))
+    async with opened(fake, secrets={}, grants=grants) as (found, _):
+        with pytest.raises(CrmError, match="lacks the right admin") as error:
+            await PipedriveHooks(found).watch(URL, SECRET)
+    assert error.value.kind is ErrorClass.CONFIG
 
 
 @pytest.mark.parametrize(

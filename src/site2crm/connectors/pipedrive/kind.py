@@ -63,7 +63,6 @@ PIPEDRIVE = ConnectorKind(
     auth=PipedriveAuth,
     sales=PipedriveSales,
     hooks=PipedriveHooks,
-    rights=("contacts:full", "deals:full", "activities:read", "users:read", "search:read", "admin"),
     help_slug="pipedrive",
     hosts=HOSTS,
     limit=LIMIT,
