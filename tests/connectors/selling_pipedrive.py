@@ -11,8 +11,8 @@ def add_deal(fake: PipedriveFake, *, title: str, amount: str, currency: str, per
 
 
 def add_owner(fake: PipedriveFake, first: str, last: str, *, active: bool) -> str:
-    id = len(fake.users) + 1
-    fake.users.append({**fake.users[1], "id": id, "name": f"{first} {last}", "active_flag": active})
+    id = fake.add_user(f"{first} {last}")
+    fake.users[-1]["active_flag"] = active
     return str(id)
 
 

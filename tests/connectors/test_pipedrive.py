@@ -16,6 +16,7 @@ from site2crm.demo.pipedrive_fields import (
     BUDGET,
     CAMPAIGN,
     COLOUR,
+    DEAL_SOURCE,
     PARTNER,
     PLACE,
     STAFF,
@@ -304,6 +305,13 @@ async def test_fields_come_with_type_choices_and_the_type_behind_the_hash(fake: 
     assert fields[f"{COLOUR}_enum"].choices == (("31", "Red"), ("32", "Green"), ("33", "Blue"))
     assert (fields[f"{COLOUR}_enum"].label, fields["label_ids"].type) == ("Favourite colour", "choices")
     assert not {"add_time", "job_title", "open_deals_count"} & fields.keys()
+
+
+async def test_deals_and_organizations_have_fields_too(fake: PipedriveFake) -> None:
+    async with opened(fake) as (found, _):
+        deals, organizations = [await Pipedrive(found).fields(kind) for kind in (Kind.DEAL, Kind.COMPANY)]
+    assert {"title", "value", "stage_id", "label_ids", DEAL_SOURCE} <= {field.key for field in deals}
+    assert [field.key for field in organizations] == ["name", "owner_id"]
 
 
 async def test_long_lists_of_fields_are_read_to_their_end(fake: PipedriveFake) -> None:

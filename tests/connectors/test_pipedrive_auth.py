@@ -137,8 +137,7 @@ async def test_an_address_that_is_not_pipedrives_is_not_kept(fake: PipedriveFake
     assert (error.kind, error.code) == (ErrorClass.CONFIG, "foreign_host")
 
 
-@pytest.mark.parametrize("fault", [Fault("page"), Fault("half"), Fault("reset"), Fault("status", status=503),
-                                   Fault("status", status=429)])  # fmt: skip
+@pytest.mark.parametrize("fault", [Fault("page"), Fault("half"), Fault("reset"), Fault("status", status=503)])
 async def test_a_passing_fault_ends_no_sign_in(fake: PipedriveFake, http: Outbound, fault: Fault) -> None:
     grant = await signed_in(fake, http)
     fake.faults.append(fault)

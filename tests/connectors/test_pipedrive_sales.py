@@ -98,6 +98,19 @@ async def test_each_list_has_a_mark_of_its_own(fake: PipedriveFake, sales: Piped
     assert str(between) in found
 
 
+async def test_archived_and_deleted_deals_are_asked_for_once_an_hour(
+    fake: PipedriveFake, sales: PipedriveSales
+) -> None:
+    with clock.travel(NOW) as forward:
+        _, cursor = await read_deals(sales)
+        fake.requests.clear()
+        for _ in range(4):
+            forward(900)
+            _, cursor = await read_deals(sales, cursor)
+    paths = [path for _, path, _ in calls(fake)]
+    assert (paths.count("v2/deals"), paths.count("v2/deals/archived")) == (5, 1)
+
+
 async def test_reading_goes_on_five_minutes_before_and_without_milliseconds(
     fake: PipedriveFake, sales: PipedriveSales
 ) -> None:

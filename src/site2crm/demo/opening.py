@@ -11,9 +11,10 @@ from site2crm.app import Instance
 from site2crm.connectors import service as connections
 from site2crm.connectors.service import ConnectionIn
 from site2crm.core.access import OrgRef
-from site2crm.demo import hubspot, month
+from site2crm.demo import hubspot, month, pipedrive
 from site2crm.demo.clients import CLIENTS, Client
 from site2crm.demo.hubspot_salesroom import HubSpotSalesroom
+from site2crm.demo.pipedrive_salesroom import PipedriveSalesroom, unhurried
 from site2crm.demo.salesroom import Salesroom
 from site2crm.demo.server import FakeServer
 from site2crm.demo.stage import Stage
@@ -42,6 +43,7 @@ class Played:
 
 CRMS: dict[str, Played] = {
     "hubspot": Played(hubspot.HubSpot, HubSpotSalesroom, {"token": hubspot.TOKEN}),
+    "pipedrive": Played(unhurried, PipedriveSalesroom, {"token": pipedrive.TOKEN}),
 }
 
 

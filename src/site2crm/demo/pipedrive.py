@@ -76,6 +76,11 @@ class Pipedrive(FakeServer):
         self.organizations.written[id] = 0.0
         return int(id)
 
+    def add_user(self, name: str) -> int:
+        """Somebody who sells."""
+        self.users.append(sales.user(len(self.users) + 1, name))
+        return len(self.users)
+
     def add_deal(self, **given: Any) -> int:
         return int(sales.store_deal(self.deals, self.stages, given)["id"])
 

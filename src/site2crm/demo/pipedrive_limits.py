@@ -25,11 +25,15 @@ _COSTS = {
 
 @dataclass
 class Limits:
-    """`plan` is changed as a customer would; `seats` multiply the tokens. `on` False: nothing is counted."""
+    """`plan` is changed as a customer would; `seats` multiply the tokens. `on` False: nothing is counted.
+
+    `most`: that many of each, whatever the plan says.
+    """
 
     plan: str = "premium"
     seats: int = 1
     on: bool = True
+    most: int = 0
     spent: int = 0
     _calls: dict[str, deque[float]] = field(default_factory=dict)
     _ignored: int = 0
@@ -72,7 +76,7 @@ class Limits:
         return told
 
     def _most(self, *, searching: bool, by_oauth: bool) -> int:
-        return SEARCHES if searching else BURSTS[self.plan][by_oauth]
+        return self.most or (SEARCHES if searching else BURSTS[self.plan][by_oauth])
 
     def _within(self, name: str, now: float) -> deque[float]:
         calls = self._calls.setdefault(name, deque())

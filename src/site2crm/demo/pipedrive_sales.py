@@ -42,8 +42,17 @@ class Account(Protocol):
 
 
 def standard_users() -> list[dict[str, Any]]:
-    return [_user(1, "Ada Admin", "ada@acme.example"), _user(2, "Ben Seller", "ben@acme.example"),
-            {**_user(3, "Cleo Gone", "cleo@acme.example"), "active_flag": False}]  # fmt: skip
+    return [user(1, "Ada Admin"), user(2, "Ben Seller"), {**user(3, "Cleo Gone"), "active_flag": False}]
+
+
+def user(id: int, name: str) -> dict[str, Any]:
+    access = [{"app": "sales", "admin": id == 1, "permission_set_id": "62cc4d7f-4038-4352-abf3-a8c1c822b631"}]
+    email = f"{name.replace(' ', '.').lower()}@acme.example"
+    return {
+        "id": id, "name": name, "email": email, "default_currency": "EUR", "locale": "en_GB", "lang": 1,
+        "activated": True, "active_flag": True, "is_deleted": False, "timezone_name": "Europe/Berlin",
+        "timezone_offset": "+01:00", "role_id": 1, "is_you": id == 1, "access": access, "has_created_company": id == 1,
+    }  # fmt: skip
 
 
 def standard_pipelines() -> list[dict[str, Any]]:
@@ -140,15 +149,6 @@ def _is(row: dict[str, Any], wanted: set[str]) -> bool:
     """Deleted ones are listed only where they are asked for."""
     status = "deleted" if row["is_deleted"] else row["status"]
     return status in (wanted or {"open", "won", "lost"})
-
-
-def _user(id: int, name: str, email: str) -> dict[str, Any]:
-    access = [{"app": "sales", "admin": id == 1, "permission_set_id": "62cc4d7f-4038-4352-abf3-a8c1c822b631"}]
-    return {
-        "id": id, "name": name, "email": email, "default_currency": "EUR", "locale": "en_GB", "lang": 1,
-        "activated": True, "active_flag": True, "is_deleted": False, "timezone_name": "Europe/Berlin",
-        "timezone_offset": "+01:00", "role_id": 1, "is_you": id == 1, "access": access, "has_created_company": id == 1,
-    }  # fmt: skip
 
 
 def _named(id: int, name: str, *, order_nr: int) -> dict[str, Any]:

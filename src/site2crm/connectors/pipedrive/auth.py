@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.grants import AuthContext, Grant
+from site2crm.connectors.kinds import APP_SECRET
 from site2crm.connectors.pipedrive.client import HOSTS
-from site2crm.connectors.wire import is_host_of, json_object, network_error
-from site2crm.core.http import OutboundError, Response
+from site2crm.connectors.wire import is_host_of, json_object, retry_after, send_form
+from site2crm.core.http import Response
 from site2crm.kit import clock
 
 _HOST = "https://oauth.pipedrive.com"
@@ -50,11 +51,8 @@ class PipedriveAuth:
     async def _post(self, name: str, form: Mapping[str, str]) -> Response:
         app = self._context.app
         proof = base64.b64encode(f"{app.client_id}:{app.client_secret}".encode()).decode()
-        headers = {"Authorization": f"Basic {proof}", "Accept": "application/json"}
-        try:
-            return await self._context.http.request("POST", f"{self._base}/oauth/{name}", headers=headers, form=form)
-        except OutboundError as error:
-            raise network_error(error) from error
+        headers = {"Authorization": f"Basic {proof}"}
+        return await send_form(self._context, f"{self._base}/oauth/{name}", form, hosts=HOSTS, headers=headers)
 
     def _granted(self, answer: Response, *, before: Grant | None) -> Grant:
         told = json_object(answer.content)
@@ -75,16 +73,16 @@ class PipedriveAuth:
 
 
 def _refusal(answer: Response) -> CrmError:
-    told = json_object(answer.content)
-    said = f"{_text(told or {}, 'message')} {_text(told or {}, 'error')}".lower()
-    text = _text(told or {}, "message") or _text(told or {}, "error")
-    if told is None or answer.status < 400 or answer.status >= 500 or answer.status in (408, 429):
-        text = text or "something that is no answer to a sign-in"
-        return CrmError(ErrorClass.RETRY, f"Pipedrive's sign-in answered {answer.status}: {text}.", code="not_json")
-    if "invalid grant" in said or "invalid_grant" in said:
+    status, told = answer.status, json_object(answer.content) or {}
+    text = _text(told, "message") or _text(told, "error") or "nothing that can be read"
+    if status == 429:
+        return CrmError(ErrorClass.THROTTLE, text, code="429", retry_after=retry_after(answer.headers))
+    if not told or not 400 <= status < 500 or status == 408:
+        return CrmError(ErrorClass.RETRY, f"Pipedrive's sign-in answered {status}: {text}.", code="not_json")
+    if "invalid_grant" in f"{text} {_text(told, 'error')}".lower().replace(" ", "_"):
         return CrmError(ErrorClass.REAUTH, f"Pipedrive ended this sign-in: {text}.", code="invalid_grant")
-    text = f"Pipedrive does not accept the app: {text or answer.status}. Check client id, client secret and callback."
-    return CrmError(ErrorClass.CONFIG, text, code="invalid_client")
+    text = f"Pipedrive does not accept the app: {text}. Check its client id, its secret and its callback address."
+    return CrmError(ErrorClass.CONFIG, text, code="invalid_client", field=APP_SECRET)
 
 
 def _text(told: Mapping[str, object], name: str) -> str:

@@ -1,6 +1,7 @@
-"""Webhooks of Pipedrive, made by its API: a deal or a person was changed (crm/pipedrive.md 11).
+"""A webhook of Pipedrive, made by its API: a deal was changed (crm/pipedrive.md 11).
 
-They carry no signature. The proof is HTTP Basic with a password that we gave, and the address itself.
+Of persons none is asked for: each hint makes us read, and reading takes tokens of the customer's day. Hooks carry no
+signature. The proof is HTTP Basic with a password that we gave, and the address itself.
 """
 
 import base64
@@ -18,7 +19,7 @@ from site2crm.kit import clock
 
 USER = "site2crm"
 _OBJECTS = {"deal": Kind.DEAL, "person": Kind.PERSON, "organization": Kind.COMPANY}
-_WATCHED = ("deal", "person")
+_WATCHED = ("deal",)
 
 
 class PipedriveHooks:
@@ -29,7 +30,7 @@ class PipedriveHooks:
         self._client = Client(context)
 
     async def watch(self, url: str, secret: str) -> datetime | None:
-        """One for deals and one for persons. Pipedrive removes those that fail for days: call it again by then."""
+        """Pipedrive removes those that fail for days: call it again by then."""
         good: set[object] = set()
         for hook in await self._ours(url):
             what = hook.get("event_object")

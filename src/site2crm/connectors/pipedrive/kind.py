@@ -1,6 +1,6 @@
 """What the pages need to know about Pipedrive before there is a connection."""
 
-from site2crm.connectors.kinds import ConnectorKind, SettingField, Way
+from site2crm.connectors.kinds import ConnectorKind, SettingField, Way, app_fields
 from site2crm.connectors.pipedrive.auth import PipedriveAuth
 from site2crm.connectors.pipedrive.capabilities import CAPS
 from site2crm.connectors.pipedrive.client import HOSTS, LIMIT
@@ -29,6 +29,10 @@ PIPEDRIVE = ConnectorKind(
             help="The first part of your Pipedrive address: acme, if it is acme.pipedrive.com. Empty: we ask.",
             placeholder="acme",
             way=Way.KEY,
+        ),
+        *app_fields(
+            id_help="In Pipedrive's Developer Hub: your app, OAuth & access scopes.",
+            secret_help="Beside the client id.",  # noqa: S106
         ),
         SettingField(
             name="call_types",
@@ -59,7 +63,6 @@ PIPEDRIVE = ConnectorKind(
     auth=PipedriveAuth,
     sales=PipedriveSales,
     hooks=PipedriveHooks,
-    rights=("contacts:full", "deals:full", "activities:read", "users:read", "search:read", "admin"),
     help_slug="pipedrive",
     hosts=HOSTS,
     limit=LIMIT,

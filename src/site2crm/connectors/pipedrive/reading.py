@@ -1,7 +1,8 @@
 """Deals and activities of Pipedrive in plain terms, and where a sync of its lists goes on. Pure.
 
 Each list has a mark of its own, the newest change that it has shown: what changes in one while another is read is
-newer than its mark, and comes the next time.
+newer than its mark, and comes the next time. The first list is read each time, the others once an hour: they cost
+three times as much of the tokens that the customer has for a day, and little happens in them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,25 +15,31 @@ from msgspec import Struct
 from site2crm.connectors.contract import Act
 from site2crm.connectors.pipedrive.client import id_of
 from site2crm.connectors.sales import Activity, Deal, Money, Status
+from site2crm.kit import clock
 
 OVERLAP = timedelta(minutes=5)
 PAGE_ROWS = 500
+OTHERS_EVERY = timedelta(hours=1)
 Record = Mapping[str, object]
 
 
 class Place(Struct, omit_defaults=True):
-    """Where a sync is: `marks` by list, the list that is being read, its next page, the newest change seen in it."""
+    """Where a sync is: `marks` by list, the list that is being read, its next page, the newest change seen in it.
+
+    `others`: when the lists after the first were begun.
+    """
 
     marks: dict[str, str] = {}
     list: str = ""
     next: str = ""
     seen: str = ""
+    others: str = ""
 
     def query(self, **also: str) -> dict[str, str]:
         """Milliseconds are refused there."""
         asked = {"limit": str(PAGE_ROWS), "sort_by": "update_time", "sort_direction": "asc", **also}
         if mark := self.marks.get(self.list):
-            since = _moment(mark) or datetime.now(UTC)
+            since = _moment(mark) or clock.now()
             asked["updated_since"] = written(since - OVERLAP)
         return {**asked, "cursor": self.next} if self.next else asked
 
@@ -41,10 +48,15 @@ class Place(Struct, omit_defaults=True):
         times = [str(row.get("update_time") or "") for row in rows]
         seen = max([self.seen, *times])
         if cursor and cursor != self.next:
-            return Place(self.marks, self.list, cursor, seen)
+            return Place(self.marks, self.list, cursor, seen, self.others)
         marks = {**self.marks, self.list: seen} if seen else self.marks
-        following = lists.index(self.list) + 1
-        return Place(marks, lists[following] if following < len(lists) else "")
+        following, others = lists.index(self.list) + 1, self.others
+        if following == 1:
+            before = _moment(others)
+            if before and clock.now() - before < OTHERS_EVERY:
+                return Place(marks, others=others)
+            others = written(clock.now())
+        return Place(marks, lists[following] if following < len(lists) else "", others=others)
 
 
 def place_of(cursor: str | None, since: datetime | None, lists: Sequence[str]) -> Place:
@@ -54,7 +66,7 @@ def place_of(cursor: str | None, since: datetime | None, lists: Sequence[str]) -
     except (msgspec.DecodeError, msgspec.ValidationError):
         place = Place({name: written(since + OVERLAP) for name in lists} if since else {})
     if place.list not in lists:
-        place = Place(place.marks, lists[0])
+        place = Place(place.marks, lists[0], others=place.others)
     return place
 
 

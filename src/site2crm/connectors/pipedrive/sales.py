@@ -110,7 +110,8 @@ class PipedriveSales:
         except PipedriveError as error:
             if error.kind is not ErrorClass.PERMANENT or not place.next:
                 raise
-            place = Place({**place.marks, place.list: place.seen} if place.seen else place.marks, place.list)
+            marks = {**place.marks, place.list: place.seen} if place.seen else place.marks
+            place = Place(marks, place.list, others=place.others)
             told = await self._client.ask(Ask("GET", about, query=place.query(**also)), max_bytes=LIST_BYTES)
         rows: list[Record] = [*rows_of(told.get("data"))]
         return rows, place.after(rows, next_cursor(told), lists)
