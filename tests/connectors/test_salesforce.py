@@ -32,7 +32,7 @@ async def test_every_call_is_checked_against_the_document(fake: SalesforceFake) 
 async def test_a_new_lead_becomes_one_lead_with_a_link(fake: SalesforceFake) -> None:
     written = await one(fake, person())
     assert (written.created, written.error) == (True, None)
-    assert written.url == f"{fake.url}/{written.id}"
+    assert written.url == f"{INSTANCE_URL}/{written.id}"
     assert (only(fake)["Email"], only(fake)["Company"]) == ("ada@example.com", "[not provided]")
     assert calls(fake) == [("GET", "query"), ("POST", "sobjects/Lead")]
 

@@ -56,6 +56,16 @@ async def test_each_code_has_its_class(fake: SalesforceFake, status: int, code: 
     assert cure("salesforce", error.text)
 
 
+async def test_an_api_that_is_not_there_is_for_the_admin(fake: SalesforceFake) -> None:
+    body = [{"message": "The requested resource does not exist", "errorCode": "NOT_FOUND"}]
+    fake.faults.append(Fault("status", status=404, count=-1, body=body))
+    assert error_of(await one(fake, person())).kind is ErrorClass.CONFIG
+    async with opened(fake) as (context, _):
+        with pytest.raises(CrmError) as error:
+            await Salesforce(context).verify()
+    assert error.value.kind is ErrorClass.CONFIG
+
+
 @pytest.mark.parametrize("status", [406, 420, 500, 502, 503, 504])
 async def test_a_passing_fault_is_tried_again(fake: SalesforceFake, status: int) -> None:
     fake.faults.append(Fault("status", status=status, body=b"<html>Maintenance</html>"))

@@ -78,6 +78,13 @@ async def test_the_same_person_twice_in_one_call_is_one_lead(fake: SalesforceFak
     assert (len(fake.all("Lead")), len(fake.all("Task"))) == (2, 3)
 
 
+async def test_two_people_who_were_merged_there_are_not_twice_in_one_call(fake: SalesforceFake) -> None:
+    kept, lost = (fake.add("Lead", Email=f"p{n}@example.com", LastName="L", Company="C") for n in (1, 2))
+    fake.records.merge(kept, lost)
+    written = await upsert(fake, somebody(1, known_id=kept), somebody(2, known_id=lost), somebody(3))
+    assert [(w.id == kept, w.error) for w in written] == [(True, None), (True, None), (False, None)]
+
+
 @pytest.mark.parametrize("effect", [False, True])
 @pytest.mark.parametrize("kind", ["reset", "half", "timeout"])
 async def test_a_lost_answer_makes_no_second_lead(fake: SalesforceFake, kind: Any, effect: bool) -> None:

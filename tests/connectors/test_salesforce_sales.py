@@ -16,7 +16,7 @@ from site2crm.connectors.salesforce.sales import SalesforceSales
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.salesforce_cases import CONTACTS, error_of, fake, only, opened
-from tests.fakes.salesforce import SalesforceFake
+from tests.fakes.salesforce import INSTANCE_URL, SalesforceFake
 
 __all__ = ["fake"]
 
@@ -106,7 +106,7 @@ async def test_a_deal_says_all_that_it_knows(sales: SalesforceSales, fake: Sales
     assert (found.title, found.status, found.stage) == ("Engine", Status.WON, "Closed_Won")
     assert (found.value, found.people) == (Money(Decimal("1500.5"), None), [second, first])
     assert (found.close, found.closed_at, found.updated_at) == (date(2026, 11, 20), at, at)
-    assert (found.pipeline, found.url) == ("opportunities", f"{fake.url}/{id}")
+    assert (found.pipeline, found.url) == ("opportunities", f"{INSTANCE_URL}/{id}")
 
 
 async def test_the_day_that_the_salespeople_say_counts(sales: SalesforceSales, fake: SalesforceFake) -> None:
@@ -142,6 +142,12 @@ async def test_a_converted_lead_leads_to_its_opportunity(sales: SalesforceSales,
     found = {it.id: list(it.people) for it in await deals_of(sales)}
     assert found[opportunity] == [contact, lead]
     assert [people for id, people in found.items() if id != opportunity] == [[]]
+
+
+async def test_deals_are_read_though_the_conversion_is_hidden(sales: SalesforceSales, fake: SalesforceFake) -> None:
+    fake.hidden.add("Lead.ConvertedOpportunityId")
+    deal(fake)
+    assert len(await deals_of(sales)) == 1
 
 
 async def test_times_without_a_colon_are_read() -> None:
@@ -201,7 +207,7 @@ async def test_a_deal_has_its_contact_account_stage_and_date(fake: SalesforceFak
         wanted = DealIn("dlv_1", "T" * 300, Money(Decimal("250.50"), "EUR"), fields={"Description": "Hello"})
         with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)):
             written = await SalesforceSales(context).add_deal(wanted, contact)
-    assert (written.error, list(written.warnings), written.url) == (None, [], f"{fake.url}/{written.id}")
+    assert (written.error, list(written.warnings), written.url) == (None, [], f"{INSTANCE_URL}/{written.id}")
     made = only(fake, "Opportunity")
     assert (made["AccountId"], made["StageName"], made["CloseDate"]) == (account, "Prospecting", "2026-12-22")
     assert (made["Amount"], len(made["Name"]), "CurrencyIsoCode" in made) == (250.5, 120, False)
@@ -236,6 +242,14 @@ async def test_an_unknown_field_of_a_deal_is_left_out(fake: SalesforceFake) -> N
     assert (written.created, [warned.property for warned in written.warnings]) == (True, ["Nope__c"])
 
 
+async def test_a_deal_that_could_not_be_found_again_is_not_made(fake: SalesforceFake) -> None:
+    contact = fake.add("Contact", LastName="A")
+    fake.hidden.add("Opportunity.Description")
+    async with opened(fake) as (context, _):
+        error = error_of(await SalesforceSales(context).add_deal(DealIn("d", "T"), contact))
+    assert (error.kind, "Description" in error.text, fake.all("Opportunity")) == (ErrorClass.CONFIG, True, [])
+
+
 async def test_a_refused_contact_leaves_no_deal_behind(fake: SalesforceFake) -> None:
     contact = fake.add("Contact", LastName="A")
     fake.forbidden.add("OpportunityContactRole")
@@ -254,12 +268,13 @@ async def test_a_lead_gets_a_deal_once_it_is_converted(fake: SalesforceFake) -> 
     assert (after.created, only(fake, "OpportunityContactRole")["ContactId"]) == (True, contact)
 
 
-async def test_a_deal_for_nobody_is_final(fake: SalesforceFake) -> None:
+async def test_a_deal_for_somebody_who_is_gone_begins_with_the_person_again(fake: SalesforceFake) -> None:
     gone = fake.add("Contact", LastName="A")
     fake.records.delete(gone)
     async with opened(fake) as (context, _):
         for id in (gone, "nonsense", "003' OR x"):
-            assert error_of(await SalesforceSales(context).add_deal(DealIn("d", "T"), id)).code == "NO_CONTACT"
+            error = error_of(await SalesforceSales(context).add_deal(DealIn("d", "T"), id))
+            assert (error.kind, error.code) == (ErrorClass.NOT_FOUND, "NO_CONTACT")
 
 
 async def test_a_merged_person_is_there_and_a_deleted_one_is_missing(

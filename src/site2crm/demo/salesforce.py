@@ -170,10 +170,13 @@ class Salesforce(FakeServer, Org):
         said, results = request.json(), []
         if len(said["records"]) > _MOST_IN_A_COLLECTION:
             raise Stop(problem("INVALID_INPUT", f"records limit: {_MOST_IN_A_COLLECTION}"))
+        ids = [values.get("id") for values in said["records"]]
         for values in said["records"]:
             table = values.pop("attributes")["type"]
             id = values.pop("id", None) or values.pop("Id", None)
             try:
+                if id and ids.count(id) > 1:
+                    raise Stop(problem("DUPLICATE_VALUE", f"duplicate id specified: {id}"))
                 if request.method == "PATCH":
                     self.update(table, str(id), values)
                 else:

@@ -51,11 +51,10 @@ class Client:
         self._polls = polls
         self._hidden: set[tuple[str, str]] = set()
 
-    @property
-    def instance_url(self) -> str:
-        """As the last test found it, for links."""
+    def record_url(self, id: str) -> str | None:
+        """Leads to the page of the record."""
         account = self._context.account
-        return (self._context.base_url or (account.url if account else None) or _UNKNOWN_INSTANCE).rstrip("/")
+        return f"{account.url}/{id}" if account and account.url else None
 
     async def get(self, path: str) -> object:
         return await self._exchange("GET", path)
@@ -98,8 +97,10 @@ class Client:
     def preview(
         self, method: str, path: str, body: object = None, *, note: str = "", headers: Mapping[str, str] | None = None
     ) -> Exchange:
+        account = self._context.account
+        base = self._context.base_url or (account.url if account else None) or _UNKNOWN_INSTANCE
         return masked(
-            self._context, _call(self.instance_url, "••••", method, path, body, headers or {})._replace(note=note)
+            self._context, _call(base.rstrip("/"), "••••", method, path, body, headers or {})._replace(note=note)
         )
 
     async def grant(self) -> Grant:
@@ -134,6 +135,9 @@ class Client:
         except SalesforceError as error:
             if error.kind is ErrorClass.THROTTLE and error.retry_after is not None:
                 self._context.budget.close(error.retry_after)
+            if error.code == "NOT_FOUND" and method == "GET":  # no record is read by its id
+                error.kind = ErrorClass.CONFIG
+                error.text = f"This org does not serve {path.partition('?')[0]}. Salesforce says: {error.text}"
             raise
 
     @property

@@ -109,7 +109,7 @@ class People:
         record = draft.record
         if record.error is not None:
             return Written(draft.person.ref, error=record.error, warnings=record.warnings)
-        url = f"{self._client.instance_url}/{record.id}"
+        url = self._client.record_url(str(record.id))
         return Written(draft.person.ref, record.id, record.created, url, warnings=record.warnings)
 
 

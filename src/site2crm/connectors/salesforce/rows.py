@@ -56,7 +56,7 @@ def stage(row: Row) -> Stage:
     )
 
 
-def deal(row: Row, *, pipeline: str, leads: Sequence[str], base: str) -> Deal:
+def deal(row: Row, *, pipeline: str, leads: Sequence[str], url: str | None) -> Deal:
     """`leads`: those that were converted into it."""
     id, status, close = str(row.get("Id")), _status(row), day(row.get("CloseDate"))
     return Deal(
@@ -72,7 +72,7 @@ def deal(row: Row, *, pipeline: str, leads: Sequence[str], base: str) -> Deal:
         people=[*_contacts(row), *leads],
         close=close,
         closed_at=None if status is Status.OPEN else _closed_at(row),
-        url=f"{base}/{id}",
+        url=url,
     )
 
 

@@ -21,6 +21,11 @@ CREATING = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
 
 _KEPT = {"LastName", "Email", "StageName", "CloseDate", "Name", "WhoId", "OpportunityId", "ContactId"}
 """Without these a record is refused, or not found again: a missing right on them is for the admin to settle."""
+_KEPT_OF = {
+    (LEAD, "Company"),
+    ("Opportunity", "Description"),  # it carries our mark
+    ("Task", "Description"),
+}
 PASSING = (ErrorClass.RETRY, ErrorClass.THROTTLE, ErrorClass.REAUTH, ErrorClass.REFRESH)
 _BAD_OWNER = {
     "INACTIVE_OWNER_OR_USER",
@@ -76,16 +81,32 @@ def headers_of(record: Record) -> dict[str, str]:
 
 
 def _groups(records: Iterable[Record]) -> list[list[Record]]:
-    """Updates and creations of one kind of record together; what has nothing to say is not sent."""
+    """Updates and creations of one kind of record together; what has nothing to say is not sent.
+
+    Two people may have become one record: it is not twice in a call.
+    """
     found: list[list[Record]] = []
     writable = [record for record in records if not record.linked and record.body]
     ordered = sorted(writable, key=lambda record: (record.table, bool(record.id)))
     for _, group in groupby(ordered, key=lambda record: (record.table, bool(record.id))):
         listed = list(group)
         found += [[record] for record in listed if record.alone]
-        together = [record for record in listed if not record.alone]
-        found += [together[at : at + MOST] for at in range(0, len(together), MOST)]
-    return [group for group in found if group]
+        for together in _apart([record for record in listed if not record.alone]):
+            found += [together[at : at + MOST] for at in range(0, len(together), MOST)]
+    return found
+
+
+def _apart(records: Sequence[Record]) -> list[list[Record]]:
+    """In lists in which each id is once."""
+    lists: list[list[Record]] = []
+    seen: dict[str | None, int] = {}
+    for record in records:
+        number = seen[record.id] + 1 if record.id in seen and record.id is not None else 0
+        seen[record.id] = number
+        if number == len(lists):
+            lists.append([])
+        lists[number].append(record)
+    return lists
 
 
 async def _write(client: Client, group: Sequence[Record]) -> None:
@@ -167,8 +188,8 @@ def mend(record: Record) -> bool:
 
 
 def _drop(record: Record, error: SalesforceError) -> bool:
-    names = [name for name in error.unwritable if name in record.body and name not in _KEPT]
-    names = [name for name in names if not (record.table == LEAD and name == "Company" and not record.id)]
+    said = [name for name in error.unwritable if name in record.body and name not in _KEPT]
+    names = [name for name in said if (record.table, name) not in _KEPT_OF or (record.table == LEAD and record.id)]
     for name in names:
         record.warnings.append(Warned(name, _why_dropped(name, error)))
         record.values.pop(name, None)
