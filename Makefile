@@ -83,7 +83,8 @@ AGAIN := tests/leads tests/delivery tests/links tests/core/test_queue.py tests/c
   tests/core/test_queue_running.py
 
 # Whatever asks the event store a second time, on ClickHouse.
-COUNTED := tests/analytics tests/links tests/core/test_eventstore_running.py
+COUNTED := tests/analytics tests/links/test_api.py tests/links/test_list.py tests/links/test_pages.py \
+  tests/core/test_eventstore_running.py
 
 test: lint browser postgresql redis clickhouse
 	$(PYTEST)
