@@ -1,7 +1,7 @@
 # make serve    run the product on http://127.0.0.1:8080
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql, redis; ClickHouse's engine)
 # make bench    the budgets, as a table, with ratios measured in the same run
-# make soak     fifty rounds of kill -9 under load, ten upgrades, twenty of backup and restore
+# make soak     fifty rounds of kill -9 under load, ten upgrades, twenty of backup and restore, all that is hostile
 # make scoreboard  power cuts, full disks, hostile CRMs and clients: what is lost, doubled, crossed; ten minutes
 #               make scoreboard only=slow-clients tries one of them
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
@@ -75,14 +75,16 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 # A file is run by one process, long ones first (tests/conftest.py), so that both cores have work to the end.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# One process more than there are cores: some wait for servers and browsers.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
 
 # The heart of it a second time, on PostgreSQL: where leads are joined, found and sent, and links kept. A release runs all.
 AGAIN := tests/leads tests/delivery tests/links tests/core/test_queue.py tests/core/test_queue_crons.py \
   tests/core/test_queue_running.py
 
 # Whatever asks the event store a second time, on ClickHouse.
-COUNTED := tests/analytics tests/links tests/core/test_eventstore_running.py
+COUNTED := tests/analytics tests/links/test_api.py tests/links/test_list.py tests/links/test_pages.py \
+  tests/core/test_eventstore_running.py
 
 test: lint browser postgresql redis clickhouse
 	$(PYTEST)
@@ -91,7 +93,7 @@ test: lint browser postgresql redis clickhouse
 
 # The whole suite on PostgreSQL, but for what has no records in it (tests/only_once.py); what a release runs.
 test-postgresql: $(VENV)/.dev browser postgresql redis
-	$(PYTEST) --database postgresql
+	SITE2CRM_TEST_ALL=yes $(PYTEST) --database postgresql
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.bench
@@ -99,6 +101,7 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --rounds 50
 	$(BIN)/python -m tests.backup.rounds --rounds 20
+	SITE2CRM_TEST_ALL=yes $(BIN)/python -m pytest tests/security/test_hostile.py
 
 # The library that lets syncs and writes fail is compiled when it is needed.
 compiler:

@@ -142,6 +142,20 @@ def test_an_empty_organisation(owner: Visitor, server: Server) -> None:
     assert check(owner, [f"{base}/{place}" for place in places]) == []
 
 
+def test_a_new_organisation_is_proposed_the_browsers_time_zone(owner: Visitor, server: Server) -> None:
+    browser = owner.context.browser
+    assert browser is not None
+    with browser.new_context(timezone_id="Asia/Tokyo", storage_state=owner.context.storage_state()) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}/orgs/new")
+        assert page.get_by_label("Time zone").input_value() == "Asia/Tokyo"
+        page.get_by_label("Time zone").select_option("Europe/Vienna")
+        page.get_by_label("Name", exact=True).fill("A name")
+        page.get_by_label("Address").fill("no address!")
+        page.get_by_role("button", name="Create").click()
+        assert page.get_by_label("Time zone").input_value() == "Europe/Vienna"
+
+
 @pytest.mark.timeout(180)
 def test_the_pages_for_strangers(stranger: Visitor, owner: Visitor, server: Server) -> None:
     page = owner.page

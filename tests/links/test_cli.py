@@ -49,6 +49,15 @@ def test_what_the_command_line_writes_is_live_within_a_second(running: Server) -
     assert answered_within(running, "/summer", "")
 
 
+def test_the_address_is_the_one_that_the_server_listens_at(running: Server, tmp_path: Path) -> None:
+    """Started with --listen, of which this configuration knows nothing."""
+    config = tmp_path / "site2crm.toml"
+    config.write_text((running.folder / "site2crm.toml").read_text().replace(f":{running.port}", ":8080"))
+    place = ["--config", str(config), "--data-dir", str(running.folder / "data")]
+    words = ["link", "create", "--org", "acme", "--url", URL, "--slug", "elsewhere", *place]
+    assert f"{running.url}/elsewhere" in server.run(words, tmp_path).stdout
+
+
 def test_a_list_can_be_searched(running: Server) -> None:
     running.cli("link", "create", "--org", "acme", "--url", URL, "--title", "Autumn", "--tag", "a", "--tag", "b")
 

@@ -54,6 +54,16 @@ async def test_who_administers_the_instance_takes_its_alarm_away(instance: Insta
     assert await banners(root) == []
 
 
+async def test_more_than_two_are_one_line_that_opens(instance: Instance, root: Person) -> None:
+    for number in range(3):
+        folded = "things need attention" in (await root.web.get("/o/acme/leads")).text
+        assert not folded
+        await ring(instance, alarms.INSTANCE, f"events.{number}", f"It rang {number}.")
+    page = (await root.web.get("/o/acme/leads")).text
+    assert "<span>3 things need attention</span>" in page
+    assert [text for text in await banners(root) if text.startswith("It rang")] == [f"It rang {n}." for n in range(3)]
+
+
 async def test_others_read_only_what_concerns_them_and_no_path(instance: Instance, alice: Person, vera: Person) -> None:
     for code in ("events.damaged", "journal.disk_full", "mail_failed"):
         await ring(instance, alarms.INSTANCE, code, PATH)

@@ -74,10 +74,10 @@ def _takes_body(route: Route) -> bool:
 
 
 async def test_no_body_breaks_the_api(attacker: Attacker) -> None:
-    for route in routes.guarded(attacker.world.instance):
+    for place, route in enumerate(routes.guarded(attacker.world.instance)):
         if not route.is_api or not _takes_body(route):
             continue
-        for body in hostile.BODIES:
+        for body in hostile.some(hostile.BODIES, place):
             headers = {"Content-Type": body.content_type.encode("latin-1")}
             url = route.url(attacker.world.acme)
             await attacker.send(route.method, url, body.name, content=body.content, headers=headers)
@@ -99,10 +99,10 @@ def _is_fine(body: hostile.Body, answer: httpx.Response) -> bool:
 
 
 async def test_no_body_breaks_a_page(attacker: Attacker) -> None:
-    for route in routes.guarded(attacker.world.instance):
+    for place, route in enumerate(routes.guarded(attacker.world.instance)):
         if route.is_api or not _takes_body(route) or "password" in route.path or route.path.endswith("/remove"):
             continue
-        for body in hostile.BODIES:
+        for body in hostile.some(hostile.BODIES, place):
             headers = {"Content-Type": body.content_type.encode("latin-1")}
             url = route.url(attacker.world.acme)
             await attacker.send(route.method, url, body.name, api=False, content=body.content, headers=headers)
@@ -129,8 +129,8 @@ async def test_no_body_breaks_the_intake(world: World, nobody: httpx.AsyncClient
 
 @pytest.mark.parametrize("api", [True, False])
 async def test_no_query_breaks_a_list(attacker: Attacker, api: bool) -> None:
-    for path in lists(attacker.world, api=api):
-        for query in hostile.QUERIES:
+    for place, path in enumerate(lists(attacker.world, api=api)):
+        for query in hostile.some(hostile.QUERIES, place):
             await attacker.send("GET", f"{path}?{query}", query[:60], api=api)
 
 
@@ -144,11 +144,11 @@ async def test_a_wrong_limit_is_told(world: World) -> None:
 
 
 async def test_no_id_breaks_a_route(attacker: Attacker) -> None:
-    for route in routes.every(attacker.world.instance):
+    for place, route in enumerate(routes.every(attacker.world.instance)):
         names = [name for name in route.parameters if name != "org"]
         if not names or route.path.startswith("/profile"):
             continue
-        for odd in hostile.IDS:
+        for odd in hostile.some(hostile.IDS, place):
             filled = {**attacker.world.acme.ids, **dict.fromkeys(names, odd)}
             url = PARAMETER.sub(lambda found, filled=filled: filled[found[1]], route.path)  # type: ignore[misc]
             body = {"json": routes.JSON_BODIES.get(route.path, {})} if _takes_body(route) and route.is_api else {}

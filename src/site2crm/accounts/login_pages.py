@@ -82,7 +82,7 @@ async def show_setup(
     request: AnyRequest, session: NamedDependency[AsyncSession], machine: NamedDependency[Machine], token: FromPath[str]
 ) -> Response[Any]:
     await service.expect_setup(session, token)
-    return await _setup_page(request, session, machine, fields=Fields(time_zone="UTC"))
+    return await _setup_page(request, session, machine, fields=Fields())
 
 
 @post("/setup/{token:str}", opt=public())

@@ -111,7 +111,7 @@ async def show_new_org(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Response[Any]:
     _refuse_strangers(who)
-    return await _new_org(request, session, who, fields=Fields(time_zone="UTC"))
+    return await _new_org(request, session, who, fields=Fields())
 
 
 @post("/orgs/new", opt=needs(SIGNED_IN))

@@ -56,7 +56,7 @@ def create(
     **given: Given,
 ) -> None:
     """Create a link and print its address."""
-    settings = options.settings(config_path, data_dir)
+    settings = options.settings_in_use(config_path, data_dir)
     data = _asked(given, LinkIn)
 
     async def work(session: AsyncSession) -> LinkOut:
@@ -82,7 +82,7 @@ def edit(
     **given: Given,
 ) -> None:
     """Change a link, named by its id or slug. What is not given stays as it is."""
-    settings = options.settings(config_path, data_dir)
+    settings = options.settings_in_use(config_path, data_dir)
     patch = _asked(given, LinkPatch)
 
     async def work(session: AsyncSession) -> LinkOut:
@@ -99,7 +99,7 @@ def edit(
 @click.argument("link")
 def archive(*, config_path: Path | None, data_dir: Path | None, as_json: bool, org_slug: str | None, link: str) -> None:
     """Take a link, named by its id or slug, out of use."""
-    settings = options.settings(config_path, data_dir)
+    settings = options.settings_in_use(config_path, data_dir)
 
     async def work(session: AsyncSession) -> LinkOut:
         found, org_id = await _named(session, org_slug, link)
@@ -119,7 +119,7 @@ def list_links(
     *, config_path: Path | None, data_dir: Path | None, as_json: bool, org_slug: str, q: str, archived: bool, limit: int
 ) -> None:
     """List links, newest first."""
-    settings = options.settings(config_path, data_dir)
+    settings = options.settings_in_use(config_path, data_dir)
     asked = {"q": q, "archived": "true" if archived else ""}
 
     async def work(session: AsyncSession) -> list[LinkOut]:

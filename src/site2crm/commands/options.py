@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from site2crm.core import config
+from site2crm.core import config, folder
 from site2crm.core.config import ConfigInvalid, Settings
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -62,6 +62,15 @@ def settings(config_path: Path | None, data_dir: Path | None, **flags: str | Non
         for problem in invalid.problems:
             click.echo(str(problem), err=True)
         sys.exit(Exit.CONFIG)
+
+
+def settings_in_use(config_path: Path | None, data_dir: Path | None) -> Settings:
+    """For who writes addresses of it: as the server that runs on the folder has them, which --listen may have moved."""
+    found = settings(config_path, data_dir)
+    serves = folder.holder(found.data.dir, folder.LOCK)
+    if found.server.public_url or serves is None or not serves.listen:
+        return found
+    return settings(config_path, data_dir, server__listen=serves.listen)
 
 
 def stop(code: Exit, text: str) -> NoReturn:

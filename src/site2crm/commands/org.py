@@ -35,7 +35,7 @@ def create(
     country: str,
 ) -> None:
     """Create an org for a user."""
-    settings = options.settings(config_path, data_dir)
+    settings = options.settings_in_use(config_path, data_dir)
 
     async def work(session: AsyncSession) -> OrgOut:
         user = await users.of_email(session, owner)

@@ -72,6 +72,12 @@ async def open_alarms(session: AsyncSession, org_id: str) -> Sequence[OpenAlarm]
     return [OpenAlarm(*row) for row in rows]
 
 
+async def open_of(session: AsyncSession, code: str) -> list[tuple[str, str]]:
+    """(org, subject) of those of this kind."""
+    rows = select(Alarm.org_id, Alarm.subject).where(Alarm.code == code, Alarm.cleared_at.is_(None))
+    return [(row.org_id, row.subject) for row in await session.execute(rows)]
+
+
 async def open_elsewhere(session: AsyncSession) -> int:
     """How many the orgs have, without saying which."""
     return await session.scalar(select(func.count()).where(Alarm.org_id != INSTANCE, Alarm.cleared_at.is_(None))) or 0

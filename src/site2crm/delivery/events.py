@@ -2,6 +2,9 @@
 
 from site2crm.core.events import Event
 
+REFUSED = "delivery.refused"
+"""The alarm for leads that were refused for good; its subject is the connection."""
+
 
 class DeliveriesSettled(Event, frozen=True, kw_only=True):
     """Something came of tries at this connection; told at most once a second while many go out."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.core import db, log
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, job
-from site2crm.delivery import backfill, ledger, outbox, sweeping
+from site2crm.delivery import backfill, ledger, outbox, refused, sweeping
 from site2crm.delivery.drain import drain, drains
 from site2crm.kit import clock
 
@@ -34,18 +34,23 @@ async def give_what_came_before(ctx: JobContext, *, org_id: str, connection_id: 
 
 
 async def sweep(ctx: JobContext) -> None:
-    """Find what nobody woke: leases that ended, and due deliveries without a job. Mostly one read that finds none."""
+    """Find what nobody woke: leases that ended, and due deliveries without a job. Mostly one read that finds none.
+
+    And end the alarms that have become untrue.
+    """
     machine: Machine = ctx.machine
     now, spared = clock.now(), drains(machine)
     async with machine.session() as session:
         lapsed = await sweeping.lapsed(session, now)
         asleep = await sweeping.asleep(session, now - OVERDUE, quiet=spared.quiet())
-    if not asleep and not set(lapsed) - spared.in_hand():
+        mended = await refused.mended(session)
+    if not asleep and not mended and not set(lapsed) - spared.in_hand():
         return
     async with machine.session() as session:
         await db.lock(session)
         taken = await ledger.take_back(session, ledger.lapsed(now), spared=spared.in_hand())
         await _wake_all(session, [*asleep, *await sweeping.connections_of(session, taken)])
+        await refused.clear(session, mended)
 
 
 @asynccontextmanager

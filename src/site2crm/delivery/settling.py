@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.core import log
-from site2crm.delivery import ledger, outbox
+from site2crm.delivery import ledger, outbox, refused
 from site2crm.delivery.calling import Result
 from site2crm.delivery.judging import Schedule, Verdict, judge
 from site2crm.delivery.states import State
@@ -28,6 +28,9 @@ async def settle(
     warned = {warning.property: warning.text for result in results for warning in result.written.warnings}
     for name, text in warned.items():
         await connections.note_warning(session, connection_id, property=name, text=text)
+    dead = [result.claim for result, verdict in outcomes if verdict is not None and verdict.state is State.DEAD]
+    if dead:
+        await refused.ring(session, dead[0].org_id, connection_id)
     for result, verdict in outcomes:
         _tell(result, verdict)
 

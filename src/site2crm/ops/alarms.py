@@ -14,11 +14,14 @@ from site2crm.core.access import OrgRef, Who, who_asks
 from site2crm.core.alarms import INSTANCE, OpenAlarm
 from site2crm.core.errors import Forbidden
 from site2crm.core.templates import Banner
+from site2crm.delivery.events import REFUSED
 
 CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
 MENDED_BY_ITSELF = ("events.blocked",)
 """They end when their cause does."""
+TOLD_WITH_NUMBERS = (REFUSED,)
+"""Another feature has a banner for these, which says how many."""
 OF_BACKUPS = "backup."
 FOR_EVERYBODY = {
     "events.damaged": "The store of the clicks was damaged: their figures begin anew. Leads are not touched by this.",
@@ -37,7 +40,8 @@ async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
         told = dict.fromkeys(FOR_EVERYBODY[alarm.code] for alarm in of_machine if alarm.code in FOR_EVERYBODY)
         found = [Banner(text=text, tone="warn") for text in told]
     may_clear = who is not None and who.can(CLEARS)
-    return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in of_org)]
+    told_there = [alarm for alarm in of_org if alarm.code not in TOLD_WITH_NUMBERS]
+    return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in told_there)]
 
 
 async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> None:
