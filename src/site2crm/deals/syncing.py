@@ -81,13 +81,12 @@ async def _all_streams(machine: Machine, lease: Lease, until: float) -> bool:
     is_done = True
     for name in feeds.streams(lease.kind):
         try:
-            is_done &= await _stream(machine, lease, sales, name=name, until=until)
+            if not await _stream(machine, lease, sales, name=name, until=until):
+                return False
         except CrmError as error:
             if error.kind in _ENDS:
                 raise
             is_done &= await _refused(machine, lease, name, error)
-        if time.monotonic() >= until:
-            return False
     return is_done
 
 
