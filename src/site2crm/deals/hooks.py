@@ -18,7 +18,7 @@ from site2crm.connectors import service as opening
 from site2crm.connectors.contract import CrmError
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.hints import BadProof, Hooks
-from site2crm.core import log
+from site2crm.core import db, log
 from site2crm.core.access import public
 from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import BadRequest, Forbidden, NotFound
@@ -90,16 +90,20 @@ async def hint(session: AsyncSession, feed: Feed) -> None:
 async def watch(machine: Machine, org_id: str, connection_id: str) -> None:
     """Make or renew the hooks of a connection; without an address that the CRM can reach there are none."""
     async with machine.session() as session:
+        await db.lock(session)
         feed = await session.get(Feed, connection_id)
         try:
             connection = await connections.get(session, org_id, connection_id)
         except ConnectionNotFound:
             return None
+        if feed is None or feed.hook_due_at is None or feed.hook_due_at > clock.now():
+            return None
+        feed.hook_due_at = clock.now() + TRY_AGAIN  # whoever comes at the same time finds it done
     caps = connections.caps(connection.kind)
-    if feed is None or caps.hooks != "api":
+    if caps.hooks != "api":
         return await _note(machine, connection_id, due_at=None)
     if not machine.url("/").startswith("https://"):
-        return await _note(machine, connection_id, due_at=clock.now() + TRY_AGAIN)
+        return None
     try:
         secret = secret_of(machine, feed)
         hooks = opening.open_hooks(machine, connection)

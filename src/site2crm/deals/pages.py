@@ -15,16 +15,18 @@ from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.deals import export, filters, queries, ranking, service, timeline
+from site2crm.deals import export, filters, queries, ranking, service, shown, timeline
 from site2crm.deals.queries import Wanted
 from site2crm.deals.ranking import WeightsOut
+from site2crm.deals.timeline import Reading
 from site2crm.delivery import queries as delivery
-from site2crm.kit import clock, money
+from site2crm.kit import clock
 from site2crm.leads import queries as leads
 
 READ, WRITE = needs("deals:read"), needs("deals:write")
 PLACE = "deals"
-REFRESH_S = 5
+REFRESH_S, REST_S = 5, 60
+"""While something is being read, and else."""
 
 Answer = Response[Any]
 
@@ -35,12 +37,15 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
     wanted = _wanted(query, who)
     found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     crms = await queries.selling(session, who.org_id)
-    shown = await _pipeline_shown(session, who.org_id, wanted)
+    board = await _pipeline_shown(session, who.org_id, wanted)
+    board_of = f"{board.connection}:{board.pipeline}" if board else ""
+    columns = await queries.board(session, who.org_id, board) if board else []
     totals = await queries.totals(session, who.org_id, structs.replace(wanted, status=""))
     gone = await queries.totals(session, who.org_id, structs.replace(wanted, status="deleted"))
     totals["deleted"] = gone["deleted"]
     names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
     pipelines, owners = await _choices(session, who.org_id, crms)
+    readings = await timeline.readings(session, who.org_id, crms)
     cursor = found.page.next_cursor
     return await web.page(
         request,
@@ -53,22 +58,22 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
         query={name: query.get(name, "") for name in filters.NAMES},
         crms=crms,
         leads=names,
-        totals=totals,
-        board=await queries.board(session, who.org_id, shown) if shown else [],
-        board_of=f"{shown.connection}:{shown.pipeline}" if shown else "",
+        tiles=shown.tiles(base, query, totals),
+        board=shown.bars(base, query, board_of, columns),
+        board_of=dict(pipelines).get(board_of, ""),
         pipelines=pipelines,
         owners=owners,
         sections=_sections(base, "deals"),
         tabs=filters.tabs(base, query, {status: total.count for status, total in totals.items()}),
         chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
-        readings=await timeline.readings(session, who.org_id, crms),
+        readings=readings,
+        refusals=shown.refusals(readings),
         here=filters.address(base, query, cursor=query.get("cursor") or None),
         csv=filters.address(f"{base}.csv", query),
         older=filters.address(base, query, cursor=cursor) if cursor else "",
         is_filtered=any(query.get(name) for name in filters.NAMES),
-        address=filters.address,
-        money=money.shown,
-        refresh_s=REFRESH_S,
+        amounts=shown.amounts,
+        refresh_s=_refresh_s(readings),
     )
 
 
@@ -142,7 +147,7 @@ async def show_deal(
         lead=lead,
         first=lead.attribution.get("first", {}) if lead else {},
         activities=await queries.activities(session, who.org_id, deal_id),
-        money=money.shown,
+        amounts=shown.amounts,
     )
 
 
@@ -157,6 +162,7 @@ async def _people_page(
     query, base = _query(request), f"{_base(who)}/people"
     found = await _ranking(session, who, query)
     crms = await queries.selling(session, who.org_id)
+    readings = await timeline.readings(session, who.org_id, crms)
     period = query.get("period", "") or ("" if query.get("from") else filters.USUAL)
     return await web.page(
         request,
@@ -173,12 +179,13 @@ async def _people_page(
         period=period,
         periods=[(name, f"Last {days} days") for name, days in filters.PERIODS.items()],
         sections=_sections(_base(who), "people"),
-        readings=await timeline.readings(session, who.org_id, crms),
-        weights=entered or _shown(found.weights),
+        untold=shown.untold(found, crms),
+        is_first=any(reading.is_first and not reading.is_stopped for reading in readings),
+        refusals=shown.refusals(readings),
+        weights=entered or _points(found.weights),
         errors=errors,
         csv=f"{base}.csv?{request.url.query}",
-        most=max((one.score for one in found.people), default=0),
-        money=money.shown,
+        amounts=shown.amounts,
     )
 
 
@@ -233,9 +240,13 @@ def _weights(posted: Mapping[str, str]) -> WeightsOut:
     return WeightsOut(**points, currency=posted.get("currency", "").strip())
 
 
-def _shown(weights: WeightsOut) -> dict[str, str]:
+def _points(weights: WeightsOut) -> dict[str, str]:
     points = {name: f"{getattr(weights, name):g}" for name in ("call", "email", "meeting", "won", "amount")}
     return {**points, "currency": weights.currency}
+
+
+def _refresh_s(readings: Sequence[Reading]) -> int:
+    return REFRESH_S if any(one.is_now or (one.is_first and not one.is_stopped) for one in readings) else REST_S
 
 
 def _sections(base: str, here: str) -> list[tuple[str, str, bool]]:
