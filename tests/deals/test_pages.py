@@ -87,7 +87,7 @@ async def test_the_page_of_a_connection_says_how_its_deals_are_read(floor: Floor
     await filled(floor)
     page = (await alice.web.get(f"/o/acme/crms/{floor.connection_id}")).text
     assert "Deals of this CRM" in page
-    assert "all read" in page
+    assert "Read now" in page
 
 
 async def test_without_a_crm_the_page_says_what_to_do(alice: Person, charlie: Person) -> None:

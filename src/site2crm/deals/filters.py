@@ -58,13 +58,13 @@ def chips(base: str, query: Mapping[str, str], names: Mapping[str, str]) -> list
     ]
 
 
-def tabs(base: str, query: Mapping[str, str], counts: Mapping[str, int]) -> list[tuple[str, str, bool, int | None]]:
-    """(label, address, is current, count) of each status."""
+def tabs(base: str, query: Mapping[str, str], *, with_deleted: bool) -> list[tuple[str, str, bool]]:
+    """(label, address, is current) of each status."""
     here = query.get("status", "")
     return [
-        (label, address(base, query, status=status or None), status == here, counts.get(status) if status else None)
+        (label, address(base, query, status=status or None), status == here)
         for label, status in TABS
-        if status != Status.DELETED or status == here or counts.get(status)
+        if status != Status.DELETED or with_deleted or here == status
     ]
 
 

@@ -42,7 +42,6 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
     columns = await queries.board(session, who.org_id, board) if board else []
     totals = await queries.totals(session, who.org_id, structs.replace(wanted, status=""))
     gone = await queries.totals(session, who.org_id, structs.replace(wanted, status="deleted"))
-    totals["deleted"] = gone["deleted"]
     names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
     pipelines, owners = await _choices(session, who.org_id, crms)
     readings = await timeline.readings(session, who.org_id, crms)
@@ -64,7 +63,7 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
         pipelines=pipelines,
         owners=owners,
         sections=_sections(base, "deals"),
-        tabs=filters.tabs(base, query, {status: total.count for status, total in totals.items()}),
+        tabs=filters.tabs(base, query, with_deleted=bool(gone["deleted"].count)),
         chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
         readings=readings,
         refusals=shown.refusals(readings),
