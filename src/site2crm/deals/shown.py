@@ -6,7 +6,6 @@ from msgspec import Struct
 
 from site2crm.connectors.contract import Act
 from site2crm.connectors.sales import Status
-from site2crm.core.formats import plural
 from site2crm.deals import filters
 from site2crm.deals.queries import Column, Sum, Total
 from site2crm.deals.ranking import Ranking
@@ -37,13 +36,18 @@ def amounts(sums: Sequence[Sum]) -> str:
     return ", ".join(money.shown(sum.amount_minor, sum.currency) for sum in sums)
 
 
+def about(sums: Sequence[Sum]) -> str:
+    """Without cents: `87,006 EUR, 300 USD`."""
+    return ", ".join(money.rounded(sum.amount_minor, sum.currency) for sum in sums)
+
+
 def tiles(base: str, query: Mapping[str, str], totals: Mapping[str, Total]) -> list[Tile]:
     """Open, won and lost deals of what is in sight, and how many of the closed ones were won."""
     found = [
         Tile(
             label,
             f"{totals[status].count:,}",
-            amounts(totals[status].sums) or "no amount",
+            about(totals[status].sums) or "no amount",
             filters.address(base, query, status=status),
         )
         for label, status in (("Open", Status.OPEN), ("Won", Status.WON), ("Lost", Status.LOST))
@@ -59,7 +63,7 @@ def bars(base: str, query: Mapping[str, str], pipeline: str, columns: Sequence[C
         Bar(
             column.label,
             column.count,
-            " · ".join(filter(None, (plural(column.count, "deal"), amounts(column.sums)))),
+            " · ".join(filter(None, (f"{column.count:,}", about(column.sums)))),
             filters.address(base, query, pipeline=pipeline, stage=column.stage or None, connection=None),
         )
         for column in columns

@@ -40,3 +40,8 @@ def shown(units: int, currency: str) -> str:
     whole = major(units, currency)
     places = 0 if whole == whole.to_integral_value() else digits(currency)
     return f"{whole:,.{places}f} {currency}".strip()
+
+
+def rounded(units: int, currency: str) -> str:
+    """For people who look at sums: `87,006 EUR`."""
+    return f"{major(units, currency):,.0f} {currency}".strip()
