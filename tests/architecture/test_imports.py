@@ -8,11 +8,12 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = SRC / "site2crm"
-FEATURES = ["accounts", "links", "forms", "leads", "connectors", "delivery", "analytics", "ops", "website"]
+FEATURES = ["accounts", "links", "forms", "leads", "connectors", "delivery", "deals", "analytics", "ops", "website"]
 COMPOSERS = {"site2crm.app", "site2crm.cli", "site2crm.features", "site2crm.__main__"}
 OPEN_TO_OTHERS = {"service", "queries", "errors", "events"}
 CONTRACTS = {
     "site2crm.connectors.contract",
+    "site2crm.connectors.hints",
     "site2crm.connectors.sales",
     "site2crm.forms.fields",
     "site2crm.links.token",

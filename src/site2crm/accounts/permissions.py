@@ -22,6 +22,9 @@ class Permission(StrEnum):
     CONNECTIONS_WRITE = "connections:write"
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
+    DEALS_READ = "deals:read"
+    DEALS_WRITE = "deals:write"
+    """Reading them now, and what counts how much in the ranking."""
     ANALYTICS_READ = "analytics:read"
     ANALYTICS_WRITE = "analytics:write"
     """Forgetting visitors."""
@@ -47,6 +50,7 @@ _VIEWER = frozenset(
         Permission.LEADS_READ,
         Permission.CONNECTIONS_READ,
         Permission.DELIVERIES_READ,
+        Permission.DEALS_READ,
         Permission.ANALYTICS_READ,
     }
 )
@@ -63,6 +67,7 @@ _ADMIN = _MEMBER | {
     Permission.MEMBERS_WRITE,
     Permission.KEYS_READ,
     Permission.KEYS_WRITE,
+    Permission.DEALS_WRITE,
     Permission.ANALYTICS_WRITE,
 }
 

@@ -1,6 +1,7 @@
 """From a row to a connector: opened secrets, the vendor's address, and what the vendor last said about our limit."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,9 +20,11 @@ from site2crm.connectors.contract import (
 )
 from site2crm.connectors.granting import Kept
 from site2crm.connectors.grants import Grants
+from site2crm.connectors.hints import Hooks
 from site2crm.connectors.kinds import Way
 from site2crm.connectors.models import Connection
 from site2crm.connectors.pacing import Budget, Limit
+from site2crm.connectors.sales import Sales
 from site2crm.connectors.store import Records
 from site2crm.core.machine import Machine
 
@@ -103,7 +106,28 @@ def open_connector(machine: Machine, connection: Connection, *, on_exchange: Lis
 
 
 def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Connector:
-    context = Context(
+    return registry.connect(access.kind, _context(machine, access, on_exchange))
+
+
+def open_sales(machine: Machine, connection: Connection) -> Sales:
+    """To read with what the delivery of leads leaves of the limit. For kinds that sell; raises as `open_connector`."""
+    context = _context(machine, access_to(machine, connection), forget_exchange)
+    kind = registry.KINDS[connection.kind]
+    assert kind.sales is not None
+    return kind.sales(replace(context, budget=context.budget.spare))
+
+
+def open_hooks(machine: Machine, connection: Connection) -> Hooks | None:
+    """None: this kind has none. Raises as `open_connector`."""
+    kind = registry.KINDS[connection.kind]
+    if kind.hooks is None:
+        return None
+    context = _context(machine, access_to(machine, connection), forget_exchange)
+    return kind.hooks(replace(context, budget=context.budget.spare))
+
+
+def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context:
+    return Context(
         connection_id=access.connection_id,
         http=machine.outbound,
         settings=access.settings,
@@ -115,7 +139,6 @@ def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_
         budget=machine.get(Budgets).of(access.connection_id, registry.KINDS[access.kind].limit),
         on_exchange=on_exchange,
     )
-    return registry.connect(access.kind, context)
 
 
 async def examine(connector: Connector) -> Checked:

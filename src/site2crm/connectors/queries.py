@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import registry
+from site2crm.connectors.contract import Caps
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.kinds import APP_ID, Way
 from site2crm.connectors.models import Connection, InboxRecord
@@ -136,6 +137,14 @@ async def has_same_sign_in(session: AsyncSession, was: Connection) -> bool:
     return any((row.account.get("id"), row.settings.get(APP_ID, "")) == mine for row in await session.execute(alike))
 
 
+async def of_org(session: AsyncSession, org_id: str) -> list[ConnectionRef]:
+    """Every connection of the org, also those that are stopped."""
+    columns = [getattr(Connection, name) for name in ConnectionRef.__struct_fields__]
+    alive = select(*columns).where(Connection.org_id == org_id, Connection.state != State.REMOVED)
+    rows = await session.execute(alive.order_by(Connection.created_at, Connection.id))
+    return [ConnectionRef(*row) for row in rows]
+
+
 async def names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> name, removed ones too: old deliveries still show where they went."""
     rows = await session.execute(select(Connection.id, Connection.name).where(Connection.org_id == org_id))
@@ -152,6 +161,12 @@ def label(kind: str) -> str:
     """What such a CRM is called in a sentence."""
     found = registry.get(kind)
     return found.short or found.label if found else kind
+
+
+def caps(kind: str) -> Caps:
+    """What such a CRM can do."""
+    found = registry.get(kind)
+    return found.caps if found else Caps()
 
 
 async def any_exists(session: AsyncSession, org_id: str) -> bool:

@@ -32,6 +32,8 @@ from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Budgets, Checked
 from site2crm.connectors.opening import open_connector as open_connector
+from site2crm.connectors.opening import open_hooks as open_hooks
+from site2crm.connectors.opening import open_sales as open_sales
 from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get

@@ -12,8 +12,8 @@ from site2crm.connectors import queries as connections
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.delivery.errors import DeliveryNotFound
-from site2crm.delivery.models import Attempt, Delivery
-from site2crm.delivery.states import WAITING, State
+from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
+from site2crm.delivery.states import PERSON, WAITING, State
 from site2crm.leads import queries as leads
 
 Ts = TypeVarTuple("Ts")
@@ -231,6 +231,31 @@ async def lead_names(session: AsyncSession, org_id: str, lead_ids: Sequence[str]
     """Lead id -> what a person calls them."""
     found = await leads.names(session, org_id, lead_ids)
     return {lead_id: found.get(lead_id, "a deleted lead") for lead_id in lead_ids}
+
+
+async def leads_of(session: AsyncSession, org_id: str, connection_id: str, people: Sequence[str]) -> dict[str, str]:
+    """The CRM's id of a person -> the lead that it is, of those that we sent there."""
+    rows = await session.execute(
+        select(RemoteRecord.remote_id, RemoteRecord.lead_id)
+        .where(
+            RemoteRecord.connection_id == connection_id,
+            RemoteRecord.kind == PERSON,
+            RemoteRecord.remote_id.in_(people),
+            RemoteRecord.org_id == org_id,
+        )
+        .order_by(RemoteRecord.created_at.desc())
+    )
+    return {row.remote_id: row.lead_id for row in rows}
+
+
+async def records_of(session: AsyncSession, org_id: str, lead_id: str) -> list[tuple[str, str]]:
+    """(connection id, the CRM's id of the person) of a lead, in each CRM that it was sent to."""
+    rows = await session.execute(
+        select(RemoteRecord.connection_id, RemoteRecord.remote_id).where(
+            RemoteRecord.lead_id == lead_id, RemoteRecord.kind == PERSON, RemoteRecord.org_id == org_id
+        )
+    )
+    return [(row.connection_id, row.remote_id) for row in rows]
 
 
 async def _numbers(session: AsyncSession, org_id: str, wanted: Wanted) -> Numbers:

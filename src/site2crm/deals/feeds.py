@@ -1,0 +1,224 @@
+"""Who reads a connection, and when it is read next.
+
+One reader at a time holds a lease, on whichever node; each page is stored only while the lease is still the reader's.
+A reader that was killed leaves its lease behind: it ends by itself, or where nobody else can be reading, at the start.
+"""
+
+import random
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import queries as connections
+from site2crm.connectors.contract import Act
+from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.queries import ConnectionRef
+from site2crm.core import db
+from site2crm.core.crypto import Vault
+from site2crm.core.sql import insert_new
+from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage, Stream
+from site2crm.deals.storing import Source
+from site2crm.kit import clock, money
+
+SYNC = "deals.sync"
+EVERY = timedelta(minutes=5)
+JITTER = 0.2
+"""Of the time between two readings, so that a hundred connections do not read in the same second."""
+DIRECTORY_EVERY = timedelta(hours=1)
+"""Owners and pipelines change seldom."""
+LEASE = timedelta(minutes=10)
+"""Longer than any page takes, also one that waits for the vendor's limit."""
+ACTIVE = "active"
+DIRECTORY, DEAL = "directory", "deal"
+STREAMS = (DIRECTORY, DEAL, *Act)
+
+
+class Lost(Exception):
+    """The connection was stopped, or somebody else reads it now: what was read is not stored."""
+
+
+class Lease(Struct, frozen=True):
+    """The right to read one connection."""
+
+    token: str
+    source: Source
+    kind: str
+    name: str
+    began_at: datetime
+
+
+class Place(Struct, frozen=True):
+    """Where a stream goes on."""
+
+    cursor: str | None
+    since: datetime | None
+    is_first: bool
+    """Whether not everything was there yet."""
+
+
+def streams(kind: str) -> list[str]:
+    """What is read of such a CRM, in this order."""
+    caps = connections.caps(kind)
+    return [DIRECTORY, DEAL, *(act for act in Act if act in caps.activities)] if caps.deals else []
+
+
+async def open_all(session: AsyncSession, vault: Vault, refs: Sequence[ConnectionRef]) -> None:
+    """A feed for each connection that has none yet, due now."""
+    known = set(await session.scalars(select(Feed.connection_id)))
+    rows = [
+        {
+            "connection_id": ref.id,
+            "org_id": ref.org_id,
+            "due_at": clock.now(),
+            "hook_secret": vault.seal(secrets.token_urlsafe(24).encode(), aad=aad(ref.org_id, ref.id)),
+            "hook_due_at": clock.now(),
+        }
+        for ref in refs
+        if ref.id not in known
+    ]
+    if rows:
+        await session.execute(insert_new(Feed, rows))
+
+
+def aad(org_id: str, connection_id: str) -> str:
+    return f"{org_id}|deal_feed|hook_secret|{connection_id}"
+
+
+async def due(session: AsyncSession) -> list[tuple[str, str]]:
+    """(org id, connection id) of those to read now, that nobody reads."""
+    now = clock.now()
+    free = (Feed.lease == "") | (Feed.lease_until < now)
+    rows = await session.execute(select(Feed.org_id, Feed.connection_id).where(Feed.due_at <= now, free))
+    return [(row.org_id, row.connection_id) for row in rows]
+
+
+async def claim(session: AsyncSession, org_id: str, connection_id: str) -> Lease | None:
+    """None: it is stopped or gone, or somebody reads it."""
+    await db.lock(session)
+    feed = await session.get(Feed, connection_id)
+    try:
+        connection = await connections.get(session, org_id, connection_id)
+    except ConnectionNotFound:
+        return None
+    now = clock.now()
+    if feed is None or feed.org_id != org_id or connection.state != ACTIVE or not streams(connection.kind):
+        return None
+    if feed.lease and feed.lease_until is not None and feed.lease_until > now:
+        return None
+    feed.lease, feed.lease_until = secrets.token_hex(8), now + LEASE
+    source = Source(org_id, connection_id, money.code(connection.account.get("currency")))
+    return Lease(feed.lease, source, connection.kind, connection.name, now)
+
+
+async def hold(session: AsyncSession, lease: Lease) -> Feed:
+    """At the beginning of each write. Raises Lost."""
+    await db.lock(session)
+    feed = await session.get(Feed, lease.source.connection_id)
+    if feed is None or feed.lease != lease.token:
+        raise Lost
+    try:
+        connection = await connections.get(session, lease.source.org_id, lease.source.connection_id)
+    except ConnectionNotFound as error:
+        raise Lost from error
+    if connection.state != ACTIVE:
+        raise Lost
+    feed.lease_until = clock.now() + LEASE
+    return feed
+
+
+async def release(session: AsyncSession, lease: Lease, *, due_at: datetime) -> Feed | None:
+    """None: the lease was lost. A hint that came while it was read makes it due now."""
+    await db.lock(session)
+    feed = await session.get(Feed, lease.source.connection_id)
+    if feed is None or feed.lease != lease.token:
+        return None
+    was_hinted = feed.hinted_at is not None and feed.hinted_at >= lease.began_at
+    feed.lease, feed.lease_until = "", None
+    feed.due_at = min(due_at, clock.now()) if was_hinted and not feed.error else due_at
+    return feed
+
+
+def next_time() -> datetime:
+    return clock.now() + EVERY * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+
+
+async def place_of(session: AsyncSession, connection_id: str, name: str) -> Place | None:
+    """None: it is not to be read now."""
+    row = await session.get(Stream, (connection_id, name))
+    if row is None:
+        return Place(None, None, is_first=True)
+    if row.retry_at is not None and row.retry_at > clock.now():
+        return None
+    if name == DIRECTORY and row.finished_at is not None and row.finished_at > clock.now() - DIRECTORY_EVERY:
+        return None
+    # A cursor that was dropped: go on a little before the last time that all was read.
+    since = row.finished_at - timedelta(days=1) if row.cursor is None and row.finished_at else None
+    return Place(row.cursor, since, is_first=row.full_at is None)
+
+
+async def note_page(
+    session: AsyncSession, lease: Lease, name: str, *, cursor: str | None, count: int, total: int | None, more: bool
+) -> None:
+    """How far the stream is now: in the transaction of the page's rows."""
+    row = await _stream(session, lease, name)
+    row.cursor, row.error, row.retry_at = cursor, "", None
+    if row.full_at is None:
+        row.done += count
+        row.total = total if total is not None else row.total
+    if not more:
+        row.finished_at = clock.now()
+        row.full_at = row.full_at or row.finished_at
+
+
+async def note_refusal(session: AsyncSession, lease: Lease, name: str, *, text: str, retry_at: datetime) -> None:
+    """The CRM does not give this; the others are read all the same."""
+    row = await _stream(session, lease, name)
+    row.error, row.retry_at = text, retry_at
+
+
+async def forget_cursor(session: AsyncSession, lease: Lease, name: str) -> bool:
+    """The CRM no longer understands where we were. Whether there was such a place."""
+    row = await _stream(session, lease, name)
+    had, row.cursor = row.cursor is not None, None
+    return had
+
+
+async def _stream(session: AsyncSession, lease: Lease, name: str) -> Stream:
+    row = await session.get(Stream, (lease.source.connection_id, name))
+    if row is None:
+        source = lease.source
+        row = Stream(connection_id=source.connection_id, name=name, org_id=source.org_id, began_at=clock.now(), done=0)
+        session.add(row)
+    return row
+
+
+async def take_back(session: AsyncSession) -> None:
+    """At the start of the only process that there is: whoever was reading was killed."""
+    cut_off = update(Feed).where(Feed.lease != "").values(lease="", lease_until=None, due_at=clock.now())
+    await session.execute(cut_off)
+
+
+async def forget_some(session: AsyncSession, connection_id: str, *, most: int) -> bool:
+    """A part of everything that was read there. Whether there is more."""
+    for key in (About.subject_id, Activity.id, Deal.id):
+        model = key.class_
+        some = select(key).where(model.connection_id == connection_id).distinct().limit(most)
+        gone = await session.execute(delete(model).where(key.in_(some)).returning(key))
+        if gone.first() is not None:
+            return True
+    for model in (Stage, Owner, Stream, Feed):
+        await session.execute(delete(model).where(model.connection_id == connection_id))
+    return False
+
+
+async def states(session: AsyncSession, org_id: str) -> Mapping[str, tuple[Feed, Collection[Stream]]]:
+    """Connection id -> its feed and streams."""
+    feeds = (await session.scalars(db.in_org(Feed, org_id))).all()
+    rows = (await session.scalars(db.in_org(Stream, org_id))).all()
+    return {
+        feed.connection_id: (feed, [row for row in rows if row.connection_id == feed.connection_id]) for feed in feeds
+    }

@@ -1,0 +1,157 @@
+"""`POST /hooks/{connection}/{secret}`: a CRM says that something changed. Nothing that it says is believed but that.
+
+The secret in the address is ours and always there, for some CRMs prove nothing; what others prove is checked over the
+bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds however many come.
+"""
+
+import hmac
+from datetime import datetime, timedelta
+
+from litestar import Response, Router, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import queries as connections
+from site2crm.connectors import service as opening
+from site2crm.connectors.contract import CrmError
+from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.hints import BadProof, Hooks
+from site2crm.core import db, log
+from site2crm.core.access import public
+from site2crm.core.crypto import Unreadable
+from site2crm.core.errors import BadRequest, Forbidden, NotFound
+from site2crm.core.machine import Machine
+from site2crm.core.queue import enqueue
+from site2crm.core.web import AnyRequest
+from site2crm.deals import feeds
+from site2crm.deals.models import Feed
+from site2crm.kit import clock
+
+MOST_BYTES = 1_000_000
+SOON = timedelta(seconds=5)
+"""Changes come in bursts: one reading for all."""
+RENEW_BEFORE = 0.25
+"""The part of its life that a hook may have left when it is renewed."""
+TRY_AGAIN = timedelta(hours=1)
+WATCH = "deals.watch"
+
+_log = log.get("deals")
+
+
+class Hinted:
+    """When each connection was hinted at last, so that a flood of hints writes nothing."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+
+    def is_news(self, connection_id: str) -> bool:
+        now = clock.unix()
+        self._at = {id: at for id, at in self._at.items() if now - SOON.total_seconds() < at <= now}
+        if connection_id in self._at:
+            return False
+        self._at[connection_id] = now
+        return True
+
+
+@post("/{connection_id:str}/{secret:str}", opt=public(), status_code=204, request_max_body_size=MOST_BYTES)
+async def take_hint(
+    connection_id: FromPath[str],
+    secret: FromPath[str],
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    machine: NamedDependency[Machine],
+) -> Response[None]:
+    """404 for whoever does not know the address, 403 without the CRM's proof, 400 for what the CRM does not send."""
+    hooks, feed = await _known(session, machine, connection_id, secret)
+    body = await request.body()
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        changes = hooks.parse(headers, body, url=address(machine, connection_id, secret), secret=secret)
+    except BadProof as error:
+        raise Forbidden("This does not prove that it comes from the CRM.") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRequest("This is not what the CRM sends.") from error
+    if changes and machine.get(Hinted).is_news(connection_id):
+        await hint(session, feed)
+    return Response(None, status_code=204)
+
+
+async def hint(session: AsyncSession, feed: Feed) -> None:
+    """Read it soon, whether or not it is being read at this moment."""
+    feed.hinted_at = clock.now()
+    key = f"{feeds.SYNC}:{feed.connection_id}"
+    at = clock.now() + SOON
+    feed.due_at = min(feed.due_at, at)
+    await enqueue(session, feeds.SYNC, key=key, at=at, org_id=feed.org_id, connection_id=feed.connection_id)
+
+
+async def watch(machine: Machine, org_id: str, connection_id: str) -> None:
+    """Make or renew the hooks of a connection; without an address that the CRM can reach there are none."""
+    async with machine.session() as session:
+        await db.lock(session)
+        feed = await session.get(Feed, connection_id)
+        try:
+            connection = await connections.get(session, org_id, connection_id)
+        except ConnectionNotFound:
+            return None
+        if feed is None or feed.hook_due_at is None or feed.hook_due_at > clock.now():
+            return None
+        feed.hook_due_at = clock.now() + TRY_AGAIN  # whoever comes at the same time finds it done
+    caps = connections.caps(connection.kind)
+    if caps.hooks != "api":
+        return await _note(machine, connection_id, due_at=None)
+    if not machine.url("/").startswith("https://"):
+        return None
+    try:
+        secret = secret_of(machine, feed)
+        hooks = opening.open_hooks(machine, connection)
+        assert hooks is not None
+        until = await hooks.watch(address(machine, connection_id, secret), secret)
+    except CrmError as error:
+        _log.warning("deals.watch_failed", connection=connection_id, error=error.text)
+        return await _note(machine, connection_id, due_at=clock.now() + TRY_AGAIN, error=error.text)
+    left = (until - clock.now()) * (1 - RENEW_BEFORE) if until else None
+    due_at = clock.now() + left if left else None
+    async with machine.session() as session:
+        row = await session.get(Feed, connection_id)
+        if row is not None:
+            row.hook_url, row.hook_until = machine.url(f"/hooks/{connection_id}"), until
+            row.hook_due_at, row.hook_error = due_at, ""
+    return None
+
+
+def address(machine: Machine, connection_id: str, secret: str) -> str:
+    """Where the CRM calls."""
+    return machine.url(f"/hooks/{connection_id}/{secret}")
+
+
+def secret_of(machine: Machine, feed: Feed) -> str:
+    return machine.vault.open(feed.hook_secret, aad=feeds.aad(feed.org_id, feed.connection_id)).decode()
+
+
+async def _known(session: AsyncSession, machine: Machine, connection_id: str, secret: str) -> tuple[Hooks, Feed]:
+    """Raises NotFound for a connection or a secret that is not there, without saying which."""
+    feed = await session.scalar(select(Feed).where(Feed.connection_id == connection_id))
+    if feed is None:
+        raise NotFound
+    try:
+        is_right = hmac.compare_digest(secret_of(machine, feed).encode(), secret.encode())
+        connection = await connections.get(session, feed.org_id, connection_id)
+        hooks = opening.open_hooks(machine, connection) if is_right else None
+    except (Unreadable, ConnectionNotFound, CrmError) as error:
+        raise NotFound from error
+    if hooks is None:
+        raise NotFound
+    return hooks, feed
+
+
+async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None, error: str = "") -> None:
+    async with machine.session() as session:
+        row = await session.get(Feed, connection_id)
+        if row is not None:
+            row.hook_due_at, row.hook_error = due_at, error
+
+
+router = Router(path="/hooks", route_handlers=[take_hint], include_in_schema=False)

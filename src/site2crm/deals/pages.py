@@ -1,0 +1,282 @@
+"""`/o/{org}/deals`: a pipeline by stage, the list, one deal, and the salespeople."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from msgspec import structs
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.core import inputs, web
+from site2crm.core.access import Who, needs
+from site2crm.core.errors import FieldError, Invalid
+from site2crm.core.machine import Machine
+from site2crm.core.web import AnyRequest, Html
+from site2crm.deals import export, filters, queries, ranking, service, shown, timeline
+from site2crm.deals.queries import Wanted
+from site2crm.deals.ranking import WeightsOut
+from site2crm.deals.timeline import Reading
+from site2crm.delivery import queries as delivery
+from site2crm.kit import clock
+from site2crm.leads import queries as leads
+
+READ, WRITE = needs("deals:read"), needs("deals:write")
+PLACE = "deals"
+REFRESH_S, REST_S = 5, 60
+"""While something is being read, and else."""
+
+Answer = Response[Any]
+
+
+@get("/deals", opt=READ)
+async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
+    query, base = _query(request), _base(who)
+    wanted = _wanted(query, who)
+    found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
+    crms = await queries.selling(session, who.org_id)
+    board = await _pipeline_shown(session, who.org_id, wanted)
+    board_of = f"{board.connection}:{board.pipeline}" if board else ""
+    columns = await queries.board(session, who.org_id, board) if board else []
+    totals = await queries.totals(session, who.org_id, structs.replace(wanted, status=""))
+    gone = await queries.totals(session, who.org_id, structs.replace(wanted, status="deleted"))
+    names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
+    pipelines, owners = await _choices(session, who.org_id, crms)
+    readings = await timeline.readings(session, who.org_id, crms)
+    cursor = found.page.next_cursor
+    return await web.page(
+        request,
+        session,
+        "deals/index.html",
+        title="Deals",
+        base=base,
+        org_url=base.removesuffix(f"/{PLACE}"),
+        deals=found.data,
+        query={name: query.get(name, "") for name in filters.NAMES},
+        crms=crms,
+        leads=names,
+        tiles=shown.tiles(base, query, totals),
+        board=shown.bars(base, query, board_of, columns),
+        board_of=dict(pipelines).get(board_of, ""),
+        pipelines=pipelines,
+        owners=owners,
+        sections=_sections(base, "deals"),
+        tabs=filters.tabs(base, query, with_deleted=bool(gone["deleted"].count)),
+        chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
+        readings=readings,
+        refusals=shown.refusals(readings),
+        here=filters.address(base, query, cursor=query.get("cursor") or None),
+        csv=filters.address(f"{base}.csv", query),
+        older=filters.address(base, query, cursor=cursor) if cursor else "",
+        is_filtered=any(query.get(name) for name in filters.NAMES),
+        amounts=shown.amounts,
+        refresh_s=_refresh_s(readings),
+    )
+
+
+@get("/deals.csv", opt=READ)
+async def export_deals(
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Stream:
+    """The list with its filters."""
+    wanted = _wanted(_query(request), who)
+    await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
+    return _csv(who, "deals", export.deals(machine, who.org_id, wanted))
+
+
+@get("/deals/people", opt=READ)
+async def list_people(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
+    return await _people_page(request, session, who)
+
+
+@get("/deals/people.csv", opt=READ)
+async def export_people(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Stream:
+    found = await _ranking(session, who, _query(request))
+    return _csv(who, "salespeople", export.people(found, await queries.selling(session, who.org_id)))
+
+
+@post("/deals/people", opt=WRITE)
+async def save_weights(
+    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    posted = inputs.read(await request.form())
+    try:
+        await service.save_weights(session, who.org_id, _weights(posted))
+    except Invalid as refused:
+        await session.rollback()
+        return await _people_page(request, session, who, entered=posted, errors=refused.errors)
+    return web.redirect(f"{_base(who)}/people", flash="Saved. The ranking counts by it from now on.")
+
+
+@post("/deals/sync", opt=WRITE)
+async def read_now(
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    machine: NamedDependency[Machine],
+    who: NamedDependency[Who],
+) -> Answer:
+    posted = inputs.read(await request.form())
+    await service.read_now(session, machine, org_id=who.org_id, connection=posted.get("connection", ""))
+    return web.redirect(_base(who), flash="Reading what is new.")
+
+
+@get("/deals/{deal_id:str}", opt=READ)
+async def show_deal(
+    deal_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Html:
+    deal = await queries.get(session, who.org_id, deal_id)
+    lead = await leads.lead(session, who.org_id, deal.lead) if deal.lead else None
+    base = _base(who)
+    return await web.page(
+        request,
+        session,
+        "deals/show.html",
+        title=deal.title,
+        base=base,
+        org_url=base.removesuffix(f"/{PLACE}"),
+        deal=deal,
+        crm=(await queries.selling(session, who.org_id)).get(deal.connection, "a CRM that was removed"),
+        lead=lead,
+        first=lead.attribution.get("first", {}) if lead else {},
+        activities=await queries.activities(session, who.org_id, deal_id),
+        amounts=shown.amounts,
+    )
+
+
+async def _people_page(
+    request: AnyRequest,
+    session: AsyncSession,
+    who: Who,
+    *,
+    entered: Mapping[str, str] | None = None,
+    errors: Sequence[FieldError] = (),
+) -> Html:
+    query, base = _query(request), f"{_base(who)}/people"
+    found = await _ranking(session, who, query)
+    crms = await queries.selling(session, who.org_id)
+    readings = await timeline.readings(session, who.org_id, crms)
+    period = query.get("period", "") or ("" if query.get("from") else filters.USUAL)
+    return await web.page(
+        request,
+        session,
+        "deals/people.html",
+        title="Salespeople",
+        status=422 if errors else 200,
+        base=base,
+        deals_url=_base(who),
+        org_url=_base(who).removesuffix(f"/{PLACE}"),
+        ranking=found,
+        crms=crms,
+        query={name: query.get(name, "") for name in ("connection", "period", "from", "to")},
+        period=period,
+        periods=[(name, f"Last {days} days") for name, days in filters.PERIODS.items()],
+        sections=_sections(_base(who), "people"),
+        untold=shown.untold(found, crms),
+        is_first=any(reading.is_first and not reading.is_stopped for reading in readings),
+        refusals=shown.refusals(readings),
+        weights=entered or _points(found.weights),
+        errors=errors,
+        csv=f"{base}.csv?{request.url.query}",
+        amounts=shown.amounts,
+    )
+
+
+async def _ranking(session: AsyncSession, who: Who, query: Mapping[str, str]) -> ranking.Ranking:
+    assert who.org is not None
+    since, until = filters.period(query, zone=who.org.time_zone)
+    connection = query.get("connection", "").strip()
+    return await ranking.ranking(session, who.org_id, since=since, until=until, connection=connection)
+
+
+async def _pipeline_shown(session: AsyncSession, org_id: str, wanted: Wanted) -> Wanted | None:
+    """The pipeline that was chosen, else the one with the most deals of what is in sight."""
+    if wanted.pipeline:
+        return filters.without_stage(wanted)
+    busiest = await queries.busiest(session, org_id, connection=wanted.connection)
+    if busiest is None:
+        return None
+    return structs.replace(filters.without_stage(wanted), connection=busiest[0], pipeline=busiest[1])
+
+
+async def _choices(
+    session: AsyncSession, org_id: str, crms: Mapping[str, str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Pipelines and owners as filters; with several CRMs each says where it is."""
+
+    def named(label: str, connection: str) -> str:
+        return f"{label} ({crms[connection]})" if len(crms) > 1 else label
+
+    pipelines = [
+        (f"{one.connection}:{one.id}", named(one.label, one.connection))
+        for one in await queries.pipelines(session, org_id)
+        if one.connection in crms
+    ]
+    owners = [
+        (f"{connection}:{one.id}", named(one.name if one.active else f"{one.name}, left", connection))
+        for connection, one in await queries.owners(session, org_id)
+        if connection in crms
+    ]
+    return pipelines, owners
+
+
+def _weights(posted: Mapping[str, str]) -> WeightsOut:
+    points: dict[str, float] = {}
+    refused = []
+    for name in ("call", "email", "meeting", "won", "amount"):
+        try:
+            points[name] = float(posted.get(name, "").strip().replace(",", ".") or "0")
+        except ValueError:
+            refused.append(FieldError(name, "A number, such as 0.5."))
+    if refused:
+        raise Invalid(refused[0].message, errors=refused)
+    return WeightsOut(**points, currency=posted.get("currency", "").strip())
+
+
+def _points(weights: WeightsOut) -> dict[str, str]:
+    points = {name: f"{getattr(weights, name):g}" for name in ("call", "email", "meeting", "won", "amount")}
+    return {**points, "currency": weights.currency}
+
+
+def _refresh_s(readings: Sequence[Reading]) -> int:
+    return REFRESH_S if any(one.is_now or (one.is_first and not one.is_stopped) for one in readings) else REST_S
+
+
+def _sections(base: str, here: str) -> list[tuple[str, str, bool]]:
+    return [("Deals", base, here == "deals"), ("Salespeople", f"{base}/people", here == "people")]
+
+
+def _csv(who: Who, name: str, content: Any) -> Stream:
+    assert who.org is not None
+    file = f"{name}-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
+    return Stream(content, media_type="text/csv", headers=headers)
+
+
+def _query(request: AnyRequest) -> dict[str, str]:
+    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
+
+
+def _wanted(query: Mapping[str, str], who: Who) -> Wanted:
+    assert who.org is not None
+    return filters.of_query(query, zone=who.org.time_zone)
+
+
+def _base(who: Who) -> str:
+    assert who.org is not None
+    return f"/o/{who.org.slug}/{PLACE}"
+
+
+router = Router(
+    path="/o/{org:str}",
+    route_handlers=[
+        list_deals, export_deals, list_people, export_people, save_weights, read_now, show_deal,
+    ],
+    include_in_schema=False,
+)  # fmt: skip

@@ -1,0 +1,204 @@
+"""A page of the CRM into rows: one row for each record there, and the newest word wins.
+
+Nothing of a page is read first: ids are derived from the CRM's own, so that the same page may come twice.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Table, bindparam, delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import sales
+from site2crm.connectors.sales import Directory, Status
+from site2crm.core.db import Base
+from site2crm.core.sql import insert
+from site2crm.deals.models import About, Activity, Deal, Owner, Stage
+from site2crm.kit import ids, money, text
+
+LONGEST = 500
+"""Characters of a name or a title."""
+
+
+def _table(model: type[Base]) -> Table:
+    found = model.__table__
+    assert isinstance(found, Table)
+    return found
+
+
+_DEAL = _table(Deal)
+
+
+class Source(Struct, frozen=True):
+    """`currency`: the account's, for deals that name none."""
+
+    org_id: str
+    connection_id: str
+    currency: str
+
+
+class _Remote(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def updated_at(self) -> Any: ...
+
+
+R = TypeVar("R", bound=_Remote)
+
+
+async def directory(session: AsyncSession, source: Source, found: Directory) -> None:
+    """Who is no longer told of has left; stages are as they are now."""
+    mine = {"org_id": source.org_id, "connection_id": source.connection_id}
+    of_it = Owner.connection_id == source.connection_id
+    await session.execute(update(Owner).where(of_it).values(active=False))
+    owners = {owner.id: owner for owner in found.owners}
+    await _put(
+        session,
+        _table(Owner),
+        [
+            {**mine, "remote_id": one.id, "name": one.name[:LONGEST], "email": one.email or "", "active": one.active}
+            for one in owners.values()
+        ],
+        key=("connection_id", "remote_id"),
+    )
+    await session.execute(delete(Stage).where(Stage.connection_id == source.connection_id))
+    stages = {
+        (pipeline.id, stage.id): {
+            **mine,
+            "pipeline": pipeline.id,
+            "remote_id": stage.id,
+            "pipeline_label": pipeline.label[:LONGEST],
+            "pipeline_place": place,
+            "label": stage.label[:LONGEST],
+            "place": stage.order,
+            "status": stage.status or "",
+        }
+        for place, pipeline in enumerate(found.pipelines)
+        for stage in pipeline.stages
+    }
+    await _put(session, _table(Stage), list(stages.values()), key=("connection_id", "pipeline", "remote_id"))
+
+
+async def deals(session: AsyncSession, source: Source, found: Sequence[sales.Deal]) -> None:
+    """A deleted one keeps what was known of it; one that we never saw is not begun with its end."""
+    newest = _newest(found)
+    live = [deal for deal in newest if deal.status is not Status.DELETED]
+    rows = [_deal(source, deal) for deal in live]
+    await _put(session, _DEAL, rows, key=("connection_id", "remote_id"), keep=("id", "org_id"), newest=True)
+    people = {deal_id(source.connection_id, deal.id): deal.people for deal in live}
+    await _relate(session, source, people)
+    gone = [{"of_id": deal_id(source.connection_id, one.id), "at": one.updated_at} for one in newest if one not in live]
+    if gone:
+        known = _DEAL.c.id == bindparam("of_id"), _DEAL.c.updated_at <= bindparam("at")
+        values = {"status": Status.DELETED.value, "updated_at": bindparam("at")}
+        await session.execute(update(_DEAL).where(*known).values(values), gone)
+
+
+async def activities(session: AsyncSession, source: Source, found: Sequence[sales.Activity]) -> None:
+    """A deleted one is gone here too: it counts for nobody."""
+    newest = _newest(found)
+    live = [activity for activity in newest if not activity.deleted]
+    rows = [_activity(source, activity) for activity in live]
+    await _put(
+        session, _table(Activity), rows, key=("connection_id", "kind", "remote_id"), keep=("id", "org_id"), newest=True
+    )
+    await _relate(session, source, {_activity_id(source, activity): activity.people for activity in live})
+    gone = [_activity_id(source, activity) for activity in newest if activity.deleted]
+    if gone:
+        await session.execute(delete(Activity).where(Activity.id.in_(gone)))
+        await session.execute(delete(About).where(About.subject_id.in_(gone)))
+
+
+def deal_id(connection_id: str, remote_id: str) -> str:
+    return ids.derived("dea", connection_id, remote_id)
+
+
+def _activity_id(source: Source, activity: sales.Activity) -> str:
+    return ids.derived("act", source.connection_id, activity.kind, activity.id)
+
+
+def _newest(found: Sequence[R]) -> list[R]:
+    """A page may hold the same record twice."""
+    newest: dict[str, R] = {}
+    for one in found:
+        if one.id not in newest or newest[one.id].updated_at <= one.updated_at:
+            newest[one.id] = one
+    return list(newest.values())
+
+
+def _deal(source: Source, deal: sales.Deal) -> dict[str, Any]:
+    currency = money.code(deal.value.currency if deal.value else "") or source.currency
+    return {
+        "id": deal_id(source.connection_id, deal.id),
+        "org_id": source.org_id,
+        "connection_id": source.connection_id,
+        "remote_id": deal.id,
+        "title": deal.title[:LONGEST],
+        "search_text": text.search_text(deal.title[:LONGEST]),
+        "status": deal.status.value,
+        "amount_minor": money.minor(deal.value.amount, currency) if deal.value else None,
+        "currency": currency,
+        "pipeline": deal.pipeline or "",
+        "stage": deal.stage or "",
+        "owner": deal.owner or "",
+        "close_on": deal.close.isoformat() if deal.close else None,
+        "closed_at": deal.closed_at,
+        "url": deal.url,
+        "created_at": deal.created_at,
+        "updated_at": deal.updated_at,
+    }
+
+
+def _activity(source: Source, activity: sales.Activity) -> dict[str, Any]:
+    return {
+        "id": _activity_id(source, activity),
+        "org_id": source.org_id,
+        "connection_id": source.connection_id,
+        "kind": activity.kind.value,
+        "remote_id": activity.id,
+        "owner": activity.owner or "",
+        "at": activity.at,
+        "done": activity.done,
+        "seconds": activity.seconds,
+        "updated_at": activity.updated_at,
+    }
+
+
+async def _relate(session: AsyncSession, source: Source, people: Mapping[str, Sequence[str]]) -> None:
+    if not people:
+        return
+    await session.execute(delete(About).where(About.subject_id.in_(people)))
+    rows = [
+        {
+            "subject_id": subject,
+            "person": person,
+            "org_id": source.org_id,
+            "connection_id": source.connection_id,
+            "place": place,
+        }
+        for subject, persons in people.items()
+        for place, person in enumerate(dict.fromkeys(persons))
+    ]
+    if rows:
+        await session.execute(insert(About), rows)
+
+
+async def _put(
+    session: AsyncSession,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    key: Collection[str],
+    keep: Collection[str] = (),
+    newest: bool = False,
+) -> None:
+    """Insert or change. `keep`: columns that stay as they are; `newest`: an older word changes nothing."""
+    if not rows:
+        return
+    added = insert(table)
+    changed = {name: added.excluded[name] for name in rows[0] if name not in key and name not in keep}
+    where = table.c.updated_at <= added.excluded.updated_at if newest else None
+    upsert = added.on_conflict_do_update(index_elements=list(key), set_=changed, where=where)
+    await session.execute(upsert, list(rows))

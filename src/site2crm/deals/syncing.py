@@ -1,0 +1,189 @@
+"""Reading one connection: owners and pipelines, deals, activities; page by page, each stored with its cursor.
+
+A page is asked for outside any transaction, and stored together with where the next one begins: whoever is killed in
+between loses a page at most, which is read again.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from site2crm.connectors import service as connections
+from site2crm.connectors.contract import Act, CrmError, ErrorClass
+from site2crm.connectors.sales import Directory, Sales
+from site2crm.core import alarms, log
+from site2crm.core.machine import Machine
+from site2crm.deals import feeds, storing
+from site2crm.deals.feeds import DEAL, DIRECTORY, Lease, Lost, Place
+from site2crm.kit import clock
+
+SLICE_S = 120.0
+"""So long one connection may read before others get their turn."""
+REFUSED_AGAIN = timedelta(hours=1)
+"""What the CRM does not let us read is asked for so often."""
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+TELL_AFTER = 5
+"""Failures in a row, about half an hour, after which a person is told."""
+STOPPED, PARTLY = "deals_stopped", "deals_part"
+WORDS = {
+    DIRECTORY: "owners and pipelines",
+    DEAL: "deals",
+    Act.CALL: "calls",
+    Act.EMAIL: "e-mails",
+    Act.MEETING: "meetings",
+    Act.TASK: "tasks",
+}
+_ENDS = (ErrorClass.THROTTLE, ErrorClass.RETRY, ErrorClass.REFRESH, ErrorClass.CONFLICT, ErrorClass.REAUTH)
+"""Of these every other call would die as well."""
+
+_log = log.get("deals")
+
+
+class _Read(NamedTuple):
+    """One page, and how to store it."""
+
+    store: Callable[[AsyncSession], Awaitable[None]]
+    cursor: str | None
+    more: bool
+    rows: int
+    total: int | None
+
+
+async def read(machine: Machine, org_id: str, connection_id: str) -> bool:
+    """Everything that is new, or as much as the time slice holds: then True. Nothing while somebody else reads it."""
+    async with machine.session() as session:
+        lease = await feeds.claim(session, org_id, connection_id)
+    if lease is None:
+        return False
+    try:
+        is_done = await _all_streams(machine, lease, time.monotonic() + SLICE_S)
+    except Lost:
+        await _let_go(machine, lease)
+    except CrmError as error:
+        await _failed(machine, lease, error)
+    except Exception as error:  # noqa: BLE001 - a bug in a connector must not read the same page in a tight loop
+        _log.exception("deals.unexpected", connection=connection_id)
+        text = f"An error on our side: {type(error).__name__}. It is in the log."
+        await _failed(machine, lease, CrmError(ErrorClass.RETRY, text))
+    else:
+        return await _ended(machine, lease, is_done=is_done)
+    return False
+
+
+async def _all_streams(machine: Machine, lease: Lease, until: float) -> bool:
+    """Whether all is read. Raises CrmError for what stops every stream."""
+    async with machine.session() as session:
+        connection = await connections.get(session, lease.source.org_id, lease.source.connection_id)
+    sales = connections.open_sales(machine, connection)
+    is_done = True
+    for name in feeds.streams(lease.kind):
+        try:
+            if not await _stream(machine, lease, sales, name=name, until=until):
+                return False
+        except CrmError as error:
+            if error.kind in _ENDS:
+                raise
+            is_done &= await _refused(machine, lease, name, error)
+    return is_done
+
+
+async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, until: float) -> bool:
+    async with machine.session() as session:
+        place = await feeds.place_of(session, lease.source.connection_id, name)
+    while place is not None:
+        page = await _page(lease, sales, name, place)
+        async with machine.session() as session:
+            await feeds.hold(session, lease)
+            await page.store(session)
+            await feeds.note_page(
+                session, lease, name, cursor=page.cursor, count=page.rows, total=page.total, more=page.more
+            )
+            await alarms.clear(session, lease.source.org_id, code=PARTLY, subject=_subject(lease, name))
+        if not page.more:
+            return True
+        if time.monotonic() >= until:
+            return False
+        place = Place(page.cursor, None, is_first=place.is_first)
+    return True
+
+
+async def _page(lease: Lease, sales: Sales, name: str, place: Place) -> _Read:
+    source = lease.source
+    if name == DIRECTORY:
+        found: Directory = await sales.directory()
+        return _Read(lambda session: storing.directory(session, source, found), None, False, len(found.owners), None)
+    if name == DEAL:
+        deals = await sales.deals(place.since, place.cursor)
+        items = deals.items
+        return _Read(
+            lambda session: storing.deals(session, source, items), deals.cursor, deals.more, len(items), deals.total
+        )
+    page = await sales.activities(Act(name), place.since, place.cursor)
+    acts = page.items
+    return _Read(
+        lambda session: storing.activities(session, source, acts), page.cursor, page.more, len(acts), page.total
+    )
+
+
+async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -> bool:
+    """Whether the stream is done for now: it is not if its place was no longer understood, and it may begin anew."""
+    retry_at = clock.now() + REFUSED_AGAIN
+    async with machine.session() as session:
+        await feeds.hold(session, lease)
+        if error.kind is ErrorClass.PERMANENT and await feeds.forget_cursor(session, lease, name):
+            _log.warning("deals.place_lost", connection=lease.source.connection_id, stream=name, error=error.text)
+            return False
+        await feeds.note_refusal(session, lease, name, text=error.text, retry_at=retry_at)
+        told = f"“{lease.name}” does not let us read {WORDS[name]}: {error.text}"
+        subject = _subject(lease, name)
+        await alarms.ring(session, lease.source.org_id, code=PARTLY, subject=subject, text=told)
+    return True
+
+
+async def _failed(machine: Machine, lease: Lease, error: CrmError) -> None:
+    """Nothing more can be read now. A limit that is reached is no failure: it passes by itself."""
+    is_limit = error.kind is ErrorClass.THROTTLE
+    async with machine.session() as session:
+        feed = await feeds.release(session, lease, due_at=clock.now() + LONGEST_WAIT)
+        if feed is None:
+            return
+        feed.failures += 0 if is_limit else 1
+        feed.due_at = _later(error, feed.failures)
+        feed.error = "" if is_limit else error.text
+        if error.kind is ErrorClass.REAUTH or feed.failures >= TELL_AFTER:
+            told = f"The deals of “{lease.name}” are no longer read: {error.text}"
+            await alarms.ring(session, lease.source.org_id, code=STOPPED, subject=feed.connection_id, text=told)
+    _log.info("deals.stopped", connection=lease.source.connection_id, error=error.text, kind=error.kind)
+
+
+def _later(error: CrmError, failures: int) -> datetime:
+    if error.kind is ErrorClass.REAUTH:
+        return clock.now() + LONGEST_WAIT
+    if error.retry_after is not None:
+        return clock.now() + max(error.retry_after, timedelta(seconds=1))
+    doubled: timedelta = SHORTEST_WAIT * 2 ** min(max(failures - 1, 0), 10)
+    return clock.now() + min(doubled, LONGEST_WAIT)
+
+
+async def _ended(machine: Machine, lease: Lease, *, is_done: bool) -> bool:
+    """Whether it is to go on at once."""
+    async with machine.session() as session:
+        feed = await feeds.release(session, lease, due_at=feeds.next_time() if is_done else clock.now())
+        if feed is None:
+            return False
+        feed.failures, feed.error = 0, ""
+        feed.read_at = clock.now() if is_done else feed.read_at
+        await alarms.clear(session, lease.source.org_id, code=STOPPED, subject=feed.connection_id)
+        return feed.due_at <= clock.now()
+
+
+async def _let_go(machine: Machine, lease: Lease) -> None:
+    async with machine.session() as session:
+        await feeds.release(session, lease, due_at=clock.now())
+
+
+def _subject(lease: Lease, name: str) -> str:
+    return f"{lease.source.connection_id}:{name}"
