@@ -4,14 +4,21 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
 
 from site2crm.accounts import orgs, passwords, users
+from site2crm.accounts.permissions import ROLES, Role
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance
 from site2crm.connectors import service as connections
+from site2crm.connectors import signing_in
+from site2crm.connectors.kinds import Way
+from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn
-from site2crm.core.access import OrgRef
-from site2crm.demo import hubspot, month, pipedrive
+from site2crm.core.access import OrgRef, Who
+from site2crm.demo import hubspot, month, pipedrive, zoho, zoho_accounts
 from site2crm.demo.clients import CLIENTS, Client
 from site2crm.demo.hubspot_salesroom import HubSpotSalesroom
 from site2crm.demo.pipedrive_salesroom import PipedriveSalesroom, unhurried
@@ -19,6 +26,7 @@ from site2crm.demo.salesroom import Salesroom
 from site2crm.demo.server import FakeServer
 from site2crm.demo.stage import Stage
 from site2crm.demo.website import Website
+from site2crm.demo.zoho_salesroom import ZohoSalesroom
 from site2crm.forms import fields
 from site2crm.forms import service as forms
 from site2crm.forms.service import FormIn
@@ -34,7 +42,7 @@ _FIELDS = ("email", "name", "phone", "company", "message")
 
 @dataclass(frozen=True)
 class Played:
-    """One CRM of the demo: its server, its salespeople, and the key with which a connection to it is made."""
+    """One CRM of the demo: its server, its salespeople, and what a connection to it is made with."""
 
     server: Callable[[], FakeServer]
     room: Callable[..., Salesroom]
@@ -44,6 +52,16 @@ class Played:
 CRMS: dict[str, Played] = {
     "hubspot": Played(hubspot.HubSpot, HubSpotSalesroom, {"token": hubspot.TOKEN}),
     "pipedrive": Played(unhurried, PipedriveSalesroom, {"token": pipedrive.TOKEN}),
+    "zoho": Played(
+        zoho.Zoho,
+        ZohoSalesroom,
+        {
+            "data_centre": "eu",
+            "module": "Contacts",
+            "client_id": zoho_accounts.CLIENT_ID,
+            "client_secret": zoho_accounts.CLIENT_SECRET,
+        },
+    ),
 }
 
 
@@ -96,7 +114,7 @@ async def _client(instance: Instance, stage: Stage, client: Client, owner_id: st
                 utm=utm,
             )
             await links.create(session, org.id, link, base_url=machine.settings.base_url, actor=owner_id)
-    await _connect(instance, client, org)
+    await _connect(instance, client, org, owner_id)
     embed = machine.url(f"/f/{form.key}/embed.js")
     website = stage.servers[WEBSITE]
     assert isinstance(website, Website)
@@ -104,15 +122,27 @@ async def _client(instance: Instance, stage: Stage, client: Client, owner_id: st
     return form.key
 
 
-async def _connect(instance: Instance, client: Client, org: OrgOut) -> None:
-    kind, given = (client.crm, CRMS[client.crm].settings) if client.crm in CRMS else ("inbox", {})
-    data = ConnectionIn(kind=kind, settings=dict(given))
+async def _connect(instance: Instance, client: Client, org: OrgOut, owner_id: str) -> None:
+    data = ConnectionIn(kind=client.crm, settings=dict(CRMS[client.crm].settings))
     ref = OrgRef(org.id, org.slug, org.name, org.time_zone)
+    if Way.KEY in KINDS[client.crm].ways:
+        async with instance.machine.session() as session:
+            await connections.create(session, instance.machine, org=ref, data=data)
+    else:
+        await _sign_in(instance, Who(user_id=owner_id, org=ref, permissions=ROLES[Role.OWNER]), data)
+
+
+async def _sign_in(instance: Instance, who: Who, data: ConnectionIn) -> None:
+    """As a browser does it: to the CRM's page, where somebody allows it, and back."""
     async with instance.machine.session() as session:
-        await connections.create(session, instance.machine, org=ref, data=data)
+        begun = await signing_in.begin(session, instance.machine, who=who, data=data)
+    async with httpx.AsyncClient() as browser:
+        allowed = await browser.get(f"{begun.authorize_url}&allow=1")
+    query = dict(parse_qsl(urlsplit(allowed.headers["location"]).query))
+    returned = await signing_in.finish(instance.machine, who, query)
+    assert returned.tone == "good", returned.text
 
 
 def _sell(stage: Stage, client: Client, now: datetime, days: int) -> None:
-    if client.crm in CRMS:
-        room = CRMS[client.crm].room(stage.servers[client.crm])
-        stage.do(lambda: month.sell(client, room, until=now, days=days))
+    room = CRMS[client.crm].room(stage.servers[client.crm])
+    stage.do(lambda: month.sell(client, room, until=now, days=days))
