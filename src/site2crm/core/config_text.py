@@ -20,34 +20,37 @@ _HEAD = """\
 """
 
 
+ORGS = """\
+[[orgs]]
+key = "acme"                  # names it for good; its address too, unless slug says another
+name = "Acme GmbH"
+time_zone = "Europe/Berlin"
+
+[[orgs.forms]]
+key = "contact"
+name = "Contact"
+allowed_origins = ["https://www.acme.example"]
+
+[[orgs.crm]]
+key = "hubspot"
+kind = "hubspot"
+token = { env = "ACME_HUBSPOT_TOKEN" }
+forms = ["contact"]           # left out: the leads of every form
+[orgs.crm.fields]             # our field = the CRM's; left out: suggested, then changed in the browser
+email = "email"
+first_name = "firstname"
+last_name = "lastname"
+
+[[orgs.webhooks]]
+key = "crm"
+url = "https://crm.acme.example/leads"
+secret = { file = "acme-webhook-secret" }
+"""
+"""An example of what `[[orgs]]` may declare."""
 _ORGS = """
 # Orgs, forms and CRMs may stand here too instead of being made in the browser; `site2crm plan` shows what would
 # change, the next start or SIGHUP applies it. What stands here is only changed here. One that is removed from here is
 # not deleted: a CRM is paused, an org and a form stay and may be changed in the browser again.
-#[[orgs]]
-#key = "acme"                  # names it for good; its address too, unless slug says another
-#name = "Acme GmbH"
-#time_zone = "Europe/Berlin"
-#
-#[[orgs.forms]]
-#key = "contact"
-#name = "Contact"
-#allowed_origins = ["https://www.acme.example"]
-#
-#[[orgs.crm]]
-#key = "hubspot"
-#kind = "hubspot"
-#token = { env = "ACME_HUBSPOT_TOKEN" }
-#forms = ["contact"]           # left out: the leads of every form
-#[orgs.crm.fields]             # our field = the CRM's; left out: suggested, then changed in the browser
-#email = "email"
-#first_name = "firstname"
-#last_name = "lastname"
-#
-#[[orgs.webhooks]]
-#key = "crm"
-#url = "https://crm.acme.example/leads"
-#secret = { file = "acme-webhook-secret" }
 """
 
 
@@ -55,7 +58,7 @@ def render() -> str:
     """The whole file, every setting explained and commented out."""
     sections = [f"\n[{name}]\n{_section(section)}" for name, section in SECTIONS.items()]
     example = f"\n# One section for each kind of CRM, such as hubspot.\n#[connectors.hubspot]\n{_section(Connector)}"
-    return _HEAD + "".join([*sections, example, _ORGS])
+    return _HEAD + "".join([*sections, example, _ORGS, textwrap.indent(ORGS, "#", lambda _: True)])
 
 
 def key(name: str) -> str:

@@ -69,6 +69,7 @@ def context(facts: Facts) -> dict[str, object]:
         "base": facts.base,
         "sample": facts.sample,
         "sections": setting_texts(),
+        "declared_example": config_text.ORGS,
         "problems": problems(),
     }
 
