@@ -179,6 +179,16 @@ async def test_with_a_key_of_our_own_no_match_is_a_guess(fake: SalesforceFake) -
     assert only(fake)["Email"] == "ada@new.example"
 
 
+@pytest.mark.parametrize("name", ["Site2CRM_Id__c", "MobilePhone"])
+async def test_what_is_searched_for_but_is_not_there_does_not_hold_up_the_lead(fake: SalesforceFake, name: str) -> None:
+    fake.hidden.add("Lead.MobilePhone")
+    fields = {"LastName": "Lovelace", "Phone": "+441234567", name: "+441234567"}
+    there = fake.add("Lead", LastName="L", Company="C", Phone="+441234567")
+    written = await one(fake, person(email=None, fields=fields))
+    assert (written.error, [warned.property for warned in written.warnings]) == (None, [name])
+    assert (written.id == there) is (name == "MobilePhone")
+
+
 async def test_a_key_that_was_taken_meanwhile_updates_its_holder(fake: SalesforceFake) -> None:
     fake.add_field("Lead", "Site2CRM_Id__c", unique=True, externalId=True)
     mapped = {"LastName": "Lovelace", "Site2CRM_Id__c": "led_1"}

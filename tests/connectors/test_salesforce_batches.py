@@ -1,5 +1,6 @@
 """Many people at once into Salesforce: a few calls for all, and to each one's own result."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -135,6 +136,14 @@ async def test_people_of_one_company_share_an_account(fake: SalesforceFake) -> N
     assert all(w.error is None for w in written)
     assert sorted(account["Name"] for account in fake.all("Account")) == ["Engines", "Looms"]
     assert len({contact["AccountId"] for contact in fake.all("Contact")}) == 2
+
+
+async def test_two_calls_at_once_make_a_company_once(fake: SalesforceFake) -> None:
+    fake.faults.append(Fault("slow", method="GET", seconds=0.05, count=2))
+    calls_at_once = (upsert(fake, somebody(n, fields={"Company": "Engines"}), settings=CONTACTS) for n in range(4))
+    written = await asyncio.gather(*calls_at_once)
+    assert all(w.error is None for [w] in written)
+    assert [account["Name"] for account in fake.all("Account")] == ["Engines"]
 
 
 async def test_long_addresses_are_asked_for_in_queries_that_fit(fake: SalesforceFake) -> None:

@@ -306,6 +306,12 @@ async def test_a_flow_may_tell_what_changed(fake: SalesforceFake, table: str) ->
         assert await hooks.watch("https://app.example.com/h", "s3cret") is None
 
 
+async def test_the_secret_may_be_the_end_of_the_address(fake: SalesforceFake) -> None:
+    body = f'{{"object": "Lead", "id": "{fake.add("Lead", LastName="L", Company="C")}"}}'.encode()
+    async with opened(fake) as (context, _):
+        assert FlowHooks(context).parse({}, body, url="https://app.example.com/hooks/con_1/s3cret", secret="s3cret")
+
+
 @pytest.mark.parametrize("headers", [{}, {"x-site2crm-secret": ""}, {"x-site2crm-secret": "wröng"}])
 async def test_a_flow_without_the_secret_is_not_read(fake: SalesforceFake, headers: dict[str, str]) -> None:
     async with opened(fake) as (context, _):

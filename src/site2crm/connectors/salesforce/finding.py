@@ -10,6 +10,7 @@ from datetime import datetime
 
 from site2crm.connectors.contract import PersonIn
 from site2crm.connectors.salesforce import soql
+from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.client import Client, Row, fits, query_path
 from site2crm.connectors.salesforce.properties import CONTACT, LEAD
 from site2crm.connectors.salesforce.saving import Record
@@ -19,6 +20,8 @@ KEY = "Site2CRM_Id__c"
 _PREFIXES = {LEAD: "00Q", CONTACT: "003"}
 _PHONES = ("Phone", "MobilePhone")
 _MERGES_IN_A_ROW = 3
+_OPTIONAL = frozenset({KEY, *_PHONES})
+"""Mapped, but perhaps not there or hidden: then nobody is found by it, and writing it says so."""
 
 
 @dataclass
@@ -140,35 +143,40 @@ def _columns(table: str) -> tuple[str, ...]:
     return ("IsConverted", "ConvertedContactId") if table == LEAD else ("AccountId",)
 
 
-async def _searched(client: Client, drafts: Sequence[Draft], target: str) -> dict[int, Row]:
-    query = _by_what_is_said(drafts, target)
+async def _searched(
+    client: Client, drafts: Sequence[Draft], target: str, *, without: frozenset[str] = frozenset()
+) -> dict[int, Row]:
+    query = _by_what_is_said(drafts, target, without=without)
     if len(drafts) > 1 and not fits(query):
         half = len(drafts) // 2
         return {
-            **await _searched(client, drafts[:half], target),
-            **await _searched(client, drafts[half:], target),
+            **await _searched(client, drafts[:half], target, without=without),
+            **await _searched(client, drafts[half:], target, without=without),
         }
-    rows = await client.query(query) if query else []
+    try:
+        rows = await client.query(query) if query else []
+    except SalesforceError as error:
+        missing = _OPTIONAL.intersection(error.unwritable) - without
+        if not missing:
+            raise
+        return await _searched(client, drafts, target, without=without | missing)
     matched = {id(draft): _match(draft, rows) for draft in drafts}
     return {draft: {**row, "Table": target} for draft, row in matched.items() if row is not None}
 
 
-def _by_what_is_said(drafts: Sequence[Draft], target: str) -> str:
+def _by_what_is_said(drafts: Sequence[Draft], target: str, *, without: frozenset[str] = frozenset()) -> str:
     """The newest first, and those that are still leads before those that were converted."""
-    columns = dict.fromkeys(("Id", "CreatedDate", *_columns(target)))
-    tests = [
-        soql.among("Email", (draft.email for draft in drafts if draft.email)),
-        soql.among(KEY, (draft.key for draft in drafts if draft.key)),
-    ]
-    columns |= dict.fromkeys(name for name, test in zip(("Email", KEY), tests, strict=True) if test)
-    for name in _PHONES:
-        tests.append(soql.among(name, (draft.phones[name] for draft in drafts if name in draft.phones)))
-        columns |= {name: None} if tests[-1] else {}
-    for draft in drafts:
-        if draft.names:
-            tests.append(_by_name(draft.names, draft.person.at))
-            columns |= dict.fromkeys(("FirstName", "LastName", "Email"))
-    where = soql.either(*tests)
+    said = {
+        "Email": [draft.email for draft in drafts],
+        KEY: [draft.key for draft in drafts],
+        **{name: [draft.phones.get(name, "") for draft in drafts] for name in _PHONES},
+    }
+    tests = {name: soql.among(name, filter(None, values)) for name, values in said.items() if name not in without}
+    columns = dict.fromkeys(("Id", "CreatedDate", *_columns(target), *(name for name, test in tests.items() if test)))
+    named = [_by_name(draft.names, draft.person.at) for draft in drafts if draft.names]
+    if named:
+        columns |= dict.fromkeys(("FirstName", "LastName", "Email"))
+    where = soql.either(*tests.values(), *named)
     order = "ORDER BY IsConverted ASC, LastModifiedDate DESC" if target == LEAD else "ORDER BY LastModifiedDate DESC"
     return soql.select(list(columns), target, "WHERE", where, order) if where else ""
 

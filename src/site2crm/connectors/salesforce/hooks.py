@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import unquote, urlsplit
 
 from site2crm.connectors.contract import Context, Kind
 from site2crm.connectors.hints import BadProof, Change
@@ -27,9 +28,9 @@ class FlowHooks:
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:
         """`{"object": "Opportunity", "id": "006..."}`. What kind of change it was shows when the record is read."""
-        given = headers.get(SECRET_HEADER, "").encode("utf-8", "replace")
-        if not secret or not hmac.compare_digest(given, secret.encode()):
-            raise BadProof("The header X-Site2CRM-Secret is not the secret of this connection.")
+        given = headers.get(SECRET_HEADER) or unquote(urlsplit(url).path.rpartition("/")[2])
+        if not secret or not hmac.compare_digest(given.encode("utf-8", "replace"), secret.encode()):
+            raise BadProof("Neither the address nor the header X-Site2CRM-Secret has this connection's secret.")
         said = json_object(body)
         kind, id = _KINDS.get(str((said or {}).get("object"))), str((said or {}).get("id") or "")
         if said is None or kind is None or not soql.is_id(id):

@@ -1,6 +1,8 @@
 """People into leads or contacts: look up, write, note. Several at once cost as many calls as one."""
 
+import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from site2crm.connectors.contract import EMPTY, Context, CrmError, ErrorClass, Exchange, PersonIn, Written
 from site2crm.connectors.salesforce import accounts, finding, notes
@@ -15,11 +17,15 @@ _LONGEST_NAME = 80
 _STOPS_THE_REST = (ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG)
 
 
+_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+
 class People:
     """Those of one connection. `target`: Lead or Contact."""
 
     def __init__(self, context: Context, target: str) -> None:
         self._client = Client(context)
+        self._connection_id = context.connection_id
         self._target = target
 
     async def upsert(self, people: Sequence[PersonIn]) -> list[Written]:
@@ -72,7 +78,9 @@ class People:
             return
         for draft in drafts:
             self._settle(draft)
-        await accounts.attach(self._client, drafts)
+        if any(accounts.needs_account(draft) for draft in drafts):
+            async with _one_at_a_time(self._connection_id):
+                await accounts.attach(self._client, drafts)
         await save(self._client, [draft.record for draft in drafts if draft.record.error is None])
         await notes.add(self._client, drafts)
 
@@ -111,6 +119,11 @@ class People:
             return Written(draft.person.ref, error=record.error, warnings=record.warnings)
         url = self._client.record_url(str(record.id))
         return Written(draft.person.ref, record.id, record.created, url, warnings=record.warnings)
+
+
+def _one_at_a_time(connection_id: str) -> asyncio.Lock:
+    """Names of accounts are not unique there: two calls at once would make the same one twice."""
+    return _locks.setdefault(connection_id, asyncio.Lock())
 
 
 def _waves(drafts: Sequence[Draft]) -> list[list[Draft]]:

@@ -1,4 +1,4 @@
-"""The whole way with Salesforce: somebody signs in, leads arrive, the access ends and is renewed, the lead is converted."""
+"""The whole way with Salesforce: somebody signs in, leads arrive, are converted, and their deals come back."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,6 +16,7 @@ from site2crm.kit import clock
 from tests import cast
 from tests.cast import Person
 from tests.connectors.signed_in import FORM, FROM_ELSEWHERE, authorize_url
+from tests.deals.conftest import Floor
 from tests.delivery.conftest import Office
 from tests.fakes.salesforce import CLIENT_ID, CLIENT_SECRET, SalesforceFake
 
@@ -143,6 +144,25 @@ async def test_a_returning_lead_that_was_converted_updates_its_contact(office: O
     assert [delivery.state for delivery in await office.deliveries()] == ["delivered"] * 2
     assert (fake.records.find("Contact", contact) or {})["Phone"] == "+441234567890"
     assert {task["WhoId"] for task in fake.all("Task")} >= {contact}
+
+
+async def test_the_deal_of_a_converted_lead_comes_back_to_it(office: Office, fake: SalesforceFake) -> None:
+    await office.submit()
+    await office.work()
+    [delivery] = await office.deliveries()
+    _, opportunity = fake.records.convert(str(delivery.remote_id), opportunity="Engine")
+    fake.records.change("Opportunity", opportunity, {"StageName": "Closed_Won", "Amount": 1500.5})
+    owner = fake.add("User", Name="Sally Seller", IsActive=True, UserType="Standard")
+    fake.add("Task", TaskSubtype="Call", Status="Completed", OwnerId=owner, WhoId=delivery.remote_id)
+    floor = Floor(office, fake)  # type: ignore[arg-type]
+    await floor.read()
+    deal = await floor.only()
+    assert (deal.title, deal.status, deal.lead) == ("Engine", "won", delivery.lead)
+    assert deal.value is not None
+    assert (deal.value.currency, deal.value.amount) == ("EUR", "1500.50")
+    assert deal.stage is not None
+    assert deal.stage.label == "Closed Won"
+    assert await floor.alarms() == []
 
 
 async def test_a_removed_connection_takes_its_access_back(office: Office, alice: Person, fake: SalesforceFake) -> None:
