@@ -85,6 +85,12 @@ async def test_the_same_id_of_two_connections_is_two_messages(
     assert (await push(visitor, f"/hooks/{other}", {})).json()["repeated"] is False
 
 
+async def test_the_page_of_the_connection_tells_the_address(path: str, alice: Person) -> None:
+    page = await alice.web.get(f"/o/{alice.org.slug}/crms/{path.rpartition('/')[2]}")
+    assert f'value="{cast.BASE}{path}"' in page.text
+    assert "/help/custom-crm-records" in page.text
+
+
 @pytest.mark.parametrize("state", ["pause", "resume"])
 async def test_a_stopped_connection_takes_records_too(
     visitor: httpx.AsyncClient, path: str, alice: Person, state: str
@@ -187,6 +193,7 @@ DEAL = {"id": "1", "title": "Offer"}
         ({"deals": [{**DEAL, "amount": "a lot"}]}, "deals[0].amount", "1500.00"),
         ({"deals": [{**DEAL, "amount": "NaN"}]}, "deals[0].amount", "1500.00"),
         ({"deals": [{**DEAL, "amount": "1e300"}]}, "deals[0].amount", "1500.00"),
+        ({"deals": [{**DEAL, "amount": "1e-99999999"}]}, "deals[0].amount", "1500.00"),
         ({"deals": [{**DEAL, "status": "maybe"}]}, "deals[0].status", "open, won, lost, deleted"),
         ({"deals": [{**DEAL, "closed_at": "2026-11-22T10:00:00"}]}, "deals[0].closed_at", "with its zone"),
         ({"deals": [{**DEAL, "close": "tomorrow"}]}, "deals[0].close", "2026-12-31"),

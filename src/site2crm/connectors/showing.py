@@ -99,6 +99,7 @@ async def shown(
         panels=await feature.panels(session, who.org, "connection_page", connection.id),
         lock=await books.lock_of(session, connection.id),
         toml=copying.as_toml(connection, kind),
+        push_url=_machine(request).url(f"/hooks/{connection.id}") if kind.caps.pushes else "",
         is_inbox=views.is_inbox(connection.kind),
         errors=errors,
         url=url_of(who, connection.id),
@@ -148,5 +149,9 @@ def url_of(who: Who, connection_id: str) -> str:
 
 
 def _door(request: AnyRequest, kind: ConnectorKind) -> Door:
+    return signing_in.door(_machine(request), kind, host=request.headers.get("host", ""))
+
+
+def _machine(request: AnyRequest) -> Machine:
     machine: Machine = request.scope["state"]["machine"]
-    return signing_in.door(machine, kind, host=request.headers.get("host", ""))
+    return machine

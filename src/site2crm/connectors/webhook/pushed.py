@@ -20,6 +20,8 @@ MOST = 1_000
 """Records of one kind in a message."""
 LARGEST = Decimal(10) ** 13
 """Amounts stay below it, so that their smallest units fit into 64 bits."""
+MOST_DECIMALS = 20
+"""More than the sum of two binary fractions has; a number of a million digits is nobody's amount."""
 LONGEST_S = 7 * 86_400
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -191,7 +193,7 @@ def _stages(given: Sequence[StageIn]) -> list[sales.Stage]:
 
 
 def _deal(given: DealIn, index: int, at: datetime) -> sales.Deal:
-    if given.amount is not None and (not given.amount.is_finite() or abs(given.amount) >= LARGEST):
+    if given.amount is not None and not _is_amount(given.amount):
         raise Invalid.field(f"deals[{index}].amount", _CURES["amount"])
     updated = _utc(given.updated_at) or at
     return sales.Deal(
@@ -209,6 +211,11 @@ def _deal(given: DealIn, index: int, at: datetime) -> sales.Deal:
         closed_at=_utc(given.closed_at),
         url=given.url,
     )
+
+
+def _is_amount(amount: Decimal) -> bool:
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and abs(amount) < LARGEST
 
 
 def _activity(given: ActivityIn, at: datetime) -> sales.Activity:
