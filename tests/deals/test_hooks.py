@@ -18,6 +18,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.deals import hooks
 from site2crm.kit import clock
 from tests import cast
+from tests.cast import Person
 from tests.deals.conftest import Floor
 
 PROOF = b"the app's own secret"
@@ -113,7 +114,7 @@ async def test_without_the_proof_or_the_address_nothing_happens(
     assert (await vendor.post(place, content=b"[]")).status_code == 403
     assert (await vendor.post(place[:-1] + ("A" if place[-1] != "A" else "B"), **hint("1"))).status_code == 404
     assert (await vendor.post("/hooks/con_unknown/secret", **hint("1"))).status_code == 404
-    assert (await vendor.post(f"/hooks/{floor.connection_id}", **hint("1"))).status_code == 404
+    assert (await vendor.post(f"/hooks/{floor.connection_id}", **wrong)).status_code == 403
     assert (await floor.feed()).hinted_at is None
 
 
@@ -133,6 +134,25 @@ async def test_a_hook_that_is_too_long_is_not_read(
     body = b" " * (hooks.MOST_BYTES + 1)
     answer = await vendor.post(await address(floor), content=body, headers={"X-Proof": proof(body)})
     assert answer.status_code == 413
+
+
+async def test_a_vendor_that_proves_itself_needs_no_secret_in_the_address(
+    watched: type[Watched], floor: Floor, vendor: httpx.AsyncClient
+) -> None:
+    await floor.read()
+    assert (await vendor.post(f"/hooks/{floor.connection_id}", **hint("1"))).status_code == 204
+    assert (await floor.feed()).hinted_at is not None
+
+
+async def test_a_hook_that_is_made_by_hand_is_shown_to_admins(
+    monkeypatch: pytest.MonkeyPatch, floor: Floor, alice: Person, bob: Person
+) -> None:
+    caps = replace(KINDS["hubspot"].caps, hooks="manual")
+    monkeypatch.setitem(KINDS, "hubspot", replace(KINDS["hubspot"], caps=caps, hooks=Watched))
+    await floor.read()
+    place = await address(floor)
+    assert place in (await alice.web.get(f"/o/acme/crms/{floor.connection_id}")).text
+    assert place not in (await bob.web.get(f"/o/acme/crms/{floor.connection_id}")).text
 
 
 async def test_a_kind_without_hooks_has_no_address(floor: Floor, vendor: httpx.AsyncClient) -> None:

@@ -57,6 +57,7 @@ class Budget:
         self._spare_closed_until: datetime | None = None
         self._parts: dict[str, Budget] = {}
         self._last_wait = timedelta()
+        self._as_spare: Budget | None = None
 
     @property
     def closed_for(self) -> timedelta:
@@ -66,7 +67,9 @@ class Budget:
     @property
     def spare(self) -> "Budget":
         """The same budget for what can wait: reading deals back never takes what the delivery of leads needs."""
-        return Spare(self)
+        if self._as_spare is None:
+            self._as_spare = Spare(self)  # the same one each time: some keep what they know of a budget beside it
+        return self._as_spare
 
     def part(self, name: str, limit: Limit) -> "Budget":
         """The budget of calls that have a limit of their own beside the common one."""

@@ -1,7 +1,8 @@
 """`POST /hooks/{connection}/{secret}`: a CRM says that something changed. Nothing that it says is believed but that.
 
-The secret in the address is ours and always there, for some CRMs prove nothing; what others prove is checked over the
-bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds however many come.
+The secret in the address is ours, for some CRMs prove nothing; one that does may leave it out. What it proves is
+checked over the bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds
+however many come.
 """
 
 import hmac
@@ -64,16 +65,37 @@ async def take_hint(
     machine: NamedDependency[Machine],
 ) -> Response[None]:
     """404 for whoever does not know the address, 403 without the CRM's proof, 400 for what the CRM does not send."""
-    hooks, feed = await _known(session, machine, connection_id, secret)
+    hooks, feed, ours = await _known(session, machine, connection_id)
+    if not hmac.compare_digest(secret.encode(), ours.encode()):
+        raise NotFound
+    return await _taken(session, machine, request, hooks, feed, url=address(machine, connection_id, ours), secret=ours)
+
+
+@post("/{connection_id:str}", opt=public(), status_code=204, request_max_body_size=MOST_BYTES)
+async def take_proven_hint(
+    connection_id: FromPath[str],
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    machine: NamedDependency[Machine],
+) -> Response[None]:
+    """The same without the secret in the address, from a CRM that proves itself in another way."""
+    hooks, feed, ours = await _known(session, machine, connection_id)
+    url = machine.url(f"/hooks/{connection_id}")
+    return await _taken(session, machine, request, hooks, feed, url=url, secret=ours)
+
+
+async def _taken(
+    session: AsyncSession, machine: Machine, request: AnyRequest, hooks: Hooks, feed: Feed, *, url: str, secret: str
+) -> Response[None]:
     body = await request.body()
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        changes = hooks.parse(headers, body, url=address(machine, connection_id, secret), secret=secret)
+        changes = hooks.parse(headers, body, url=url, secret=secret)
     except BadProof as error:
         raise Forbidden("This does not prove that it comes from the CRM.") from error
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest("This is not what the CRM sends.") from error
-    if changes and machine.get(Hinted).is_news(connection_id):
+    if changes and machine.get(Hinted).is_news(feed.connection_id):
         await hint(session, feed)
     return Response(None, status_code=204)
 
@@ -131,20 +153,20 @@ def secret_of(machine: Machine, feed: Feed) -> str:
     return machine.vault.open(feed.hook_secret, aad=feeds.aad(feed.org_id, feed.connection_id)).decode()
 
 
-async def _known(session: AsyncSession, machine: Machine, connection_id: str, secret: str) -> tuple[Hooks, Feed]:
-    """Raises NotFound for a connection or a secret that is not there, without saying which."""
+async def _known(session: AsyncSession, machine: Machine, connection_id: str) -> tuple[Hooks, Feed, str]:
+    """With our secret. Raises NotFound for a connection that is not there, or takes no hooks."""
     feed = await session.scalar(select(Feed).where(Feed.connection_id == connection_id))
     if feed is None:
         raise NotFound
     try:
-        is_right = hmac.compare_digest(secret_of(machine, feed).encode(), secret.encode())
+        ours = secret_of(machine, feed)
         connection = await connections.get(session, feed.org_id, connection_id)
-        hooks = opening.open_hooks(machine, connection) if is_right else None
+        hooks = opening.open_hooks(machine, connection)
     except (Unreadable, ConnectionNotFound, CrmError) as error:
         raise NotFound from error
     if hooks is None:
         raise NotFound
-    return hooks, feed
+    return hooks, feed, ours
 
 
 async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None, error: str = "") -> None:
@@ -154,4 +176,4 @@ async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None
             row.hook_due_at, row.hook_error = due_at, error
 
 
-router = Router(path="/hooks", route_handlers=[take_hint], include_in_schema=False)
+router = Router(path="/hooks", route_handlers=[take_hint, take_proven_hint], include_in_schema=False)

@@ -9,10 +9,12 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
+from site2crm.core import web
 from site2crm.core.access import OrgRef
 from site2crm.core.feature import Panel, TimelineEntry
+from site2crm.core.machine import Machine
 from site2crm.core.templates import Tone
-from site2crm.deals import feeds, queries, service, syncing
+from site2crm.deals import feeds, hooks, queries, service, syncing
 from site2crm.deals.models import Feed, Stream
 from site2crm.deals.queries import DealItem
 from site2crm.kit import clock
@@ -62,7 +64,19 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     if connection_id not in names:
         return None
     [reading] = await readings(session, org.id, {connection_id: names[connection_id]})
-    return Panel("deals/_panel.html", {"reading": reading, "org_url": f"/o/{org.slug}"})
+    data = {"reading": reading, "org_url": f"/o/{org.slug}", "hook": await _hook(session, org.id, connection_id)}
+    return Panel("deals/_panel.html", data)
+
+
+async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> tuple[str, str] | None:
+    """The address and the secret of a hook that a person makes there; None: there is nothing to make by hand."""
+    kind = (await connections.get(session, org_id, connection_id)).kind
+    state = await service.feed_of(session, org_id, connection_id)
+    if connections.caps(kind).hooks != "manual" or state is None:
+        return None
+    machine: Machine = web.request_of(session).scope["state"]["machine"]
+    secret = hooks.secret_of(machine, state[0])
+    return hooks.address(machine, connection_id, secret), secret
 
 
 async def readings(session: AsyncSession, org_id: str, names: dict[str, str]) -> list[Reading]:
