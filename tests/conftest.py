@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     only_once.mark(config)
     compiled.share()
-    if shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     os.environ[STARTS_WARM] = "yes"
     if chosen := config.getoption("--database"):

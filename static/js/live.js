@@ -3,6 +3,8 @@
 // comes meanwhile, or while the page is out of sight, is made up for afterwards.
 const BUSY = ":focus, :checked, :popover-open, dialog[open], details[open]";
 const EVENT_PAUSE_MS = 100;
+const AGAIN_MS = 2000;
+const AGAIN_AT_MOST_MS = 300_000;
 const loaded = Date.now();
 const stale = new Set();
 
@@ -33,10 +35,16 @@ setInterval(() => {
 }, 1000);
 
 // One for all parts of a page: a browser opens no more than six connections to a server without HTTP/2.
-const streams = new Map();
-function streamOf(url) {
-  if (!streams.has(url)) streams.set(url, new EventSource(url));
-  return streams.get(url);
+const told = new Map();
+function connect(url, pause = AGAIN_MS) {
+  const source = new EventSource(url);
+  const tell = () => told.get(url).forEach((soon) => soon());
+  source.addEventListener("message", tell);
+  source.addEventListener("open", tell); // what changed before the stream stood, at first or again, sent no event to it
+  // A server that is just being replaced answers 503, at which a browser would give up for good.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, pause, url, Math.min(2 * pause, AGAIN_AT_MOST_MS));
+  });
 }
 
 for (const element of document.querySelectorAll("[data-refresh-events]")) {
@@ -46,7 +54,10 @@ for (const element of document.querySelectorAll("[data-refresh-events]")) {
     clearTimeout(waiting);
     waiting = setTimeout(() => refresh(document.getElementById(element.id) ?? element), EVENT_PAUSE_MS);
   };
-  const source = streamOf(element.dataset.refreshEvents);
-  source.addEventListener("message", soon);
-  source.addEventListener("open", soon); // what changed before the stream stood, at first or again, sent no event to it
+  const url = element.dataset.refreshEvents;
+  if (told.has(url)) told.get(url).push(soon);
+  else {
+    told.set(url, [soon]);
+    connect(url);
+  }
 }

@@ -22,3 +22,24 @@ def test_a_detail_opened_while_a_refresh_is_on_its_way_stays_open(owner: Visitor
     [route.continue_() for route in held]
     page.wait_for_timeout(1500)
     assert page.evaluate("document.querySelector('#history details').open")
+
+
+def test_a_page_that_is_open_during_an_upgrade_follows_again(owner: Visitor, office: Office) -> None:
+    """Whoever is about to take over answers 503, at which a browser gives its stream up."""
+    refused: list[Route] = []
+
+    def answer(route: Route) -> None:
+        if len(refused) < 2:
+            refused.append(route)
+            route.fulfill(status=503, headers={"Retry-After": "2"})
+        else:
+            route.continue_()
+
+    page = owner.page
+    page.route("**/leads/live", answer)
+    with page.expect_request(lambda asked: asked.url.endswith("/leads/live") and len(refused) == 2, timeout=60_000):
+        page.goto(f"{office.base}/leads")
+    office.post(email="afterwards@example.com", first_name="Ada")
+    expect(page.get_by_text("afterwards@example.com")).to_be_visible(timeout=20_000)
+    page.unroute("**/leads/live")
+    owner.complaints.clear()  # the browser's own, about the 503
