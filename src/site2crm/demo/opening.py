@@ -4,14 +4,19 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 from site2crm.accounts import orgs, passwords, users
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance
 from site2crm.connectors import service as connections
+from site2crm.connectors import signing_in
+from site2crm.connectors.kinds import Way
+from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn
-from site2crm.core.access import OrgRef
-from site2crm.demo import hubspot, month, pipedrive
+from site2crm.core.access import OrgRef, Who
+from site2crm.core.machine import Machine
+from site2crm.demo import hubspot, month, pipedrive, zoho_accounts
 from site2crm.demo.clients import CLIENTS, Client
 from site2crm.demo.hubspot_salesroom import HubSpotSalesroom
 from site2crm.demo.pipedrive_salesroom import PipedriveSalesroom, unhurried
@@ -19,6 +24,7 @@ from site2crm.demo.salesroom import Salesroom
 from site2crm.demo.server import FakeServer
 from site2crm.demo.stage import Stage
 from site2crm.demo.website import Website
+from site2crm.demo.zoho_salesroom import ZohoSalesroom, in_london
 from site2crm.forms import fields
 from site2crm.forms import service as forms
 from site2crm.forms.service import FormIn
@@ -43,6 +49,11 @@ class Played:
 
 CRMS: dict[str, Played] = {
     "hubspot": Played(hubspot.HubSpot, HubSpotSalesroom, {"token": hubspot.TOKEN}),
+    "zoho": Played(
+        in_london,
+        ZohoSalesroom,
+        {"data_centre": "eu", "client_id": zoho_accounts.CLIENT_ID, "client_secret": zoho_accounts.CLIENT_SECRET},
+    ),
     "pipedrive": Played(unhurried, PipedriveSalesroom, {"token": pipedrive.TOKEN}),
 }
 
@@ -96,7 +107,7 @@ async def _client(instance: Instance, stage: Stage, client: Client, owner_id: st
                 utm=utm,
             )
             await links.create(session, org.id, link, base_url=machine.settings.base_url, actor=owner_id)
-    await _connect(instance, client, org)
+    await _connect(instance, client, org, owner_id)
     embed = machine.url(f"/f/{form.key}/embed.js")
     website = stage.servers[WEBSITE]
     assert isinstance(website, Website)
@@ -104,12 +115,23 @@ async def _client(instance: Instance, stage: Stage, client: Client, owner_id: st
     return form.key
 
 
-async def _connect(instance: Instance, client: Client, org: OrgOut) -> None:
+async def _connect(instance: Instance, client: Client, org: OrgOut, owner_id: str) -> None:
     kind, given = (client.crm, CRMS[client.crm].settings) if client.crm in CRMS else ("inbox", {})
     data = ConnectionIn(kind=kind, settings=dict(given))
     ref = OrgRef(org.id, org.slug, org.name, org.time_zone)
+    if Way.KEY not in KINDS[kind].ways:
+        await _sign_in(instance.machine, Who(user_id=owner_id, org=ref), data)
+        return
     async with instance.machine.session() as session:
         await connections.create(session, instance.machine, org=ref, data=data)
+
+
+async def _sign_in(machine: Machine, who: Who, data: ConnectionIn) -> None:
+    """As a browser does it, with a person who allows everything."""
+    async with machine.session() as session:
+        begun = await signing_in.begin(session, machine, who=who, data=data)
+    answer = await machine.outbound.request("GET", f"{begun.authorize_url}&allow=1")
+    await signing_in.finish(machine, who, dict(parse_qsl(urlsplit(answer.headers["location"]).query)))
 
 
 def _sell(stage: Stage, client: Client, now: datetime, days: int) -> None:
