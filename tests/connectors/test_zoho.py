@@ -105,6 +105,24 @@ async def test_each_of_a_batch_has_its_own_result_in_a_207(fake: ZohoFake) -> No
     assert [request.status for request in fake.requests if "upsert" in request.path] == [207]
 
 
+@pytest.mark.parametrize("fault", ["", "reset", "status"])
+async def test_the_record_of_a_delivery_shows_nobody_elses_data(fake: ZohoFake, fault: Any) -> None:
+    fake.add("Contacts", Last_Name="L", Email="p0@example.com")
+    known = fake.add("Leads", Last_Name="L", Company="B", Email="p1@example.com")
+    people = [person(f"p{n}@example.com", ref=f"dlv_{n}", more={"Note": f"Word {n}", "Company": f"Firm {n}"},
+                     submission=f"sub_{n}", known_id=known if n == 1 else None) for n in range(4)]  # fmt: skip
+    if fault:
+        fake.faults.append(Fault(fault, path="Leads/upsert"))
+    async with connection(fake) as (opened, exchanges):
+        await Zoho(opened).upsert_people(people)
+    for n in range(4):
+        theirs = repr([exchange for exchange in exchanges if exchange.ref == f"dlv_{n}"])
+        assert f"p{n}@example.com" in theirs
+        assert fake.token not in theirs
+        assert not [m for m in range(4) if m != n and (f"p{m}@" in theirs or f"Word {m}" in theirs)]
+    assert not [exchange for exchange in exchanges if not exchange.ref and "@example.com" in repr(exchange)]
+
+
 async def test_the_same_person_twice_in_a_batch_is_one_lead(fake: ZohoFake) -> None:
     first, second = await upsert(fake, person(), person("Ada@Example.com", ref="dlv_2", more={"City": "London"}))
     assert (first.id, first.created, second.created) == (second.id, True, False)

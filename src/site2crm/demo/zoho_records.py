@@ -81,22 +81,28 @@ class Records(FakeServer):
             return Answer(400, {**error("INVALID_DATA", "the id given seems to be invalid"), "details": {}})
         if lead["Converted__s"]:
             return Answer(400, {**error("ID_ALREADY_CONVERTED", "id already converted"), "details": {}})
-        account = self._found_or_made("Accounts", {"Account_Name": lead["Company"]})
-        person = {name: lead[name] for name in self.fields["Contacts"] if name in lead and name not in ("id",)}
-        contact = self._store("Contacts", {**person, "Account_Name": self._link("Accounts", account)})
-        deal = None
-        if wanted := said.get("Deals"):
-            if problem := self._problem("Deals", wanted, new=True):
-                problem["details"]["json_path"] = f"$.data[0].Deals.{problem['details']['api_name']}"
-                return Answer(400, {"data": [problem]})
-            links = {"Contact_Name": self._link("Contacts", contact), "Account_Name": self._link("Accounts", account)}
-            deal = self._store("Deals", {**wanted, **links, "Owner": lead["Owner"]})
-        lead |= {"Converted__s": True, "Converted_Contact": self._link("Contacts", contact), "Modified_Time": now()}
-        lead["Converted_Deal"] = self._link("Deals", deal) if deal else None
-        details = {"Contacts": self._link("Contacts", contact), "Accounts": self._link("Accounts", account),
-                   "Deals": lead["Converted_Deal"]}  # fmt: skip
+        wanted = said.get("Deals")
+        if wanted and (problem := self._problem("Deals", wanted, new=True)):
+            problem["details"]["json_path"] = f"$.data[0].Deals.{problem['details']['api_name']}"
+            return Answer(400, {"data": [problem]})
+        self.convert_lead(id, wanted)
+        contact, deal = lead["Converted_Contact"], lead["Converted_Deal"]
+        account = self.records["Contacts"][contact["id"]]["Account_Name"]
+        details = {"Contacts": contact, "Accounts": account, "Deals": deal}
         done = {"code": "SUCCESS", "message": "The record has been converted successfully", "status": "success"}
         return Answer(200, {"data": [{**done, "details": details}]})
+
+    def convert_lead(self, id: str, deal: Record | None) -> None:
+        """The lead becomes a contact of the account of its company, and perhaps a deal."""
+        lead = self.records["Leads"][id]
+        account = self._link("Accounts", self._found_or_made("Accounts", {"Account_Name": lead["Company"]}))
+        person = {name: lead[name] for name in self.fields["Contacts"] if name in lead and name != "id"}
+        contact = self._link("Contacts", self._store("Contacts", {**person, "Account_Name": account}))
+        made = None
+        if deal:
+            links = {"Contact_Name": contact, "Account_Name": account, "Owner": lead["Owner"]}
+            made = self._link("Deals", self._store("Deals", {**links, **deal}))
+        lead |= {"Converted__s": True, "Converted_Contact": contact, "Converted_Deal": made, "Modified_Time": now()}
 
     def delete(self, module: str, id: str) -> Answer:
         if not self.remove(module, id):

@@ -1,7 +1,9 @@
 """Calls to Zoho's API: the right host, the grant, the limits, and queries in Zoho's language (COQL)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +14,7 @@ from site2crm.connectors.pacing import Limit, Ticket
 from site2crm.connectors.wire import Call, masked, network_error, send_granted
 from site2crm.connectors.zoho import answers, centres
 from site2crm.connectors.zoho.answers import Item, ZohoError
+from site2crm.connectors.zoho.sharing import Share, item_share, rows_share, shared_out
 from site2crm.core.http import OutboundError, Response
 
 ZOHO_API_VERSION = "v8"
@@ -27,6 +30,7 @@ IDS_AT_ONCE = 50
 """In one call: the list of ids may have 1,024 characters, and a query 50 values."""
 _ROWS = 200
 T = TypeVar("T")
+_NOBODY: Mapping[str, Any] = MappingProxyType({})
 _LARGE_BYTES = 16_000_000
 
 _refusals: dict[str, int] = {}
@@ -49,14 +53,25 @@ class Client:
     async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> dict[str, object]:
         return answers.read(await self._send("GET", path, headers=headers))
 
-    async def send(self, method: str, path: str, body: object = None) -> dict[str, object]:
-        return answers.read(await self._send(method, path, body))
+    async def send(
+        self, method: str, path: str, body: object = None, *, shares: Sequence[Share] = ()
+    ) -> dict[str, object]:
+        return answers.read(await self._send(method, path, body, shares=shares))
 
-    async def write(self, method: str, path: str, body: Mapping[str, object], *, key: str = "data") -> list[Item]:
-        """One result for each record in the body, in order."""
+    async def write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        key: str = "data",
+        refs: Mapping[str, int] = _NOBODY,
+    ) -> list[Item]:
+        """One result for each record in the body, in order. `refs`: the number of each person's record."""
         rows = body[key]
         count = len(rows) if isinstance(rows, list) else 0
-        return answers.read_items(await self._send(method, path, body), count=count, key=key)
+        shares = [item_share(ref, path, body, key=key, number=number) for ref, number in refs.items()]
+        return answers.read_items(await self._send(method, path, body, shares=shares), count=count, key=key)
 
     async def query(self, text: str) -> tuple[list[Item], bool]:
         """The rows, and whether there are more."""
@@ -64,19 +79,33 @@ class Client:
         info = body.get("info")
         return rows_of(body, "data"), bool(isinstance(info, dict) and info.get("more_records"))
 
-    async def of_values(self, columns: str, module: str, column: str, values: Sequence[str]) -> list[Item]:
-        """The rows in which the column has one of the values, the oldest record first."""
+    async def of_values(
+        self, columns: str, module: str, column: str, values: Sequence[str], *, refs: Mapping[str, str] = _NOBODY
+    ) -> list[Item]:
+        """The rows in which the column has one of the values, the oldest record first. `refs`: each person's value."""
+
+        def query(wanted: Sequence[str]) -> object:
+            return {"select_query": looking_for(columns, module, column, wanted)}
+
         found: list[Item] = []
         for some in chunks(values, IDS_AT_ONCE):
-            rows, _ = await self.query(looking_for(columns, module, column, some))
-            found += rows
+            theirs = {ref: value for ref, value in refs.items() if value in some}
+            shares = [rows_share(ref, "coql", query([v]), column=column, value=v) for ref, v in theirs.items()]
+            found += rows_of(await self.send("POST", "coql", query(some), shares=shares), "data")
         return found
 
-    async def by_ids(self, module: str, ids: Sequence[str], fields: str) -> list[Item]:
-        """Those that are there, converted leads too."""
+    async def by_ids(
+        self, module: str, ids: Sequence[str], fields: str, *, refs: Mapping[str, str] = _NOBODY
+    ) -> list[Item]:
+        """Those that are there, converted leads too. `refs`: each person's id."""
         found: list[Item] = []
         for some in chunks(ids, IDS_AT_ONCE):
-            found += rows_of(await self.get(by_ids_path(module, some, fields)), "data")
+            theirs = {ref: id for ref, id in refs.items() if id in some}
+            shares = [
+                rows_share(ref, by_ids_path(module, [id], fields), None, column="id", value=id)
+                for ref, id in theirs.items()
+            ]
+            found += rows_of(await self.send("GET", by_ids_path(module, some, fields), shares=shares), "data")
         return found
 
     async def fields(self, module: str) -> list[Item]:
@@ -108,15 +137,35 @@ class Client:
         return (self.context.base_url or told or self.place.api_url).rstrip("/")
 
     async def _send(
-        self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        shares: Sequence[Share] = (),
     ) -> Response:
+        """With `shares` the exchange is reported to each of them apart."""
+
         def make(grant: Grant) -> Call:
             call = self.call(method, path, body, grant=grant)
             return call._replace(headers={**call.headers, **(headers or {})})
 
+        if not shares:
+            return await self._made(make, self.context)
+        exchanges: list[Exchange] = []
+        answer: Response | None = None
+        try:
+            answer = await self._made(make, replace(self.context, on_exchange=exchanges.append))
+        finally:
+            for part in shared_out(exchanges, answer, shares, lambda one: self.shown(method, one.path, one.body)):
+                self.context.on_exchange(part)
+        return answer
+
+    async def _made(self, make: Callable[[Grant], Call], context: Context) -> Response:
         try:
             answer = await send_granted(
-                self.context,
+                context,
                 make,
                 is_stale=answers.is_stale,
                 hosts=centres.API_HOSTS,

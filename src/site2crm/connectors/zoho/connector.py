@@ -19,8 +19,9 @@ from site2crm.connectors.contract import (
 from site2crm.connectors.zoho import centres
 from site2crm.connectors.zoho.auth import RIGHTS
 from site2crm.connectors.zoho.client import BATCH, Client, by_ids_path, looking_for, rows_of
-from site2crm.connectors.zoho.placing import LOCATED, Options, Placing, Work, begun, note_of, title_of, written_of
+from site2crm.connectors.zoho.placing import LOCATED, Placing
 from site2crm.connectors.zoho.properties import CONTACTS, LEADS, email_of, field_def, phone_of, pseudo_fields
+from site2crm.connectors.zoho.work import Options, Work, begun, note_of, title_of, written_of
 
 CAPS = Caps(
     oauth=True,

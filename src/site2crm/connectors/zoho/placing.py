@@ -5,9 +5,8 @@ was converted is one); the lead of the same address, else a new one, is written 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-from site2crm.connectors.contract import EMPTY, CrmError, ErrorClass, PersonIn, Warned, Written
+from site2crm.connectors.contract import CrmError, ErrorClass, PersonIn
 from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import Item, ZohoError
 from site2crm.connectors.zoho.client import BATCH, Client, chunks, link_of
@@ -16,74 +15,16 @@ from site2crm.connectors.zoho.properties import (
     CONTACTS,
     LEADS,
     NOTE,
-    Row,
     completed,
-    email_of,
-    encode_all,
-    for_contact,
     is_writable,
     only_on_leads,
-    phone_of,
 )
+from site2crm.connectors.zoho.work import Options, Work, begun, key_of, note_of, title_of, waves
 
 TRIES = 4
 """Of one record: without a property, at another id, as a new one."""
 LOCATED = "Converted_Contact,Converted__s"
-_NOTE_TITLE = "Website form"
-_LONGEST_NOTE = 65_535
 _STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
-
-
-@dataclass(frozen=True)
-class Options:
-    module: str = LEADS
-    prefers_contacts: bool = True
-    trigger: Sequence[str] = ("workflow",)
-
-    @property
-    def asks_contacts(self) -> bool:
-        return self.module == CONTACTS or self.prefers_contacts
-
-
-@dataclass
-class Work:
-    """One person. `module` and `id`: the record to update; no id: it is to be made in the module."""
-
-    person: PersonIn
-    row: Row
-    module: str
-    note: str = ""
-    company: str = ""
-    id: str | None = None
-    has_account: bool = False
-    account: str = ""
-    """The id of the one to be set."""
-    dropped: set[str] = field(default_factory=set)
-    created: bool = False
-    done: bool = False
-    tries: int = 0
-    error: CrmError | None = None
-    warnings: list[Warned] = field(default_factory=list)
-
-    @property
-    def open(self) -> bool:
-        return not self.done and self.error is None
-
-    def point_at(self, module: str, row: Item) -> None:
-        self.module, self.id = module, str(row["id"])
-        self.has_account = link_of(row, "Account_Name") is not None
-
-    def warn(self, property: str, text: str) -> None:
-        self.warnings.append(Warned(property, text))
-
-    def shaped(self, mapped_for: str) -> Row:
-        """The row as the module that it goes into has it."""
-        row = dict(self.row)
-        if self.module == CONTACTS:
-            row.pop(COMPANY, None)
-            row = for_contact(row) if mapped_for == LEADS else row
-            row |= {"Account_Name": {"id": self.account}} if self.account else {}
-        return {name: value for name, value in row.items() if name not in self.dropped}
 
 
 class Placing:
@@ -97,7 +38,7 @@ class Placing:
     async def run(self, people: Sequence[PersonIn]) -> list[Work]:
         works = [begun(person, self._options) for person in people]
         stopped: CrmError | None = None
-        for wave in _waves(works):
+        for wave in waves(works):
             for batch in chunks(wave, BATCH):
                 if stopped is None:
                     stopped = await self._place(batch)
@@ -131,7 +72,8 @@ class Placing:
     async def _locate_in(self, module: str, works: Sequence[Work]) -> None:
         ids = list(dict.fromkeys(str(work.person.known_id) for work in works))
         fields = LOCATED if module == LEADS else "Account_Name"
-        rows = {str(row["id"]): row for row in await self._client.by_ids(module, ids, fields)}
+        refs = {work.ref: str(work.person.known_id) for work in works}
+        rows = {str(row["id"]): row for row in await self._client.by_ids(module, ids, fields, refs=refs)}
         for work in works:
             row = rows.get(str(work.person.known_id))
             if row is None:
@@ -145,19 +87,20 @@ class Placing:
     async def _find(self, works: Sequence[Work]) -> None:
         for module in self.searched():
             for key, columns in (("Email", ("Email",)), ("Phone", ("Phone", "Mobile"))):
-                left = [work for work in works if not work.id and _key_of(work.person)[0] == key]
-                if left := [work for work in left if _key_of(work.person)[1]]:
+                left = [work for work in works if not work.id and key_of(work.person)[0] == key]
+                if left := [work for work in left if key_of(work.person)[1]]:
                     await self._find_in(module, left, columns)
 
     async def _find_in(self, module: str, works: Sequence[Work], columns: Sequence[str]) -> None:
-        wanted = list(dict.fromkeys(_key_of(work.person)[1] for work in works))
+        refs = {work.ref: key_of(work.person)[1] for work in works}
+        wanted = list(dict.fromkeys(refs.values()))
         shown = ["id", *columns, *(["Account_Name"] if module == CONTACTS else [])]
         found: dict[str, dict[str, Item]] = {}
         for column in columns:
-            for row in await self._client.of_values(", ".join(shown), module, column, wanted):
+            for row in await self._client.of_values(", ".join(shown), module, column, wanted, refs=refs):
                 found.setdefault(str(row.get(column)).casefold(), {}).setdefault(str(row["id"]), row)
         for work in works:
-            key, value = _key_of(work.person)
+            key, value = key_of(work.person)
             rows = list(found.get(value.casefold(), {}).values())
             if len(rows) == 1 or (rows and key == "Email"):
                 work.point_at(module, rows[0])
@@ -177,7 +120,10 @@ class Placing:
         names = {work.company.casefold(): work.company for work in lacking}
         if not names:
             return
-        told = dict(zip(names, await self._client.write(*self.accounts(list(names.values()))), strict=True))
+        numbers = {name: number for number, name in enumerate(names)}
+        refs = {work.ref: numbers[work.company.casefold()] for work in lacking}
+        items = await self._client.write(*self.accounts(list(names.values())), refs=refs)
+        told = dict(zip(names, items, strict=True))
         for work in lacking:
             item = told[work.company.casefold()]
             work.has_account = True
@@ -200,7 +146,8 @@ class Placing:
 
     async def _write_alike(self, works: Sequence[Work], module: str, *, is_known: bool) -> None:
         method, path, body = self.request(works, module, is_known=is_known)
-        for work, item in zip(works, await self._client.write(method, path, body), strict=True):
+        items = await self._client.write(method, path, body, refs=_numbers(works))
+        for work, item in zip(works, items, strict=True):
             work.tries += 1
             try:
                 if not answers.is_success(item):
@@ -272,7 +219,8 @@ class Placing:
             written = await self._notes_of([work for work in works if not work.created])
             left = [work for work in works if title_of(work.person) not in written]
             for batch in chunks(left, BATCH):
-                told = await self._client.write("POST", "Notes", {"data": [note_of(work) for work in batch]})
+                body = {"data": [note_of(work) for work in batch]}
+                told = await self._client.write("POST", "Notes", body, refs=_numbers(batch))
                 for work, item in zip(batch, told, strict=True):
                     if not answers.is_success(item):
                         work.warn(NOTE, answers.refusal(item).text)
@@ -284,76 +232,20 @@ class Placing:
                     work.error = error
 
     async def _notes_of(self, works: Sequence[Work]) -> set[str]:
-        titles = [title_of(work.person) for work in works]
-        if not titles:
-            return set()
-        rows = await self._client.of_values("id, Note_Title", "Notes", "Note_Title", titles)
+        refs = {work.ref: title_of(work.person) for work in works}
+        titles = list(dict.fromkeys(refs.values()))
+        rows = await self._client.of_values("id, Note_Title", "Notes", "Note_Title", titles, refs=refs)
         return {str(row.get("Note_Title")) for row in rows}
 
 
-def begun(person: PersonIn, options: Options) -> Work:
-    """Before anything is known about where the person is."""
-    row = encode_all(person.fields)
-    if person.owner:
-        row["Owner"] = {"id": person.owner}
-    work = Work(person, row, options.module, note=str(row.pop(NOTE, "")))
-    work.company = str(row.get(COMPANY) or "")
-    if not row and not work.note and not email_of(person):
-        work.error = CrmError(ErrorClass.PERMANENT, "Nothing of this lead is mapped to Zoho CRM.", code=EMPTY)
-    return work
-
-
-def title_of(person: PersonIn) -> str:
-    return f"{_NOTE_TITLE} {person.submission or person.ref}"
-
-
-def note_of(work: Work) -> Row:
-    parent = {"module": {"api_name": work.module}, "id": work.id or ""}
-    return {"Note_Title": title_of(work.person), "Note_Content": work.note[:_LONGEST_NOTE], "Parent_Id": parent}
-
-
-def written_of(work: Work, *, url: str | None) -> Written:
-    return Written(
-        work.person.ref,
-        work.id if work.done else None,
-        work.created,
-        url if work.done else None,
-        error=work.error,
-        warnings=work.warnings,
-    )
+def _numbers(works: Sequence[Work]) -> dict[str, int]:
+    return {work.ref: number for number, work in enumerate(works)}
 
 
 def _refuse(works: Sequence[Work], error: CrmError) -> None:
     for work in works:
         if work.open:
             work.error = error
-
-
-def _waves(works: Sequence[Work]) -> list[list[Work]]:
-    """The same person twice is written one after the other: within one batch Zoho may make two of them."""
-    waves: list[list[Work]] = []
-    seen: dict[str, int] = {}
-    for work in works:
-        if not work.open:
-            continue
-        turns = [seen.get(name, 0) for name in _names_of(work.person)]
-        turn = max(turns, default=0)
-        seen |= dict.fromkeys(_names_of(work.person), turn + 1)
-        if turn == len(waves):
-            waves.append([])
-        waves[turn].append(work)
-    return waves
-
-
-def _names_of(person: PersonIn) -> list[str]:
-    key, value = _key_of(person)
-    return [*([f"id {person.known_id}"] if person.known_id else []), *([f"{key} {value.casefold()}"] if value else [])]
-
-
-def _key_of(person: PersonIn) -> tuple[str, str]:
-    if email := email_of(person):
-        return "Email", email
-    return "Phone", phone_of(person) or ""
 
 
 def _final(error: ZohoError) -> CrmError:
