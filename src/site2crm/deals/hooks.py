@@ -1,7 +1,7 @@
 """`POST /hooks/{connection}/{secret}`: a CRM says that something changed. Nothing that it says is believed but that.
 
-The secret in the address is ours, for some CRMs prove nothing; one that does may leave it out. What it proves is
-checked over the bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds
+The secret in the address is ours, for some CRMs prove nothing (without it the address is a custom CRM's, which sends its
+records themselves: connectors/receiving.py). What a CRM proves besides is checked over the bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds
 however many come.
 """
 
@@ -69,19 +69,6 @@ async def take_hint(
     if not hmac.compare_digest(secret.encode(), ours.encode()):
         raise NotFound
     return await _taken(session, machine, request, hooks, feed, url=address(machine, connection_id, ours), secret=ours)
-
-
-@post("/{connection_id:str}", opt=public(), status_code=204, request_max_body_size=MOST_BYTES)
-async def take_proven_hint(
-    connection_id: FromPath[str],
-    request: AnyRequest,
-    session: NamedDependency[AsyncSession],
-    machine: NamedDependency[Machine],
-) -> Response[None]:
-    """The same without the secret in the address, from a CRM that proves itself in another way."""
-    hooks, feed, ours = await _known(session, machine, connection_id)
-    url = machine.url(f"/hooks/{connection_id}")
-    return await _taken(session, machine, request, hooks, feed, url=url, secret=ours)
 
 
 async def _taken(
@@ -176,4 +163,4 @@ async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None
             row.hook_due_at, row.hook_error = due_at, error
 
 
-router = Router(path="/hooks", route_handlers=[take_hint, take_proven_hint], include_in_schema=False)
+router = Router(path="/hooks", route_handlers=[take_hint], include_in_schema=False)
