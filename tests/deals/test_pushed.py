@@ -34,7 +34,7 @@ async def push(instance: Instance, connection_id: str, id: str = "msg_1", **mess
     headers = {"webhook-id": id, "webhook-timestamp": str(int(now.timestamp())),
                "webhook-signature": Webhook(SECRET).sign(id, now, body)}  # fmt: skip
     async with cast.client(instance) as client:
-        answer = await client.post(f"/hooks/{connection_id}", content=body, headers=headers)
+        answer = await client.post(f"/hooks/{connection_id}/records", content=body, headers=headers)
     assert answer.status_code == 200, answer.text
 
 
