@@ -42,7 +42,11 @@ async def visitor(instance: Instance) -> AsyncIterator[httpx.AsyncClient]:
 async def path(alice: Person) -> str:
     answer = await alice.api.post("/api/v1/connections?test=false", json=ADDRESS)
     assert answer.status_code == 201, answer.text
-    return f"/hooks/{answer.json()['id']}"
+    return f"/hooks/{answer.json()['id']}/records"
+
+
+def id_in(path: str) -> str:
+    return path.split("/")[2]
 
 
 def signed(body: bytes, *, id: str = "msg_1", secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
@@ -82,11 +86,11 @@ async def test_the_same_id_of_two_connections_is_two_messages(
 ) -> None:
     other = (await alice.api.post("/api/v1/connections?test=false", json=ADDRESS)).json()["id"]
     await push(visitor, path, {})
-    assert (await push(visitor, f"/hooks/{other}", {})).json()["repeated"] is False
+    assert (await push(visitor, f"/hooks/{other}/records", {})).json()["repeated"] is False
 
 
 async def test_the_page_of_the_connection_tells_the_address(path: str, alice: Person) -> None:
-    page = await alice.web.get(f"/o/{alice.org.slug}/crms/{path.rpartition('/')[2]}")
+    page = await alice.web.get(f"/o/{alice.org.slug}/crms/{id_in(path)}")
     assert f'value="{cast.BASE}{path}"' in page.text
     assert "/help/custom-crm-records" in page.text
 
@@ -95,7 +99,7 @@ async def test_the_page_of_the_connection_tells_the_address(path: str, alice: Pe
 async def test_a_stopped_connection_takes_records_too(
     visitor: httpx.AsyncClient, path: str, alice: Person, state: str
 ) -> None:
-    id = path.rpartition("/")[2]
+    id = id_in(path)
     assert (await alice.api.post(f"/api/v1/connections/{id}/{state}")).status_code < 300
     assert (await push(visitor, path, {})).status_code == 200
 
@@ -146,9 +150,9 @@ async def test_only_a_custom_crm_that_is_there_takes_records(
     visitor: httpx.AsyncClient, path: str, alice: Person
 ) -> None:
     inbox = (await alice.api.post("/api/v1/connections", json={"kind": "inbox"})).json()["id"]
-    unknown = [f"/hooks/{inbox}", "/hooks/con_nobody", "/hooks/con_%00"]
+    unknown = [f"/hooks/{id}/records" for id in (inbox, "con_nobody", "con_%00")]
     assert [(await push(visitor, each, {})).status_code for each in unknown] == [404, 404, 404]
-    await alice.api.delete(f"/api/v1/connections/{path.rpartition('/')[2]}")
+    await alice.api.delete(f"/api/v1/connections/{id_in(path)}")
     assert (await push(visitor, path, {})).status_code == 404
 
 

@@ -72,7 +72,7 @@ class Caps:
     hook_max_age: timedelta | None = None
     deals: bool = False  # `ConnectorKind.sales` reads them
     add_deals: bool = False  # ... and makes them
-    activities: frozenset[Act] = frozenset()
+    activities: frozenset[Act] = frozenset()  # that are told, by `sales` or with `pushes`
     pushes: bool = False  # it sends us its contacts, deals and activities: `ConnectorKind.reads_push` reads them
     custom_key: bool = False  # property names are free: the other side takes what it is given
 

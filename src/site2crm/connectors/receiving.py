@@ -1,4 +1,4 @@
-"""`POST /hooks/{connection}`: a custom CRM sends its contacts, deals and activities, signed with our common secret.
+"""`POST /hooks/{connection}/records`: a custom CRM sends contacts, deals and activities, signed with our common secret.
 
 Carried out once for each id of a message: the id is claimed in the transaction that emits the records, and kept longer
 than a signature is good for. A paused or parked connection takes them too: only what we send is stopped then.
@@ -45,7 +45,7 @@ class Received(Struct, frozen=True):
     repeated: bool
 
 
-@post("/{connection_id:str}", opt=public(), status_code=200, request_max_body_size=MOST_BYTES)
+@post("/{connection_id:str}/records", opt=public(), status_code=200, request_max_body_size=MOST_BYTES)
 async def take_records(
     connection_id: FromPath[str],
     request: AnyRequest,

@@ -99,7 +99,7 @@ async def shown(
         panels=await feature.panels(session, who.org, "connection_page", connection.id),
         lock=await books.lock_of(session, connection.id),
         toml=copying.as_toml(connection, kind),
-        push_url=_machine(request).url(f"/hooks/{connection.id}") if kind.caps.pushes else "",
+        push_url=_machine(request).url(f"/hooks/{connection.id}/records") if kind.caps.pushes else "",
         is_inbox=views.is_inbox(connection.kind),
         errors=errors,
         url=url_of(who, connection.id),

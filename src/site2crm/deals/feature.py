@@ -1,15 +1,15 @@
 """What deals adds to the product."""
 
-from site2crm.connectors.events import ConnectionRemoved
+from site2crm.connectors.events import ConnectionRemoved, SalesPushed
 from site2crm.core.feature import Feature, NavItem
-from site2crm.deals import api, hooks, jobs, pages, timeline
+from site2crm.deals import api, hooks, jobs, pages, pushed, timeline
 
 FEATURE = Feature(
     name="deals",
     routers=(api.router, api.people_router, pages.router, hooks.router),
     jobs=jobs.JOBS,
     crons=jobs.CRONS,
-    listens=((ConnectionRemoved, jobs.removed),),
+    listens=((ConnectionRemoved, jobs.removed), (SalesPushed, pushed.store)),
     lifespans=(jobs.ready,),
     timeline=timeline.entries,
     panels={"connection_page": timeline.connection_page_panel},

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.connectors.events import ConnectionRemoved
-from site2crm.core import db
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.deals import feeds, hooks, syncing
@@ -104,9 +103,7 @@ async def ready(machine: Machine) -> AsyncIterator[None]:
 
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     """A listener: a hundred thousand rows are for a job."""
-    feed = await session.scalar(db.in_org(Feed, event.org_id).where(Feed.connection_id == event.connection_id))
-    if feed is not None:
-        await enqueue(session, FORGET, key=f"{FORGET}:{event.connection_id}", connection_id=event.connection_id)
+    await enqueue(session, FORGET, key=f"{FORGET}:{event.connection_id}", connection_id=event.connection_id)
 
 
 async def _enqueue(session: AsyncSession, name: str, org_id: str, connection_id: str) -> None:

@@ -251,9 +251,9 @@ async def any_deal(session: AsyncSession, org_id: str) -> bool:
 
 
 async def selling(session: AsyncSession, org_id: str) -> dict[str, str]:
-    """Connection id -> name, of those whose kind has deals."""
+    """Connection id -> name, of those whose kind has deals, whether we read them or it sends them."""
     refs = await connections.of_org(session, org_id)
-    return {ref.id: ref.name for ref in refs if connections.caps(ref.kind).deals}
+    return {ref.id: ref.name for ref in refs if (caps := connections.caps(ref.kind)).deals or caps.pushes}
 
 
 def in_words(sums: dict[str, int]) -> list[Sum]:

@@ -13,7 +13,7 @@ from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.queue import enqueue
 from site2crm.core.sql import upsert
-from site2crm.deals import feeds, queries
+from site2crm.deals import feeds
 from site2crm.deals.errors import NothingToRead
 from site2crm.deals.models import Feed, Stream, Weights
 from site2crm.deals.ranking import WeightsOut
@@ -30,12 +30,11 @@ class Started(Struct, frozen=True):
 
 async def read_now(session: AsyncSession, machine: Machine, *, org_id: str, connection: str = "") -> Started:
     """At one connection or at all. Raises NothingToRead where there is none, ConnectionNotFound."""
-    selling = await queries.selling(session, org_id)
+    refs = [ref for ref in await connections.of_org(session, org_id) if connections.caps(ref.kind).deals]
     if connection and connection not in await connections.names(session, org_id):
         raise ConnectionNotFound
-    if connection and connection not in selling:
+    if connection and connection not in {ref.id for ref in refs}:
         raise NothingToRead("This kind of CRM has no deals that can be read.")
-    refs = [ref for ref in await connections.of_org(session, org_id) if ref.id in selling]
     ready = [ref for ref in refs if connection in ("", ref.id) and ref.state == feeds.ACTIVE]
     if not ready:
         text = "It is stopped: resume it first." if connection else "Connect a CRM that has deals first."

@@ -63,7 +63,9 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     names = await queries.selling(session, org.id)
     if connection_id not in names:
         return None
-    [reading] = await readings(session, org.id, {connection_id: names[connection_id]})
+    reading = next(iter(await readings(session, org.id, {connection_id: names[connection_id]})), None)
+    if reading is None:
+        return None
     data = {"reading": reading, "org_url": f"/o/{org.slug}", "hook": await _hook(session, org.id, connection_id)}
     return Panel("deals/_panel.html", data)
 
@@ -80,8 +82,9 @@ async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> tuple
 
 
 async def readings(session: AsyncSession, org_id: str, names: dict[str, str]) -> list[Reading]:
-    """Of these connections."""
+    """Of those of these connections that are read: others send their deals by themselves."""
     refs = {ref.id: ref for ref in await connections.of_org(session, org_id)}
+    names = {id: name for id, name in names.items() if connections.caps(refs[id].kind).deals}
     found = []
     for id, name in names.items():
         state = await service.feed_of(session, org_id, id)

@@ -40,4 +40,4 @@ def send(address: str, secret: str, message: dict, id: str) -> None:
     urllib.request.urlopen(urllib.request.Request(address, body, headers))
 
 
-send("https://leads.example.com/hooks/con_...", "whsec_...", message, id=f"msg_{uuid.uuid4()}")
+send("https://leads.example.com/hooks/con_.../records", "whsec_...", message, id=f"msg_{uuid.uuid4()}")

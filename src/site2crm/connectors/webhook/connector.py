@@ -9,6 +9,7 @@ import msgspec
 
 from site2crm.connectors.contract import (
     Account,
+    Act,
     Caps,
     Context,
     CrmError,
@@ -27,7 +28,7 @@ from site2crm.kit import clock, ids
 
 TIMEOUT_S = 20.0
 ANSWER_BYTES = 64_000
-CAPS = Caps(static_key=True, custom_key=True, pushes=True)
+CAPS = Caps(static_key=True, custom_key=True, pushes=True, activities=frozenset(Act))
 
 # 409 is how careful receivers answer while the first try of the same webhook-id is still at work.
 _PASSING = {408, 409, 425, 429}
