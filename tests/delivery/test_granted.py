@@ -201,6 +201,7 @@ def child(folder: Path, settings: dict[str, str], names: tuple[Any, ...]) -> Non
     asyncio.run(serve(folder, settings, names))
 
 
+@pytest.mark.only_once("another node might be calling: the killed one's job would wait for a lease to end")
 @pytest.mark.parametrize("rotates", [False, True])
 async def test_a_process_killed_before_it_stored_what_the_vendor_gave(
     tmp_path: Path, fake: HubSpotFake, rotates: bool
