@@ -313,6 +313,13 @@ async def test_a_note_whose_answer_was_lost_is_written_once(fake: ZohoFake) -> N
     assert (error_of(lost).kind, found.error, len(fake.records["Notes"])) == (ErrorClass.RETRY, None, 1)
 
 
+async def test_a_message_arrives_also_where_notes_cannot_be_looked_for(fake: ZohoFake) -> None:
+    fake.not_queried.add("Notes")
+    fake.add("Leads", Last_Name="L", Company="B", Email="ada@example.com")
+    written = await one(fake, person(more={"Note": "Hello"}))
+    assert (written.error, written.warnings, only(fake, "Notes")["Note_Content"]) == (None, [], "Hello")
+
+
 async def test_a_refused_note_is_a_warning_at_a_delivered_lead(fake: ZohoFake) -> None:
     body = {"data": [{"code": "NO_PERMISSION", "message": "permission denied", "status": "error",
                       "details": {"permissions": ["Crm_Implied_Create_Notes"]}}]}  # fmt: skip

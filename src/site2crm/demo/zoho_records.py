@@ -34,6 +34,8 @@ class Records(FakeServer):
         """Module -> a custom field that must be unique."""
         self.tells_conversions = True
         """Whether COQL knows the columns about a lead's conversion."""
+        self.not_queried: set[str] = set()
+        """Modules that COQL does not serve."""
         self._written: dict[str, float] = {}
         self._by_value: dict[tuple[str, str], list[str]] = {}
         """(module, value of its key) -> the records that have or had it."""
@@ -122,7 +124,7 @@ class Records(FakeServer):
     def coql(self, request: Request) -> Answer:
         try:
             query = zoho_coql.parse(request.json()["select_query"])
-            if query.module not in self.fields:
+            if query.module not in self.fields or query.module in self.not_queried:
                 raise zoho_coql.Refused("INVALID_QUERY", {"module": query.module})
             known = {*self.fields[query.module], "id"}
             if not self.tells_conversions:

@@ -24,6 +24,7 @@ from site2crm.connectors.zoho.work import Options, Work, begun, key_of, note_of,
 TRIES = 4
 """Of one record: without a property, at another id, as a new one."""
 LOCATED = "Converted_Contact,Converted__s"
+_NOT_ASKED = {"INVALID_QUERY", "INVALID_MODULE", "NOT_SUPPORTED"}
 _STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 
 
@@ -234,7 +235,12 @@ class Placing:
     async def _notes_of(self, works: Sequence[Work]) -> set[str]:
         refs = {work.ref: title_of(work.person) for work in works}
         titles = list(dict.fromkeys(refs.values()))
-        rows = await self._client.of_values("id, Note_Title", "Notes", "Note_Title", titles, refs=refs)
+        try:
+            rows = await self._client.of_values("id, Note_Title", "Notes", "Note_Title", titles, refs=refs)
+        except ZohoError as error:
+            if error.code not in _NOT_ASKED:
+                raise
+            return set()  # a note twice, after a lost answer, is better than a message that nobody reads
         return {str(row.get("Note_Title")) for row in rows}
 
 
