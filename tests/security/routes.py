@@ -20,6 +20,8 @@ OPEN = {
     "/setup/{token:str}": "whoever has the link",
     "/help/{slug:str}": "articles",
     "/hooks/{connection_id:str}": "a custom CRM, by its signature",
+    "/hooks/{connection_id:str}": "a CRM, which proves itself",
+    "/hooks/{connection_id:str}/{secret:str}": "a CRM that knows the secret",
     "/api/v1/{path:str}": "the framework's own, under the description of the API",
 }
 """Public routes with a parameter, and why a stranger may call them."""
