@@ -19,7 +19,6 @@ OPEN = {
     "/reset/{token:str}": "whoever has the link",
     "/setup/{token:str}": "whoever has the link",
     "/help/{slug:str}": "articles",
-    "/hooks/{connection_id:str}": "a CRM, by its proof",
     "/hooks/{connection_id:str}/records": "a custom CRM, by its signature",
     "/hooks/{connection_id:str}/{secret:str}": "a CRM that knows the secret",
     "/api/v1/{path:str}": "the framework's own, under the description of the API",

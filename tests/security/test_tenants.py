@@ -171,7 +171,8 @@ FILTERED_PAGES = [
     "leads.csv?form={form_id}", "leads.csv?id={lead_id}", "quarantine?form={form_id}",
     "deliveries?lead={lead_id}", "deliveries?connection={connection_id}", "deliveries?form={form_id}",
     "deliveries.csv?lead={lead_id}", "deliveries.csv?connection={connection_id}", "forms?q=" + CANARY,
-    "links?q=" + CANARY, "links.csv?q=" + CANARY,
+    "deals?connection={connection_id}", "deals?lead={lead_id}", "deals.csv?lead={lead_id}", "deals?q=" + CANARY,
+    "deals/people?connection={connection_id}", "deals/people.csv?connection={connection_id}", "links?q=" + CANARY, "links.csv?q=" + CANARY,
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,8 +11,16 @@ from sqlalchemy import select
 
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
+from site2crm.connectors import queries as connections
+from site2crm.connectors import sales
+from site2crm.connectors.contract import Act
 from site2crm.core import alarms, crypto
 from site2crm.core.db import Base
+from site2crm.deals import feeds, service, storing
+from site2crm.deals.models import Stream
+from site2crm.deals.ranking import WeightsOut
+from site2crm.delivery import queries as delivery
+from site2crm.kit import clock
 from tests.cast import Cast, Person
 
 CANARY = "canary7f3"
@@ -93,6 +102,30 @@ async def get(person: Person, path: str, **query: str) -> Any:
     return answer.json()
 
 
+async def _sold(instance: Instance, org_id: str, connection_id: str, lead_id: str, word: str) -> str:
+    """A deal of the lead, with all that is read beside one."""
+    now = clock.now()
+    source = storing.Source(org_id, connection_id, "EUR")
+    stage = sales.Stage("won", f"Stage {word}", 1, sales.Status.WON)
+    found = sales.Directory([sales.Owner("1", f"Owner {word}", f"o@{word}.example", active=True)], [
+        sales.Pipeline("p", f"Pipeline {word}", [stage])])  # fmt: skip
+    async with instance.machine.session() as session:
+        [(_, person)] = await delivery.records_of(session, org_id, lead_id)
+        deal = sales.Deal(
+            "d", f"Deal {word}", sales.Status.WON, now, now, sales.Money(Decimal(5), "EUR"), "p", "won", "1", [person],
+            closed_at=now,
+        )  # fmt: skip
+        done = sales.Activity("a", Act.CALL, "1", now, True, now, people=[person])
+        await storing.directory(session, source, found)
+        await storing.deals(session, source, [deal])
+        await storing.activities(session, source, [done])
+        await service.save_weights(session, org_id, WeightsOut(call=2))
+        await feeds.open_all(session, instance.machine.vault, await connections.of_org(session, org_id))
+    async with instance.machine.session() as session:
+        session.add(Stream(connection_id=connection_id, name="deal", org_id=org_id, began_at=now, error=word))
+    return storing.deal_id(connection_id, "d")
+
+
 async def _holding(instance: Instance, owner: Person, second: Person, word: str) -> Holding:
     form = await post(owner, "/api/v1/forms", {"name": f"Form {word}"})
     link = await post(
@@ -119,8 +152,9 @@ async def _holding(instance: Instance, owner: Person, second: Person, word: str)
     by_status = {row["status"]: row["id"] for row in submissions}
     members = (await get(owner, "/api/v1/members"))["data"]
     [lead] = (await get(owner, "/api/v1/leads"))["data"]
-    [delivery] = (await get(owner, "/api/v1/deliveries"))["data"]
+    [sent] = (await get(owner, "/api/v1/deliveries"))["data"]
     [record] = (await get(owner, f"/api/v1/connections/{crm['id']}/records"))["data"]
+    deal_id = await _sold(instance, owner.org.id, crm["id"], lead["id"], word)
     async with instance.machine.session() as session:
         await alarms.ring(session, owner.org.id, code="mail_failed", text=f"A mail about {word} was not sent.")
         [alarm] = await alarms.open_alarms(session, owner.org.id)
@@ -132,7 +166,8 @@ async def _holding(instance: Instance, owner: Person, second: Person, word: str)
         "lead_id": lead["id"],
         "submission_id": by_status["accepted"],
         "connection_id": crm["id"],
-        "delivery_id": delivery["id"],
+        "delivery_id": sent["id"],
+        "deal_id": deal_id,
         "record_id": record["id"],
         "invite_id": invite["id"],
         "key_id": key["id"],

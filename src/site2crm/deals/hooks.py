@@ -1,8 +1,8 @@
 """`POST /hooks/{connection}/{secret}`: a CRM says that something changed. Nothing that it says is believed but that.
 
-The secret in the address is ours, for some CRMs prove nothing (without it the address is a custom CRM's, which sends its
-records themselves: connectors/receiving.py). What a CRM proves besides is checked over the bytes as they came. The answer is quick: a hint only makes the connection due, once in a few seconds
-however many come.
+The secret in the address is ours, for some CRMs prove nothing; what a CRM proves besides is checked over the bytes as
+they came. The answer is quick: a hint only makes the connection due, once in a few seconds however many come. A custom
+CRM sends its records themselves, to an address of its own (connectors/receiving.py).
 """
 
 import hmac
