@@ -1,19 +1,21 @@
 """A custom CRM tells which of its persons our leads are."""
 
 import pytest
+from sqlalchemy import select
 
 from site2crm.connectors.events import SalesPushed
 from site2crm.connectors.pushing import Contact
 from site2crm.core.events import emit
+from site2crm.delivery.models import RemoteRecord
 from site2crm.delivery.queries import DeliveryItem
 from tests.cast import Person
 from tests.delivery.conftest import Office
 
 
-async def tell(office: Office, *people: Contact, org_id: str = "") -> None:
+async def tell(office: Office, *people: Contact, org_id: str = "", connection_id: str = "") -> None:
     event = SalesPushed(
         org_id=org_id or office.org.id,
-        connection_id=office.connection_id,
+        connection_id=connection_id or office.connection_id,
         people=people,
         directory=None,
         deals=(),
@@ -58,9 +60,11 @@ async def test_the_same_person_twice_in_a_message_is_no_trouble(office: Office) 
 
 async def test_a_lead_of_another_org_is_nobodys(office: Office, charlie: Person) -> None:
     first = await delivered(office)
-    theirs = charlie.org.id
-    await tell(office, Contact("666", lead=first.lead, email="ada@example.com"), org_id=theirs)
-    await tell(office, Contact(str(first.remote_id), deleted=True), org_id=theirs)
-    office.fake.requests.clear()
-    await delivered(office)
-    assert office.fake.requests[0].path.endswith(f"/{first.remote_id}")
+    made = await charlie.api.post("/api/v1/connections", json={"kind": "inbox"})
+    theirs = made.json()["id"]
+    told = Contact("666", lead=first.lead, email="ada@example.com")
+    await tell(office, told, org_id=charlie.org.id, connection_id=theirs)
+    await tell(office, Contact(str(first.remote_id), deleted=True), org_id=charlie.org.id, connection_id=theirs)
+    async with office.machine.session() as session:
+        records = (await session.execute(select(RemoteRecord.connection_id, RemoteRecord.remote_id))).all()
+    assert [tuple(record) for record in records] == [(office.connection_id, first.remote_id)]
