@@ -1,5 +1,6 @@
 """What every kind of CRM in the registry must hold to, whichever it is."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from site2crm.connectors import registry
-from site2crm.connectors.contract import Connector, CrmError, ErrorClass, Exchange, Kind, PersonIn
+from site2crm.connectors.contract import Connector, Context, CrmError, ErrorClass, Exchange, Kind, PersonIn
 from site2crm.connectors.grants import App, AuthContext, Grants
 from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.registry import KINDS
@@ -31,6 +32,7 @@ class Case:
     played: Played
     store: MemoryInbox
     grants: Grants | None
+    context: Context
 
     def person(self, **given: Any) -> PersonIn:
         return ada(fields={self.kind.default_mapping[name]: value for name, value in LEAD.items()}, **given)
@@ -57,7 +59,7 @@ async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
             given = {"settings": settings, "secrets": played.secrets, "base_url": fake.url, "grants": grants}
         opened, exchanges = await stack.enter_async_context(context(**given))
         assert isinstance(opened.store, MemoryInbox)
-        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, played, opened.store, grants)
+        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, played, opened.store, grants, opened)
         assert getattr(fake, "violations", []) == []
 
 
@@ -107,6 +109,25 @@ async def test_a_lead_arrives_once_however_often_it_is_sent(case: Case) -> None:
     assert first.id == second.id == third.id
     assert (first.created, second.created) == (True, False)
     assert case.count() == 1
+
+
+async def test_who_is_there_keeps_the_owner_unless_the_new_one_is_to_win(case: Case) -> None:
+    if case.kind.sales is None:
+        pytest.skip("has no owners")
+    known = [owner.id for owner in (await case.kind.sales(case.context).directory()).owners if owner.active]
+    first, other = [*known[:2], *["11", "22"][len(known[:2]) :]]
+
+    async def told(**given: Any) -> set[str]:
+        """Which of the owners stood as owner in what was written."""
+        case.exchanges.clear()
+        [written] = await case.connector.upsert_people([case.person(**given)])
+        assert written.error is None, written.error
+        bodies = " ".join(each.request_body for each in case.exchanges)
+        return {owner for owner in (first, other) if re.search(rf'(?i)owner\w*"\W*(\w+"\W*)?{owner}\b', bodies)}
+
+    assert await told(owner=first) == {first}
+    assert await told(owner=other) == set()
+    assert await told(owner=other, owner_wins=True) == {other}
 
 
 async def test_each_person_has_one_result_in_order(case: Case) -> None:

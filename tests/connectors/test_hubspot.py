@@ -92,6 +92,14 @@ async def test_a_known_address_updates_and_keeps_what_was_not_said(fake: HubSpot
     assert (only(fake)["company"], only(fake)["city"]) == ("New", "London")
 
 
+async def test_an_owner_is_given_to_a_new_contact_and_to_another_only_when_it_is_to_win(fake: HubSpotFake) -> None:
+    await upsert(fake, ada(owner="11"))
+    await upsert(fake, ada(owner="22"))
+    first = only(fake)["hubspot_owner_id"]
+    await upsert(fake, ada(owner="22", owner_wins=True))
+    assert (first, only(fake)["hubspot_owner_id"]) == ("11", "22")
+
+
 async def test_the_same_lead_twice_at_once_is_one_contact(fake: HubSpotFake) -> None:
     written = await asyncio.gather(*(upsert(fake, ada()) for _ in range(5)))
     assert {w.id for w in written} == {next(iter(fake.contacts))}

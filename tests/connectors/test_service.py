@@ -13,9 +13,10 @@ from site2crm.connectors import mapping, queries, sending, service
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.errors import ConnectionNotFound, NotConnected, StillRefused
 from site2crm.connectors.events import ConnectionParked, ConnectionResumed
-from site2crm.connectors.mapping import LeadValues, Row
+from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch
+from site2crm.connectors.sources import LeadValues
 from site2crm.core import alarms, events
 from site2crm.core.access import OrgRef
 from site2crm.core.errors import Invalid
@@ -179,7 +180,7 @@ async def test_the_preview_is_the_request_that_arrives(instance: Instance, alice
     machine = instance.machine
     rows = {"email": "email", "first_name": "firstname", "custom.budget": "budget"}
     connection = await connected(machine, alice, mapping=rows)
-    shown = service.preview(machine, connection, ADA, rows=mapping.stored(connection.mapping))
+    shown = service.preview(machine, connection, ADA)
     portal.requests.clear()
     prepared = service.Translation(connection).prepare(ADA, ref="dlv_1")
     (written,) = await service.open_connector(machine, connection).upsert_people([prepared.person])

@@ -1,25 +1,25 @@
 """`/api/v1/connections`. Secrets go in and never come out; their last characters do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import mapping, queries, sending, service, signing_in
-from site2crm.connectors.contract import FieldDef
+from site2crm.connectors import dealing, drift, mapping, owners, queries, service, signing_in
+from site2crm.connectors.dealing import DealRule
+from site2crm.connectors.drift import Drift
 from site2crm.connectors.entering import kind_named
-from site2crm.connectors.examples import standing_in
-from site2crm.connectors.mapping import Problem, Row
+from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX, Checked
+from site2crm.connectors.owners import OwnerRule
 from site2crm.connectors.queries import ConnectionRow, RecordRow
-from site2crm.connectors.service import ConnectionIn, ConnectionPatch, MappingIn
+from site2crm.connectors.service import ConnectionIn, ConnectionPatch
 from site2crm.connectors.signing_in import Begun
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import Invalid, NotFound
@@ -55,6 +55,10 @@ class ConnectionOut(Struct, frozen=True, kw_only=True):
     granted_at: datetime | None
     grant_expires_at: datetime | None
     mapping: list[Row]
+    form_mappings: dict[str, list[Row]]
+    owner: OwnerRule
+    deal: DealRule
+    drift: list[Drift]
     form_ids: list[str]
     warnings: list[dict[str, Any]]
     paused_until: datetime | None
@@ -79,33 +83,6 @@ class AccessIn(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class TestedOut(ConnectionOut, frozen=True, kw_only=True):
     test: TestOut
-
-
-class FieldsOut(Struct, frozen=True):
-    data: list[FieldDef]
-    fields_at: datetime | None
-
-
-class PreviewIn(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Without `mapping` the saved one, without `lead` the newest lead (or a made-up one, if there is none)."""
-
-    mapping: MappingIn | None = None
-    lead: Annotated[str, Meta(max_length=60)] | None = None
-
-
-class RequestOut(Struct, frozen=True):
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: str
-    note: str
-
-
-class PreviewOut(Struct, frozen=True):
-    lead: str
-    requests: list[RequestOut]
-    problems: list[Problem]
-    error: str
 
 
 @get(opt=READ)
@@ -232,34 +209,6 @@ async def resume_connection(
     return _out(await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id))
 
 
-@get("/{connection_id:str}/fields", opt=READ)
-async def list_fields(
-    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
-) -> FieldsOut:
-    """The CRM's properties as last discovered, with type and choices; `POST .../test` discovers anew."""
-    connection = await service.get(session, who.org_id, connection_id)
-    return FieldsOut(sending.field_defs(connection), connection.fields_at)
-
-
-@post("/{connection_id:str}/preview", opt=READ, status_code=200)
-async def preview_connection(
-    connection_id: FromPath[str],
-    data: JSONBody[PreviewIn],
-    session: NamedDependency[AsyncSession],
-    who: NamedDependency[Who],
-    machine: NamedDependency[Machine],
-) -> PreviewOut:
-    """The exact requests for a lead, secrets masked. Nothing is sent or saved."""
-    connection = await service.get(session, who.org_id, connection_id)
-    rows = mapping.stored(connection.mapping) if data.mapping is None else mapping.rows_of(data.mapping)
-    lead = await standing_in(session, who.org_id, lead_id=data.lead)
-    shown = service.preview(machine, connection, lead, rows=rows)
-    requests = [
-        RequestOut(each.method, each.url, each.request_headers, each.request_body, each.note) for each in shown.requests
-    ]
-    return PreviewOut(lead.lead_id, requests, shown.problems, shown.error)
-
-
 @get("/{connection_id:str}/records", opt=READ)
 async def list_records(
     connection_id: FromPath[str],
@@ -288,8 +237,15 @@ def _out(connection: Connection) -> ConnectionOut:
 
 
 def _shown(connection: Connection) -> dict[str, Any]:
-    values = {name: getattr(connection, name) for name in ConnectionOut.__struct_fields__}
-    return {**values, "mapping": msgspec.convert(connection.mapping, list[Row])}
+    values = {name: getattr(connection, name, None) for name in ConnectionOut.__struct_fields__}
+    return {
+        **values,
+        "mapping": mapping.stored(connection.mapping),
+        "form_mappings": {form: mapping.stored(rows) for form, rows in connection.form_mappings.items()},
+        "owner": owners.stored(connection.owner_rule),
+        "deal": dealing.stored(connection.deal_rule),
+        "drift": drift.stored(connection.drift),
+    }
 
 
 def _test_out(checked: Checked) -> TestOut:
@@ -307,8 +263,6 @@ _HANDLERS: Sequence[Any] = (
     test_connection,
     pause_connection,
     resume_connection,
-    list_fields,
-    preview_connection,
     list_records,
 )
 router = Router(path="/api/v1/connections", route_handlers=list(_HANDLERS), tags=["Connections"])

@@ -51,6 +51,11 @@ def _bool(text: str, _: FieldDef) -> Value:
 
 
 def _number(text: str, _: FieldDef) -> Value:
+    return amount(text)
+
+
+def amount(text: str) -> Decimal | None:
+    """`1.234,56 €` as a number; None where a person would have to guess."""
     found = _AMOUNT.search(text)
     if found is None or any(c.isalpha() for c in text[: found.start()].replace("EUR", "").replace("USD", "")):
         return None

@@ -104,7 +104,10 @@ class FieldDef:
 
 @dataclass(frozen=True)
 class PersonIn:
-    """One lead on its way. `ref` is the delivery's id: the same at every attempt."""
+    """One lead on its way. `ref` is the delivery's id: the same at every attempt.
+
+    `owner` is for a record that is made now; one that is there keeps its owner, unless `owner_wins`.
+    """
 
     ref: str
     email: str | None = None
@@ -118,6 +121,7 @@ class PersonIn:
     lead: str = ""
     submission: str = ""
     at: datetime | None = None  # when the submission was made
+    owner_wins: bool = False
 
 
 @dataclass(frozen=True)

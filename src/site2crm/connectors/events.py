@@ -10,6 +10,10 @@ UNKNOWN_PROPERTY = "unknown_property"
 """The alarm of a mapped property that the CRM does not take; its subject is `<connection id>:<property>`."""
 
 
+MAPPING_DRIFT = "mapping_drift"
+"""The alarm of a mapping that has what the CRM has no longer; its subject is the connection."""
+
+
 class ConnectionCreated(Event, frozen=True, kw_only=True):
     connection_id: str
 

@@ -64,6 +64,7 @@ async def _known(session: AsyncSession, org_id: str, lead_id: str) -> LeadValues
         first=lead.attribution.get("first", {}),
         last=lead.attribution.get("last", {}),
         form=form,
+        form_id=lead.form,
         submitted_at=lead.last_at,
         country=country,
     )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from site2crm.connectors import api, granting, mapping_pages, pages, receiving, sign_in_pages, views
+from site2crm.connectors import api, granting, mapping_api, mapping_pages, pages, receiving, sign_in_pages, views
 from site2crm.connectors.controls import CONTROLS
 from site2crm.connectors.declaring import CRM, WEBHOOKS
 from site2crm.connectors.jobs import CRONS, JOBS
@@ -20,7 +20,14 @@ async def _budgets(machine: Machine) -> AsyncIterator[None]:
 
 FEATURE = Feature(
     name="connectors",
-    routers=[pages.router, mapping_pages.router, sign_in_pages.router, api.router, receiving.router],
+    routers=[
+        pages.router,
+        mapping_pages.router,
+        sign_in_pages.router,
+        api.router,
+        mapping_api.router,
+        receiving.router,
+    ],
     jobs=JOBS,
     crons=CRONS,
     lifespans=[_budgets, granting.lifespan],

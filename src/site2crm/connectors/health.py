@@ -1,12 +1,15 @@
 """What the CRM's answers do to a connection: parked, mended, slowed down, warned about."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import opening
-from site2crm.connectors.events import UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
+from site2crm.connectors import drift, opening
+from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.states import State
@@ -45,6 +48,8 @@ async def note_warning(session: AsyncSession, connection_id: str, *, property: s
     if len(others) == len(connection.warnings):
         warning = {"property": property, "text": text, "at": clock.now().isoformat()}
         connection.warnings = [*others, warning][-MOST_WARNINGS:]
+    if any(each["name"] == property for each in connection.drift) and await _said_of_drift(session, connection):
+        return
     told = f"“{connection.name}” does not take {property}: leads arrive without it. {text}"
     subject = _alarm_subject(connection, property)
     await alarms.ring(session, connection.org_id, code=UNKNOWN_PROPERTY, text=told, subject=subject)
@@ -63,15 +68,46 @@ async def note(session: AsyncSession, connection: Connection, checked: Checked) 
         if checked.needs_a_person and connection.state in (State.ACTIVE, State.PARKED):
             await _park(session, connection, checked.error)
         return
-    now = clock.now()
+    now, before = clock.now(), msgspec.convert(connection.fields, list[FieldDef])
     connection.account = opening.as_stored(checked.account)
     connection.fields, connection.fields_at = list(checked.fields), now
     connection.checked_at, connection.paused_until = now, None
+    connection.directory_error = checked.directory_error
+    if checked.directory is not None:
+        connection.directory = checked.directory
     known = {str(field["key"]) for field in checked.fields if field.get("writable", True)}
     await clear_warnings(session, connection, only=known)
+    await compare(session, connection, before=before)
     if connection.state == State.PARKED:
         set_state(connection, State.ACTIVE)
         await emit(session, ConnectionResumed(org_id=connection.org_id, connection_id=connection.id))
+
+
+async def compare(
+    session: AsyncSession, connection: Connection, *, before: Sequence[FieldDef] = (), tell: bool = True
+) -> None:
+    """The mapping with what the CRM has: whatever is gone is told once, and no longer when it is mended.
+
+    `before`: the CRM's properties as they were until now. Who saves a mapping sees it on the page: no need to `tell`.
+    """
+    now = drift.kept(drift.found(connection, before=before), drift.stored(connection.drift))
+    connection.drift = msgspec.to_builtins(now)
+    warned = {str(warning["property"]) for warning in connection.warnings}  # these have alarms of their own
+    untold, said = [each for each in now if each.name not in warned], await _said_of_drift(session, connection)
+    if not untold:
+        if said is not None:
+            await alarms.clear(session, connection.org_id, code=MAPPING_DRIFT, subject=connection.id)
+        return
+    more = f" And {len(untold) - 1} more." if len(untold) > 1 else ""
+    text = f"“{connection.name}”: {untold[0].text} {untold[0].cure}{more}"
+    if text != said and (tell or said is not None):
+        await alarms.ring(session, connection.org_id, code=MAPPING_DRIFT, text=text, subject=connection.id)
+
+
+async def _said_of_drift(session: AsyncSession, connection: Connection) -> str | None:
+    """What the open alarm says, None if there is none."""
+    rung = await alarms.open_alarms(session, connection.org_id)
+    return next((a.text for a in rung if (a.code, a.subject) == (MAPPING_DRIFT, connection.id)), None)
 
 
 async def _park(session: AsyncSession, connection: Connection, reason: str) -> None:

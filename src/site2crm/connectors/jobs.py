@@ -17,13 +17,15 @@ from site2crm.connectors.states import State
 from site2crm.core import alarms, log, templates
 from site2crm.core.machine import Machine
 from site2crm.core.mail import MailFailed
-from site2crm.core.queue import Cron, JobContext, enqueue, job
+from site2crm.core.queue import Cron, JobContext, enqueue, enqueue_many, job
 from site2crm.kit import clock
 
 _log = log.get("connectors")
 _MENDERS = ("owner", "admin")
 _TELL_ONE = "connectors.tell_one"
 IDLE = timedelta(days=6)
+COMPARE = "connectors.compare"
+APART_S = 2.0
 
 
 @job(TELL_PARKED, timeout_s=30)
@@ -118,8 +120,34 @@ async def forget_sign_ins(ctx: JobContext) -> None:
         await signing_in.forget_expired(session)
 
 
-JOBS = (tell_parked, tell_one, examine, revoke)
+async def compare_all(ctx: JobContext) -> None:
+    """In the night: has each CRM still got what our mappings name? One job for each, a few seconds apart."""
+    machine: Machine = ctx.machine
+    async with machine.session() as session:
+        found = [ref for ref in await queries.everywhere(session) if ref.state == State.ACTIVE and _can_drift(ref.kind)]
+        payloads = [
+            (f"{COMPARE}:{ref.id}", clock.after(place * APART_S), {"org_id": ref.org_id, "connection_id": ref.id})
+            for place, ref in enumerate(found)
+        ]
+        await enqueue_many(session, COMPARE, payloads)
+
+
+@job(COMPARE, timeout_s=300)
+async def compare(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
+    """What cannot be asked tonight is asked tomorrow night."""
+    try:
+        await service.look(ctx.machine, org_id, connection_id)
+    except ConnectionNotFound:
+        return
+
+
+def _can_drift(kind: str) -> bool:
+    return kind in KINDS and not KINDS[kind].caps.custom_key
+
+
+JOBS = (tell_parked, tell_one, examine, revoke, compare)
 CRONS = (
     Cron("connectors.renew_idle", function=renew_idle, every_s=6 * 3600, timeout_s=1800),
     Cron("connectors.forget_sign_ins", function=forget_sign_ins, every_s=3600),
+    Cron("connectors.compare_all", function=compare_all, schedule="23 2 * * *", timeout_s=60),
 )

@@ -83,6 +83,8 @@ def person(
     ref: str,
     known_id: str | None = None,
     submission: str = "",
+    owner: str = "",
+    owner_wins: bool = False,
 ) -> PersonIn:
     """The lead on its way. An e-mail that was edited before sending again is the one to look for."""
     email = _sent(rows, fields, ("email",)) or lead.email
@@ -94,6 +96,8 @@ def person(
         last=lead.last_name,
         phone=phone or None,
         company=CompanyIn(lead.company, None) if lead.company else None,
+        owner=owner or None,
+        owner_wins=owner_wins,
         fields=dict(fields),
         known_id=known_id,
         lead=lead.lead_id,
@@ -121,6 +125,13 @@ def rows_of(
     if refused:
         raise Invalid(refused[0].message, errors=refused)
     return rows
+
+
+def merged(rows: Sequence[Row], own: Sequence[Row]) -> list[Row]:
+    """The rows of a form: its own replace those of the connection that fill the same property, and join the others."""
+    replacing = {row.property: row for row in own}
+    kept = [replacing.pop(row.property, row) for row in rows]
+    return [*kept, *replacing.values()]
 
 
 def stored(rows: Sequence[Mapping[str, object]]) -> list[Row]:

@@ -1,24 +1,43 @@
 """`/o/{org}/crms/{id}/mapping` and `/inbox`: which field goes where, the exact request, and what a Test inbox got."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import editor, examples, mapping, queries, sending, service, views
+from site2crm.connectors import (
+    dealing,
+    dry_run,
+    editor,
+    examples,
+    mapping,
+    owners,
+    queries,
+    rule_editor,
+    ruling,
+    sending,
+    service,
+    views,
+)
 from site2crm.connectors.editor import EditRow
 from site2crm.connectors.entering import kind_named
+from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX
+from site2crm.connectors.rule_editor import DealEdit, OwnerEdit
+from site2crm.connectors.sending import Rules
 from site2crm.connectors.service import ConnectionPatch
 from site2crm.core import inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid, NotFound
+from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
+from site2crm.forms import queries as form_queries
 
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
@@ -32,10 +51,13 @@ async def show_mapping(
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
+    form: FromQuery[str] = "",
 ) -> Html:
+    """The rows of the connection with owner and deal, or with `form` the rows that it has beside them."""
     connection = await service.get(session, who.org_id, connection_id)
-    edited = editor.of_rows(mapping.stored(connection.mapping))
-    return await _editor(request, session, who, machine=machine, connection=connection, edited=edited)
+    if form and form not in await form_queries.names(session, who.org_id):
+        raise NotFound("This form does not exist.")
+    return await _editor(request, session, who, machine=machine, connection=connection, draft=_saved(connection, form))
 
 
 @post("/mapping", opt=WRITE)
@@ -48,19 +70,46 @@ async def save_mapping(
 ) -> Answer:
     """`act=preview` shows the request for what is in the table; anything else saves it."""
     fields = inputs.read(await request.form())
-    edited = editor.of_posted(fields)
-    errors: Sequence[FieldError] = ()
+    draft = _posted(fields)
     try:
-        rows = editor.to_rows(edited)
+        patch = _patch(draft, kind_named((await service.get(session, who.org_id, connection_id)).kind))
         if fields.get("act") != "preview":
-            patch = ConnectionPatch(mapping=rows)
             await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
-            return web.redirect(_url(who, connection_id), flash="The mapping is saved. The next lead goes by it.")
+            back = f"{_url(who, connection_id)}/mapping?form={draft.form}" if draft.form else _url(who, connection_id)
+            return web.redirect(back, flash="The mapping is saved. The next lead goes by it.")
     except Invalid as refused:
         await session.rollback()
-        errors = refused.errors
+        draft = draft._replace(errors=refused.errors)
     connection = await service.get(session, who.org_id, connection_id)
-    return await _editor(request, session, who, machine=machine, connection=connection, edited=edited, errors=errors)
+    return await _editor(request, session, who, machine=machine, connection=connection, draft=draft)
+
+
+@get("/dry-run", opt=READ)
+async def show_dry_run(
+    connection_id: FromPath[str],
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+    lead: FromQuery[str] = "",
+    last: FromQuery[int] = dry_run.LAST,
+) -> Html:
+    """Every request for the newest leads, or for one, as they would go out now."""
+    connection = await service.get(session, who.org_id, connection_id)
+    count = max(1, min(last, dry_run.MOST))
+    return await web.page(
+        request,
+        session,
+        "connectors/dry_run.html",
+        title=f"Dry run of {connection.name}",
+        connection=connection,
+        found=await dry_run.run(session, machine, connection, last=count, lead_id=lead or None),
+        request_text=views.request_text,
+        last=count,
+        lead=lead,
+        url=_url(who, connection_id),
+        base=_base(who),
+    )
 
 
 @post("/discover", opt=WRITE)
@@ -119,6 +168,54 @@ async def show_record(
     )
 
 
+class _Draft(NamedTuple):
+    """What stands in the page's form. `form`: whose rows; owner and deal belong to the connection."""
+
+    rows: Sequence[EditRow]
+    form: str = ""
+    owner: OwnerEdit = OwnerEdit()
+    deal: DealEdit = DealEdit()
+    errors: Sequence[FieldError] = ()
+
+    @property
+    def place(self) -> str:
+        return f"form_mappings.{self.form}" if self.form else "mapping"
+
+
+def _saved(connection: Connection, form: str) -> _Draft:
+    rows = connection.form_mappings.get(form, []) if form else connection.mapping
+    directory = owners.directory_of(connection.directory)
+    owner = rule_editor.of_owner(owners.stored(connection.owner_rule), directory)
+    deal = rule_editor.of_deal(dealing.stored(connection.deal_rule))
+    return _Draft(editor.of_rows(mapping.stored(rows)), form, owner, deal)
+
+
+def _posted(fields: Fields) -> _Draft:
+    owner, deal = rule_editor.posted_owner(fields), rule_editor.posted_deal(fields)
+    return _Draft(editor.of_posted(fields), fields.get("form", ""), owner, deal)
+
+
+def _patch(draft: _Draft, kind: ConnectorKind) -> ConnectionPatch:
+    """Raises Invalid."""
+    rows = editor.to_rows(draft.rows, place=draft.place, may_be_empty=bool(draft.form))
+    if draft.form:
+        return ConnectionPatch(form_mappings={draft.form: rows})
+    owner = rule_editor.to_owner(draft.owner) if kind.sales else UNSET
+    deal = rule_editor.to_deal(draft.deal) if kind.sales and kind.caps.add_deals else UNSET
+    return ConnectionPatch(mapping=rows, owner=owner, deal=deal)
+
+
+def _rules(connection: Connection, draft: _Draft) -> Rules:
+    """As they would be if this was saved. Raises Invalid."""
+    kind = kind_named(connection.kind)
+    changed = ruling.columns(kind, connection, _patch(draft, kind))
+    rows = mapping.stored(changed.get("mapping", connection.mapping))
+    own = changed.get("form_mappings", {}).get(draft.form, []) if draft.form else []
+    owner = changed.get("owner_rule", connection.owner_rule)
+    deal = changed.get("deal_rule", connection.deal_rule)
+    return Rules(rows=mapping.merged(rows, mapping.stored(own)), owner=owners.stored(owner), deal=dealing.stored(deal))
+
+
 async def _editor(
     request: AnyRequest,
     session: AsyncSession,
@@ -126,38 +223,63 @@ async def _editor(
     *,
     machine: Machine,
     connection: Connection,
-    edited: Sequence[EditRow],
-    errors: Sequence[FieldError] = (),
+    draft: _Draft,
 ) -> Html:
-    fields = sending.field_defs(connection)
-    questions = await queries.questions(session, who.org_id)
-    labels = await examples.custom_labels(session, who.org_id)
-    lead = await examples.standing_in(session, who.org_id)
-    shown = None if errors else sending.preview(machine, connection, lead, rows=editor.to_rows(edited))
+    lead, shown = await examples.standing_in(session, who.org_id), None
+    try:
+        if not draft.errors:
+            shown = sending.preview(machine, connection, lead, rules=_rules(connection, draft))
+    except Invalid as refused:
+        draft = draft._replace(errors=refused.errors)
     return await web.page(
         request,
         session,
         "connectors/mapping.html",
         title=f"Mapping of {connection.name}",
-        status=422 if errors else 200,
+        status=422 if draft.errors else 200,
         connection=connection,
         kind=kind_named(connection.kind),
-        rows=edited,
-        place="mapping",
-        blanks=[EditRow()] * editor.BLANK_ROWS,
-        known={field.key: field for field in fields},
-        choices_text=views.choices_text,
-        warnings={row.property: views.warning_of(row.property, connection) for row in edited},
-        sources=editor.source_options(questions, labels, editor.taken(edited)),
-        properties=editor.property_options(fields),
-        changes=views.CHANGES,
+        draft=draft,
+        **_choices(connection, draft),
+        **await _sources(session, who, draft),
         lead=lead,
         preview=shown,
-        request_text=views.request_text,
-        errors=errors,
+        errors=draft.errors,
         url=_url(who, connection.id),
         base=_base(who),
     )
+
+
+async def _sources(session: AsyncSession, who: Who, draft: _Draft) -> dict[str, Any]:
+    questions = await queries.questions(session, who.org_id)
+    labels = await examples.custom_labels(session, who.org_id)
+    taken = [*editor.taken(draft.rows), draft.owner.owner_source, draft.deal.deal_amount]
+    names = await form_queries.names(session, who.org_id)
+    return {"sources": editor.source_options(questions, labels, taken), "names": names}
+
+
+def _choices(connection: Connection, draft: _Draft) -> dict[str, Any]:
+    """What the inputs offer."""
+    fields, directory = sending.field_defs(connection), owners.directory_of(connection.directory)
+    chosen = [draft.owner.owner, *draft.owner.owners]
+    return {
+        "rows": draft.rows,
+        "place": draft.place,
+        "blanks": [EditRow()] * editor.BLANK_ROWS,
+        "known": {field.key: field for field in fields},
+        "choices_text": views.choices_text,
+        "warnings": {row.property: views.warning_of(row.property, connection) for row in draft.rows},
+        "properties": editor.property_options(fields),
+        "changes": views.CHANGES,
+        "request_text": views.request_text,
+        "has_owners": sending.has_owners(connection.kind) and not draft.form,
+        "has_deals": sending.can_add_deals(connection.kind) and not draft.form,
+        "ways": rule_editor.WAYS,
+        "per": rule_editor.PER,
+        "owner_options": rule_editor.owner_options(directory, chosen),
+        "stage_options": rule_editor.stage_options(directory, draft.deal.deal_stage),
+        "said_of": rule_editor.said_of,
+    }
 
 
 async def _inbox(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
@@ -178,6 +300,6 @@ def _url(who: Who, connection_id: str) -> str:
 
 router = Router(
     path="/o/{org:str}/crms/{connection_id:str}",
-    route_handlers=[show_mapping, save_mapping, discover_fields, show_inbox, show_record],
+    route_handlers=[show_mapping, save_mapping, show_dry_run, discover_fields, show_inbox, show_record],
     include_in_schema=False,
 )

@@ -41,6 +41,14 @@ class Connection(OrgOwned, Base):
     """The last four characters of each secret, so that a person can tell two tokens apart."""
     mapping: Mapped[list[dict[str, Any]]]
     """As `connectors.mapping.Row` structs: our source -> the CRM's property."""
+    form_mappings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Form id -> rows of its own, which replace or join those of `mapping`."""
+    owner_rule: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """As `connectors.owners.OwnerRule`: who gets the record there."""
+    owner_turn: Mapped[int] = mapped_column(default=0)
+    """How many leads have been dealt out in turn."""
+    deal_rule: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """As `connectors.dealing.DealRule`: the deal that a lead brings."""
     form_ids: Mapped[list[str]]
     """Empty: the leads of every form."""
     account: Mapped[dict[str, str]]
@@ -48,6 +56,12 @@ class Connection(OrgOwned, Base):
     fields: Mapped[list[dict[str, Any]]]
     """The CRM's own fields as last discovered."""
     fields_at: Mapped[datetime | None]
+    directory: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """As `connectors.sales.Directory`: owners and pipelines as last discovered."""
+    directory_error: Mapped[str] = mapped_column(default="")
+    """Why they could not be read the last time, in the CRM's words."""
+    drift: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """As `connectors.drift.Drift`: what the mapping has and the CRM has no longer."""
     warnings: Mapped[list[dict[str, Any]]]
     """Properties the CRM did not know: {"property", "text", "at"}; cleared when the mapping is saved."""
     paused_until: Mapped[datetime | None]

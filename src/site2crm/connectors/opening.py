@@ -54,6 +54,9 @@ class Checked(Struct, frozen=True, kw_only=True):
 
     account: Account | None = None
     fields: list[dict[str, object]] = []
+    directory: dict[str, object] | None = None
+    """Owners and pipelines, where the kind has them and they could be read."""
+    directory_error: str = ""
     error: str = ""
     error_class: ErrorClass | None = None
     setting: str = ""
@@ -105,6 +108,11 @@ def open_connector(machine: Machine, connection: Connection, *, on_exchange: Lis
     return connect(machine, access_to(machine, connection), on_exchange=on_exchange)
 
 
+def open_deals(machine: Machine, connection: Connection, *, on_exchange: Listener = forget_exchange) -> Sales | None:
+    """As `open_connector`, to make deals; None for a kind without."""
+    return sales_side(machine, access_to(machine, connection), on_exchange=on_exchange)
+
+
 def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Connector:
     return registry.connect(access.kind, _context(machine, access, on_exchange))
 
@@ -126,6 +134,11 @@ def open_hooks(machine: Machine, connection: Connection) -> Hooks | None:
     return kind.hooks(replace(context, budget=context.budget.spare))
 
 
+def sales_side(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:
+    opens = registry.KINDS[access.kind].sales
+    return opens(_context(machine, access, on_exchange)) if opens else None
+
+
 def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context:
     return Context(
         connection_id=access.connection_id,
@@ -141,14 +154,25 @@ def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context
     )
 
 
-async def examine(connector: Connector) -> Checked:
-    """Ask who we are there and what can be filled. Calls out: never inside a write transaction."""
+async def examine(connector: Connector, sales: Sales | None = None) -> Checked:
+    """Ask who we are there, what can be filled, and whom leads can be given. Never inside a write transaction."""
     try:
         account = await connector.verify()
         fields = await connector.fields(Kind.PERSON)
     except CrmError as error:
         return refused(error)
-    return Checked(account=account, fields=msgspec.to_builtins(list(fields)))
+    directory, said = await _directory(sales)
+    return Checked(account=account, fields=msgspec.to_builtins(list(fields)), directory=directory, directory_error=said)
+
+
+async def _directory(sales: Sales | None) -> tuple[dict[str, object] | None, str]:
+    """Without the right to read them leads arrive all the same: no reason to fail the test."""
+    if sales is None:
+        return None, ""
+    try:
+        return msgspec.to_builtins(await sales.directory()), ""
+    except CrmError as error:
+        return None, error.text or str(error)
 
 
 def refused(error: CrmError) -> Checked:

@@ -44,6 +44,7 @@ class ConnectionRow(Struct, frozen=True):
     account: Mapping[str, str]
     form_ids: Sequence[str]
     warnings: Sequence[Mapping[str, Any]]
+    drift: Sequence[Mapping[str, Any]]
     checked_at: datetime | None
     paused_until: datetime | None
     way: str

@@ -5,18 +5,33 @@ transaction, what it was told.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
-from sqlalchemy import delete
+from msgspec import Struct, UnsetType
+from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, granting, health, mapping, opening, queries, sealing, words
+from site2crm.connectors import (
+    asking,
+    entering,
+    granting,
+    health,
+    mapping,
+    opening,
+    owners,
+    queries,
+    ruling,
+    sealing,
+    words,
+)
+from site2crm.connectors.asking import Examined as Examined
+from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.contract import CrmError, FieldDef
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
+    MAPPING_DRIFT,
     ConnectionCreated,
     ConnectionPaused,
     ConnectionRemoved,
@@ -28,54 +43,36 @@ from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, Way
-from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Budgets, Checked
 from site2crm.connectors.opening import open_connector as open_connector
+from site2crm.connectors.opening import open_deals as open_deals
 from site2crm.connectors.opening import open_hooks as open_hooks
 from site2crm.connectors.opening import open_sales as open_sales
 from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
 from site2crm.connectors.registry import KINDS
+from site2crm.connectors.ruling import ConnectionIn as ConnectionIn
+from site2crm.connectors.ruling import ConnectionPatch as ConnectionPatch
+from site2crm.connectors.ruling import MappingIn as MappingIn
 from site2crm.connectors.sending import Prepared as Prepared
+from site2crm.connectors.sending import Rules as Rules
 from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
 from site2crm.connectors.sources import LeadValues as LeadValues
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import suggest
+from site2crm.core import alarms
 from site2crm.core.access import OrgRef
 from site2crm.core.db import lock
 from site2crm.core.declared import books
-from site2crm.core.errors import Invalid
+from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
 from site2crm.core.queue import enqueue
 from site2crm.forms import queries as forms
 from site2crm.kit import clock, ids
-
-Name = Annotated[str, Meta(max_length=120)]
-MappingIn = list[Row] | dict[str, str]
-"""Rows, or the short form `{"email": "email"}`: our field -> the CRM's property."""
-
-
-class ConnectionIn(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A new connection. Without `mapping` one is suggested; without `form_ids` it gets the leads of every form."""
-
-    kind: str
-    name: Name = ""
-    settings: dict[str, str] = {}
-    mapping: MappingIn | UnsetType = UNSET
-    form_ids: list[str] = []
-
-
-class ConnectionPatch(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What is to change. In `settings`, what is left out or empty stays: a secret is never read back."""
-
-    name: Name | UnsetType = UNSET
-    settings: dict[str, str] | UnsetType = UNSET
-    mapping: MappingIn | UnsetType = UNSET
-    form_ids: list[str] | None | UnsetType = UNSET
 
 
 class Made(Struct, frozen=True, kw_only=True):
@@ -84,13 +81,6 @@ class Made(Struct, frozen=True, kw_only=True):
     connection: Connection
     checked: Checked | None
     secrets: Mapping[str, str]
-
-
-class Examined(Struct, frozen=True, kw_only=True):
-    """What a test said. `missing`: mapped properties that the CRM does not have, or does not let us write."""
-
-    checked: Checked
-    missing: list[str]
 
 
 class _Change(Struct, frozen=True, kw_only=True):
@@ -106,7 +96,8 @@ async def create(session: AsyncSession, machine: Machine, *, org: OrgRef, data: 
     Raises Invalid naming `settings.<name>`, `mapping...` or `form_ids`; NotConnected if it is the CRM that said no.
     """
     kind, entered, access = await _drafted(machine, org, data)
-    checked = await opening.examine(await entering.opened(machine, kind, access))
+    connector = await entering.opened(machine, kind, access)
+    checked = await opening.examine(connector, opening.sales_side(machine, access))
     if not checked.ok:
         raise _not_connected(kind, entered, checked)
     return await saved(session, machine, data=data, access=access, checked=checked, made=entered.made)
@@ -123,7 +114,7 @@ async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
     """Ask the CRM who we are and what it has; success mends a parked connection, a dead token parks an active one."""
     async with machine.session() as session:
         before = await get(session, org_id, connection_id)
-    checked = await _asked(machine, before)
+    checked = await asking.asked(machine, before)
     async with machine.session() as session:
         connection = await locked(session, org_id, connection_id)
         if _same_access(connection, before):
@@ -131,12 +122,21 @@ async def test(machine: Machine, org_id: str, connection_id: str) -> Checked:
     return checked
 
 
-async def examine(machine: Machine, org_id: str, connection_id: str) -> Examined:
-    """As `test`, but whatever the CRM says, nothing is written."""
+async def look(machine: Machine, org_id: str, connection_id: str) -> None:
+    """As `test`, of one that is active, when nobody looks on: of a dead token the owners are told by mail."""
     async with machine.session() as session:
-        connection = await get(session, org_id, connection_id)
-    checked = await _asked(machine, connection)
-    return Examined(checked=checked, missing=_missing(connection, checked))
+        before, began = await get(session, org_id, connection_id), clock.now()
+    if before.state != State.ACTIVE:
+        return
+    checked = await asking.asked(machine, before)
+    async with machine.session() as session:
+        connection = await locked(session, org_id, connection_id)
+        if not _same_access(connection, before):
+            return
+        if checked.needs_a_person:
+            await park(session, connection_id, checked.error, began=began)
+        elif connection.state == State.ACTIVE:
+            await health.note(session, connection, checked)
 
 
 async def change(
@@ -145,18 +145,20 @@ async def change(
     """New settings are tested first; if the CRM refuses them, Invalid is raised and nothing is changed."""
     async with machine.session() as reading:
         before = await get(reading, org_id, connection_id)
-        if patch.form_ids:
-            await _known_forms(reading, org_id, patch.form_ids)
-    rows = None if isinstance(patch.mapping, UnsetType) else mapping.rows_of(patch.mapping)
+        named = (
+            [] if isinstance(patch.form_mappings, UnsetType) else [f for f, rows in patch.form_mappings.items() if rows]
+        )
+        await _known_forms(reading, org_id, patch.form_ids or [], named)
+    mapped = ruling.columns(kind_named(before.kind), before, patch)
     settings = None if isinstance(patch.settings, UnsetType) else await _reconsidered(machine, before, patch.settings)
     connection = await locked(session, org_id, connection_id)
-    await books.expect_free(session, connection_id, _parts(connection, patch, rows))
+    await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
     if not isinstance(patch.name, UnsetType) and patch.name.strip():
         connection.name = patch.name.strip()
     if not isinstance(patch.form_ids, UnsetType):
         connection.form_ids = patch.form_ids or []
-    if rows is not None:
-        await _map(session, connection, rows)
+    if mapped:
+        await _map(session, connection, mapped)
     if settings is not None:
         enter(machine, connection, settings.access)
         await health.note(session, connection, settings.checked)
@@ -200,8 +202,22 @@ async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None
     connection.secrets, connection.secret_hints = "", {}
     connection.grant, connection.grant_expires_at = "", None
     connection.settings, connection.mapping, connection.fields = {}, [], []
+    connection.form_mappings, connection.owner_rule, connection.deal_rule = {}, {}, {}
+    connection.directory, connection.drift = {}, []
+    await alarms.clear(session, org_id, code=MAPPING_DRIFT, subject=connection_id)
     await session.execute(delete(InboxRecord).where(InboxRecord.connection_id == connection_id))
     await emit(session, ConnectionRemoved(org_id=org_id, connection_id=connection_id))
+
+
+async def take_turns(session: AsyncSession, connection_id: str, count: int) -> int:
+    """Of so many leads that are dealt out in turn, which number the first one has. In the caller's transaction."""
+    after = await session.scalar(
+        update(Connection)
+        .where(Connection.id == connection_id)
+        .values(owner_turn=Connection.owner_turn + count)
+        .returning(Connection.owner_turn)
+    )
+    return (after or count) - count
 
 
 def batch_of(kind: str) -> int:
@@ -212,20 +228,6 @@ def batch_of(kind: str) -> int:
 def _same_access(one: Connection, other: Connection) -> bool:
     """A grant that was refreshed meanwhile is the same one."""
     return (one.secrets, one.settings, one.granted_at) == (other.secrets, other.settings, other.granted_at)
-
-
-async def _asked(machine: Machine, connection: Connection) -> Checked:
-    try:
-        return await opening.examine(open_connector(machine, connection))
-    except CrmError as error:
-        return opening.refused(error)
-
-
-def _missing(connection: Connection, checked: Checked) -> list[str]:
-    if not checked.ok or kind_named(connection.kind).caps.custom_key:
-        return []
-    known = {str(field["key"]) for field in checked.fields if field.get("writable", True)}
-    return [row.property for row in mapping.stored(connection.mapping) if row.property not in known]
 
 
 async def _drafted(machine: Machine, org: OrgRef, data: ConnectionIn) -> tuple[ConnectorKind, Entered, Access]:
@@ -242,9 +244,9 @@ async def check_draft(machine: Machine, org_id: str, data: ConnectionIn) -> None
     """Mapping and forms of a new connection. Raises Invalid."""
     if not isinstance(data.mapping, UnsetType):
         mapping.rows_of(data.mapping)
-    if data.form_ids:
-        async with machine.session() as reading:
-            await _known_forms(reading, org_id, data.form_ids)
+    ruling.form_mappings(data.form_mappings, {})
+    async with machine.session() as reading:
+        await _known_forms(reading, org_id, data.form_ids, list(data.form_mappings))
 
 
 def access_for(org: OrgRef, kind: ConnectorKind, entered: Entered, *, grants: Grants | None = None) -> Access:
@@ -284,6 +286,7 @@ async def saved(
         rows = suggest(kind, found, await queries.questions(session, access.org_id))
     else:
         rows = mapping.rows_of(data.mapping)
+    directory = owners.directory_of((checked and checked.directory) or {})
     connection = Connection(
         id=access.connection_id,
         org_id=access.org_id,
@@ -293,6 +296,11 @@ async def saved(
         state_reason="",
         state_at=now,
         mapping=msgspec.to_builtins(rows),
+        form_mappings=ruling.form_mappings(data.form_mappings, {}),
+        owner_rule=ruling.owner(kind, data.owner, directory),
+        deal_rule=ruling.deal(kind, data.deal, directory),
+        directory={},
+        drift=[],
         form_ids=data.form_ids,
         account=dict(access.account),
         fields=[],
@@ -328,7 +336,8 @@ async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str
         grants=Kept(machine, before) if before.way == Way.OAUTH else None,
     )
     machine.get(Budgets).forget(before.id)
-    checked = await opening.examine(await entering.opened(machine, kind, access))
+    connector = await entering.opened(machine, kind, access)
+    checked = await opening.examine(connector, opening.sales_side(machine, access))
     place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
     if checked.needs_a_person:
         raise Invalid.field(f"settings.{place}", f"{kind.label} refused this: {checked.error} Nothing was changed.")
@@ -353,22 +362,12 @@ def known(machine: Machine, connection: Connection) -> Entered:
     return Entered(settings=connection.settings, secrets=secrets, made={})
 
 
-def _parts(connection: Connection, patch: ConnectionPatch, rows: Sequence[Row] | None) -> list[str]:
-    """What the patch would change, as the configuration file calls it."""
-    name = connection.name if isinstance(patch.name, UnsetType) else patch.name.strip()
-    form_ids = connection.form_ids if isinstance(patch.form_ids, UnsetType) else patch.form_ids or []
-    parts = {
-        "name": name not in ("", connection.name),
-        "form_ids": form_ids != connection.form_ids,
-        "mapping": rows is not None and rows != mapping.stored(connection.mapping),
-        "settings": not isinstance(patch.settings, UnsetType) and any(patch.settings.values()),
-    }
-    return [part for part, changes in parts.items() if changes]
-
-
-async def _map(session: AsyncSession, connection: Connection, rows: Sequence[Row]) -> None:
-    connection.mapping = msgspec.to_builtins(list(rows))
-    await health.clear_warnings(session, connection)
+async def _map(session: AsyncSession, connection: Connection, columns: Mapping[str, Any]) -> None:
+    for name, value in columns.items():
+        setattr(connection, name, value)
+    if "mapping" in columns or "form_mappings" in columns:
+        await health.clear_warnings(session, connection)
+    await health.compare(session, connection, tell=False)
 
 
 def enter(machine: Machine, connection: Connection, access: Access) -> None:
@@ -379,10 +378,12 @@ def enter(machine: Machine, connection: Connection, access: Access) -> None:
     connection.secret_hints = sealing.hints(access.secrets)
 
 
-async def _known_forms(session: AsyncSession, org_id: str, form_ids: Sequence[str]) -> None:
-    unknown = [id for id in form_ids if id not in await forms.names(session, org_id)]
-    if unknown:
-        raise Invalid.field("form_ids", f"There is no form {unknown[0][:40]!r}.")
+async def _known_forms(session: AsyncSession, org_id: str, form_ids: Sequence[str], mapped: Sequence[str] = ()) -> None:
+    known = await forms.names(session, org_id) if form_ids or mapped else {}
+    refused = [FieldError("form_ids", f"There is no form {id[:40]!r}.") for id in form_ids if id not in known][:1]
+    refused += [FieldError(f"form_mappings.{id}", f"There is no form {id[:40]!r}.") for id in mapped if id not in known]
+    if refused:
+        raise Invalid(refused[0].message, errors=refused)
 
 
 async def _free_name(session: AsyncSession, org_id: str, label: str) -> str:

@@ -280,7 +280,7 @@ async def _made(
     machine: Machine, org: OrgRef, kind: ConnectorKind, entered: Entered, grant: Grant, draft: _Draft
 ) -> Returned:
     access = service.access_for(org, kind, entered, grants=_Once(grant))
-    checked = await opening.examine(opening.connect(machine, access))
+    checked = await opening.examine(opening.connect(machine, access), opening.sales_side(machine, access))
     if checked.account is None:
         path = f"/crms/new/{kind.name}?way={Way.OAUTH}"
         return Returned(org, path, words.refusal(kind, checked).message)
@@ -308,7 +308,7 @@ async def _mended(machine: Machine, org: OrgRef, connection_id: str, entered: En
         grants=_Once(grant),
     )
     machine.get(Budgets).forget(connection_id)
-    checked = await opening.examine(opening.connect(machine, access))
+    checked = await opening.examine(opening.connect(machine, access), opening.sales_side(machine, access))
     if checked.account is None:
         text = f"{kind.label} said no: {words.sentence(checked.error)} Nothing was changed."
         return Returned(org, path, text)

@@ -1,18 +1,23 @@
 """One try: read the leads, map them, call the CRM, and bring back what happened. No transaction is open meanwhile.
 
-As many leads at once as the CRM takes in one call; mostly that is one.
+As many leads at once as the CRM takes in one call; mostly that is one. A deal is a try of its own, after the one that
+brought the person there and is written down: whatever becomes of it, the person is not sent again for it.
 """
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
-from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Written
+from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
+from site2crm.connectors.service import Translation
 from site2crm.core import log, tracing
 from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
+from site2crm.delivery.states import DEAL, PERSON
 from site2crm.delivery.values import ReadAhead, Said
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
@@ -37,6 +42,19 @@ class Claim(Struct, frozen=True, kw_only=True):
     due_at: datetime
     known_id: str | None
     overrides: dict[str, str]
+    step: str = PERSON
+    """person | deal"""
+    turn: str = ""
+    """The owner whose turn it is, where leads are dealt out in turn."""
+    person_at: datetime | None = None
+    person_id: str | None = None
+    """Of the person whose deal is to be made."""
+    deal_id: str | None = None
+    """Of the deal that was made for this submission."""
+    lead_deal_id: str | None = None
+    """Of one that was made for the lead."""
+    warnings: list[dict[str, Any]] = []
+    """What the person was taken without."""
 
     @property
     def said(self) -> Said:
@@ -51,6 +69,10 @@ class Result(Struct, frozen=True, kw_only=True):
     finished_at: datetime
     written: Written
     exchanges: list[Exchange]
+
+    @property
+    def is_of_deal(self) -> bool:
+        return self.claim.step == DEAL
 
     @property
     def error(self) -> CrmError | None:
@@ -94,15 +116,40 @@ class Caller:
     async def _send(
         self, way: Way, claims: Sequence[Claim], soon: Sequence[Claim], exchanges: list[Exchange]
     ) -> Sequence[Written]:
+        if claims[0].step == DEAL:
+            return [await self._add_deal(way, claim, exchanges) for claim in claims]
         now, next = [claim.said for claim in claims], [claim.said for claim in soon]
         leads = await self._leads.lead_values(now, soon=next)
         people = [
             way.translation.prepare(
-                lead, ref=claim.id, known_id=claim.known_id, submission=claim.submission_id, overrides=claim.overrides
+                lead,
+                ref=claim.id,
+                known_id=claim.known_id,
+                submission=claim.submission_id,
+                overrides=claim.overrides,
+                turn=claim.turn,
             ).person
             for claim, lead in zip(claims, leads, strict=True)
         ]
         return await way.connect(on_exchange=exchanges.append).upsert_people(people)
+
+    async def _add_deal(self, way: Way, claim: Claim, exchanges: list[Exchange]) -> Written:
+        """Nothing is asked for where there is a deal already, or none is wanted any more."""
+        sales = way.connect_sales(on_exchange=exchanges.append)
+        if sales is None or claim.person_id is None or not wants_deal(way.translation, claim):
+            return Written(claim.id, id=claim.deal_id)
+        [lead] = await self._leads.lead_values([claim.said], soon=[])
+        ref = claim.lead_id if way.translation.is_deal_per_lead else claim.id
+        planned = way.translation.deal(lead, ref=ref, turn=claim.turn)
+        written = await sales.add_deal(planned.deal, claim.person_id)
+        left_out = [Warned(problem.property, problem.text) for problem in planned.problems]
+        return replace(written, ref=claim.id, warnings=[*left_out, *written.warnings])
+
+
+def wants_deal(translation: Translation, claim: Claim) -> bool:
+    """One for each submission, or one for a lead however often they come."""
+    made = claim.deal_id or (claim.lead_deal_id if translation.is_deal_per_lead else None)
+    return translation.has_deals and made is None
 
 
 def longest_s(machine: Machine) -> float:
@@ -131,7 +178,7 @@ def _results(
             started_at=started_at,
             finished_at=finished_at,
             written=one,
-            exchanges=[exchange for exchange in exchanges if exchange.ref in ("", claim.id)],
+            exchanges=[exchange for exchange in exchanges if len(claims) == 1 or exchange.ref in ("", claim.id)],
         )
         for claim, one in zip(claims, written, strict=True)
     ]

@@ -21,12 +21,13 @@ from site2crm.core import db, log
 from site2crm.core.errors import DatabaseBusy
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
-from site2crm.delivery import calling, ledger, outbox, settling, way
+from site2crm.delivery import calling, ledger, outbox, settling, turns, way
 from site2crm.delivery.breaker import Breaker
 from site2crm.delivery.calling import Caller, Claim, Result
 from site2crm.delivery.events import DeliveriesSettled
 from site2crm.delivery.judging import Schedule
 from site2crm.delivery.shares import Shares
+from site2crm.delivery.states import PERSON
 from site2crm.delivery.underway import UnderWay
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
@@ -145,8 +146,7 @@ class Drain:
         """Make calls until there is something to write that should not wait. A removed connection begins none."""
         while True:
             while found is not None and self._has_room() and self._held_up_s(found) <= 0:
-                claims = [self._ahead.popleft() for _ in range(min(self._in_a_call(), len(self._ahead)))]
-                self._calls.begin(found, claims, soon=list(self._ahead))
+                self._calls.begin(found, self._next(), soon=list(self._ahead))
             if not self._calls or self._again.is_set():
                 return
             for result in await self._calls.ended(woken=self._again, at_most_s=self._look_up_in_s(found)):
@@ -175,13 +175,20 @@ class Drain:
     def _in_a_call(self) -> int:
         return 1 if self._breaker.is_open else self._batch
 
+    def _next(self) -> list[Claim]:
+        """Whom the next call is about: people together, a deal alone."""
+        claims = [self._ahead.popleft()]
+        while self._ahead and len(claims) < self._in_a_call() and claims[0].step == self._ahead[0].step == PERSON:
+            claims.append(self._ahead.popleft())
+        return claims
+
     def _take_in(self, result: Result) -> None:
         if not self._finished:
             self._write_at = self._now() + UNWRITTEN_AT_MOST_S
         self._finished.append(result)
         if result.error is None or result.error.kind is ErrorClass.PERMANENT:
             self._breaker.answered()
-        elif result.error.kind is ErrorClass.RETRY:
+        elif result.error.kind is ErrorClass.RETRY and not result.is_of_deal:
             self._breaker.failed(result.claim.id)
 
     def _must_look(self) -> bool:
@@ -244,9 +251,10 @@ class Drain:
             return []
         # One after the other is the worst: each may take the longest time.
         lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / self._side_by_side() + LEASE_SLACK_S)
-        return await ledger.claim(
+        claims = await ledger.claim(
             session, self._connection_id, limit=room, lease_until=lease_until, node=self._machine.node
         )
+        return await turns.taken(session, found.translation, claims)
 
     async def _come_back(self, session: AsyncSession, found: Way | None) -> None:
         if found is None or not found.is_active:

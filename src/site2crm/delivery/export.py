@@ -12,7 +12,7 @@ from site2crm.kit import csv
 AT_ONCE = 500
 COLUMNS = (
     "id", "created_at", "state", "crm", "form", "lead", "submission", "attempts", "delivered_at", "remote_id",
-    "remote_url", "error_code", "error_field", "error", "warnings",
+    "remote_url", "deal_id", "error_code", "error_field", "error", "warnings",
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def _line(delivery: DeliveryItem, crms: dict[str, str], form_names: dict[str, st
             _moment(delivery.delivered_at),
             delivery.remote_id,
             delivery.remote_url,
+            delivery.deal_id,
             delivery.error_code,
             delivery.error_field,
             delivery.error,

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 
 from site2crm.connectors.contract import EMPTY, CrmError, ErrorClass
@@ -13,6 +14,7 @@ PAUSE_UNTOLD = timedelta(seconds=10)
 """A limit was reached and the vendor did not say for how long."""
 GAVE_UP = "gave_up"
 HOUR_S = 3600
+_DEAL = "The deal was not made:"
 
 _NEEDS_A_PERSON = (ErrorClass.REAUTH, ErrorClass.REFRESH, ErrorClass.CONFIG)
 _PASSING = (ErrorClass.RETRY, ErrorClass.NOT_FOUND)
@@ -46,6 +48,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     text: str = ""
     field: str = ""
     park: bool = False
+    person_is_gone: bool = False
+    """Whose deal could not be made: the next try begins with the person again."""
     pause_until: datetime | None = None
 
 
@@ -63,6 +67,21 @@ def judge(error: CrmError, *, failures: int, now: datetime, schedule: Schedule) 
     # Where there is nothing to say nobody was refused: no alarm, and a mended mapping lets it be sent.
     state = State.SKIPPED if code == EMPTY else State.DEAD
     return Verdict(state=state, failures=failures, code=code, text=error.text, field=field)
+
+
+def judge_deal(error: CrmError, *, failures: int, now: datetime, schedule: Schedule) -> Verdict:
+    """As `judge`, for a person who is there already and whose deal could not be made.
+
+    A right that only deals need does not stop the leads: such a deal waits for a person, like one that was refused.
+    """
+    if error.kind is ErrorClass.CONFIG:
+        code, text = error.code or error.kind.value, error.text
+        return Verdict(state=State.DEAD, failures=failures, code=code, text=f"{_DEAL} {text}")
+    verdict = judge(error, failures=failures, now=now, schedule=schedule)
+    state = State.DEAD if verdict.state is State.SKIPPED else verdict.state
+    gone = error.kind is ErrorClass.NOT_FOUND
+    text = verdict.text if verdict.park else f"{_DEAL} {verdict.text}"
+    return msgspec.structs.replace(verdict, state=state, text=text, field="", person_is_gone=gone)
 
 
 def _later(error: CrmError, code: str, *, failures: int, now: datetime, schedule: Schedule) -> Verdict:

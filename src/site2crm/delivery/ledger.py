@@ -31,17 +31,20 @@ from site2crm.core.sql import upsert
 from site2crm.delivery.calling import Claim, Result
 from site2crm.delivery.judging import Verdict
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
-from site2crm.delivery.states import DELIVERED, INTERRUPTED, PERSON, STARTABLE, WAITING, State
+from site2crm.delivery.states import DEAL, DELIVERED, INTERRUPTED, PERSON, STARTABLE, WAITING, State
 from site2crm.kit import clock, ids
 
 INTERRUPTED_TEXT = "The process ended during the call. It was sent again; the CRM keeps one record."
 LONGEST_ERROR = 4_000
 
+_Known = dict[tuple[str, str], str]
+"""(lead id, kind of record) -> the CRM's id."""
 _DELIVERY = cast("Table", Delivery.__table__)
 _ATTEMPT = cast("Table", Attempt.__table__)
 _CLAIMED = (
     Delivery.id, Delivery.org_id, Delivery.connection_id, Delivery.lead_id, Delivery.submission_id, Delivery.form_id,
-    Delivery.failures, Delivery.overrides, Delivery.attempts, Delivery.due_at,
+    Delivery.failures, Delivery.overrides, Delivery.attempts, Delivery.due_at, Delivery.person_at, Delivery.remote_id,
+    Delivery.warnings, Delivery.owner, Delivery.deal_id,
 )  # fmt: skip
 
 
@@ -80,13 +83,14 @@ async def claim(
         )
     )
     known = await _known_ids(session, connection_id, [row.lead_id for row in rows])
-    claims = [_claim(row, known.get(row.lead_id)) for row in rows]
+    claims = [_claim(row, known) for row in rows]
     intents = [
         {
             "id": claim.attempt_id,
             "org_id": claim.org_id,
             "delivery_id": claim.id,
             "number": row.attempts + 1,
+            "step": claim.step,
             "started_at": now,
             "finished_at": None,
             "outcome": "",
@@ -102,10 +106,16 @@ async def claim(
 async def settle(session: AsyncSession, outcomes: Sequence[tuple[Result, Verdict | None]]) -> None:
     """Write down what came of each call; without a verdict it was delivered."""
     done = [result for result, verdict in outcomes if verdict is None]
-    failed = [(result, verdict) for result, verdict in outcomes if verdict is not None]
-    if done:
-        await session.execute(_MARK_DELIVERED, [_delivered(result) for result in done])
-        await _remember(session, done)
+    half_way = [(result, verdict) for result, verdict in outcomes if verdict is not None and result.error is None]
+    failed = [(result, verdict) for result, verdict in outcomes if verdict is not None and result.error is not None]
+    if people := [result for result in done if not result.is_of_deal]:
+        await session.execute(_MARK_DELIVERED, [_delivered(result) for result in people])
+    if deals := [result for result in done if result.is_of_deal]:
+        await session.execute(_MARK_DEAL_MADE, [_deal_made(result) for result in deals])
+    if half_way:
+        await session.execute(_MARK_HALF_WAY, [_half_way(result, verdict) for result, verdict in half_way])
+    await _remember(session, PERSON, [*people, *(result for result, _ in half_way)])
+    await _remember(session, DEAL, deals)
     if failed:
         await session.execute(_MARK_FAILED, [_failed(result, verdict) for result, verdict in failed])
     unsent = [result.claim for result, _ in failed if _was_not_sent(result)]
@@ -189,7 +199,7 @@ async def _due(session: AsyncSession, connection_id: str, *, limit: int) -> list
     return sorted(found, key=lambda row: (row.due_at, row.id))[:limit]
 
 
-def _claim(row: Any, known_id: str | None) -> Claim:
+def _claim(row: Any, known: "_Known") -> Claim:
     return Claim(
         id=row.id,
         attempt_id=ids.new("att"),
@@ -200,24 +210,32 @@ def _claim(row: Any, known_id: str | None) -> Claim:
         form_id=row.form_id,
         failures=row.failures,
         due_at=row.due_at,
-        known_id=known_id,
+        known_id=known.get((row.lead_id, PERSON)),
         overrides=row.overrides,
+        step=PERSON if row.person_at is None else DEAL,
+        turn=row.owner,
+        person_at=row.person_at,
+        person_id=row.remote_id if row.person_at else None,
+        deal_id=row.deal_id,
+        lead_deal_id=known.get((row.lead_id, DEAL)),
+        warnings=row.warnings if row.person_at else [],
     )
 
 
-async def _known_ids(session: AsyncSession, connection_id: str, lead_ids: Sequence[str]) -> dict[str, str]:
-    """Lead id -> the CRM's own id of it, of those that were sent there before."""
+async def _known_ids(session: AsyncSession, connection_id: str, lead_ids: Sequence[str]) -> "_Known":
+    """The CRM's own ids, of those that were sent there before."""
     rows = await session.execute(
-        select(RemoteRecord.lead_id, RemoteRecord.remote_id).where(
-            RemoteRecord.lead_id.in_(lead_ids), RemoteRecord.connection_id == connection_id, RemoteRecord.kind == PERSON
+        select(RemoteRecord.lead_id, RemoteRecord.kind, RemoteRecord.remote_id).where(
+            RemoteRecord.lead_id.in_(lead_ids), RemoteRecord.connection_id == connection_id
         )
     )
-    return {row.lead_id: row.remote_id for row in rows}
+    return {(row.lead_id, row.kind): row.remote_id for row in rows}
 
 
-async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
-    """The CRM's id of each lead; a contact that was merged there has another one now."""
-    new = [result for result in done if result.written.id not in (None, result.claim.known_id)]
+async def _remember(session: AsyncSession, kind: str, done: Sequence[Result]) -> None:
+    """The CRM's id of each lead, and of its newest deal; a contact that was merged there has another one now."""
+    was = "known_id" if kind == PERSON else "deal_id"
+    new = [result for result in done if result.written.id not in (None, getattr(result.claim, was))]
     # A lead that was erased during its call has no delivery any more, and may leave no trace.
     ids_left = select(Delivery.id).where(Delivery.id.in_([result.claim.id for result in new]))
     left = set((await session.scalars(ids_left)).all()) if new else set[str]()
@@ -227,7 +245,7 @@ async def _remember(session: AsyncSession, done: Sequence[Result]) -> None:
             "org_id": result.claim.org_id,
             "lead_id": result.claim.lead_id,
             "connection_id": result.claim.connection_id,
-            "kind": PERSON,
+            "kind": kind,
             "remote_id": result.written.id,
             "url": result.written.url,
             "created_at": result.finished_at,
@@ -266,6 +284,24 @@ def _delivered(result: Result) -> dict[str, Any]:
     }
 
 
+def _half_way(result: Result, verdict: Verdict) -> dict[str, Any]:
+    return {
+        **_delivered(result),
+        "to_state": verdict.state,
+        "to_due_at": result.claim.due_at if verdict.state in STARTABLE else None,
+    }
+
+
+def _deal_made(result: Result) -> dict[str, Any]:
+    return {
+        "of_id": result.claim.id,
+        "to_warnings": _warnings(result),
+        "to_deal_id": result.written.id,
+        "to_deal_url": result.written.url,
+        "at": result.finished_at,
+    }
+
+
 def _failed(result: Result, verdict: Verdict) -> dict[str, Any]:
     return {
         "of_id": result.claim.id,
@@ -276,6 +312,7 @@ def _failed(result: Result, verdict: Verdict) -> dict[str, Any]:
         "to_error": _clean(verdict.text),
         "to_error_field": verdict.field,
         "to_warnings": _warnings(result),
+        "to_person_at": None if verdict.person_is_gone else result.claim.person_at,
         "at": result.finished_at,
     }
 
@@ -292,7 +329,11 @@ def _finished(result: Result) -> dict[str, Any]:
 
 
 def _warnings(result: Result) -> list[dict[str, Any]]:
-    return [{"property": warned.property, "text": warned.text} for warned in result.written.warnings]
+    """Those of the person stay beside those of its deal."""
+    return [
+        *result.claim.warnings,
+        *({"property": each.property, "text": each.text} for each in result.written.warnings),
+    ]
 
 
 def _clean(text: str) -> str:
@@ -301,22 +342,33 @@ def _clean(text: str) -> str:
 
 
 _OF_MINE = and_(_DELIVERY.c.id == bindparam("of_id"), _DELIVERY.c.state == State.SENDING)
-_MARK_DELIVERED = (
+_AT_REST: dict[str, Any] = {
+    "lease_until": None,
+    "error_code": "",
+    "error": "",
+    "error_field": "",
+    "warnings": bindparam("to_warnings"),
+    "updated_at": bindparam("at"),
+}
+_AT_ITS_END = {**_AT_REST, "state": State.DELIVERED, "due_at": None, "person_at": None, "delivered_at": bindparam("at")}
+_AS_PERSON: dict[str, Any] = {"remote_id": bindparam("to_remote_id"), "remote_url": bindparam("to_remote_url")}
+_MARK_DELIVERED = update(_DELIVERY).where(_OF_MINE).values(**_AT_ITS_END, **_AS_PERSON)
+_MARK_HALF_WAY = (
     update(_DELIVERY)
     .where(_OF_MINE)
     .values(
-        state=State.DELIVERED,
-        due_at=None,
-        lease_until=None,
-        error_code="",
-        error="",
-        error_field="",
-        warnings=bindparam("to_warnings"),
-        remote_id=bindparam("to_remote_id"),
-        remote_url=bindparam("to_remote_url"),
-        delivered_at=bindparam("at"),
-        updated_at=bindparam("at"),
+        **_AT_REST,
+        **_AS_PERSON,
+        state=bindparam("to_state"),
+        due_at=bindparam("to_due_at"),
+        failures=0,
+        person_at=bindparam("at"),
     )
+)
+_MARK_DEAL_MADE = (
+    update(_DELIVERY)
+    .where(_OF_MINE)
+    .values(**_AT_ITS_END, deal_id=bindparam("to_deal_id"), deal_url=bindparam("to_deal_url"))
 )
 _MARK_FAILED = (
     update(_DELIVERY)
@@ -330,6 +382,7 @@ _MARK_FAILED = (
         error=bindparam("to_error"),
         error_field=bindparam("to_error_field"),
         warnings=bindparam("to_warnings"),
+        person_at=bindparam("to_person_at"),
         updated_at=bindparam("at"),
     )
 )

@@ -42,6 +42,13 @@ class Delivery(OrgOwned, Base):
     warnings: Mapped[list[dict[str, Any]]]
     overrides: Mapped[dict[str, str]]
     """CRM property -> value, as a person edited it before sending again."""
+    person_at: Mapped[datetime | None]
+    """When the CRM took the person, while a deal is still to be made: no later try sends the person again."""
+    owner: Mapped[str] = mapped_column(default="")
+    """Whose turn it was, where leads are dealt out in turn: a retry keeps it."""
+    deal_id: Mapped[str | None]
+    """The CRM's own id of the deal that was made for this submission."""
+    deal_url: Mapped[str | None]
     remote_id: Mapped[str | None]
     remote_url: Mapped[str | None]
     created_at: Mapped[datetime]
@@ -59,6 +66,8 @@ class Attempt(OrgOwned, Base):
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
     delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
     number: Mapped[int]
+    step: Mapped[str] = mapped_column(default="person")
+    """person | deal: what was sent."""
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(default="")

@@ -37,6 +37,10 @@ class DeliveryItem(Struct, frozen=True, kw_only=True):
     attempts: int
     remote_id: str | None
     remote_url: str | None
+    deal_id: str | None
+    deal_url: str | None
+    person_at: datetime | None
+    """When the CRM took the person, while a deal is still to be made."""
     error: str | None
     error_code: str | None
     error_field: str | None
@@ -49,9 +53,13 @@ class DeliveryItem(Struct, frozen=True, kw_only=True):
 
 
 class AttemptItem(Struct, frozen=True, kw_only=True):
-    """One try. No `finished_at`: it is under way. `exchanges` are the requests and answers, secrets masked."""
+    """One try. No `finished_at`: it is under way. `exchanges` are the requests and answers, secrets masked.
+
+    `step`: what was sent, the person or, after it, its deal.
+    """
 
     number: int
+    step: str
     started_at: datetime
     finished_at: datetime | None
     outcome: str
@@ -108,6 +116,9 @@ _COLUMNS = (
     Delivery.attempts,
     Delivery.remote_id,
     Delivery.remote_url,
+    Delivery.deal_id,
+    Delivery.deal_url,
+    Delivery.person_at,
     Delivery.error,
     Delivery.error_code,
     Delivery.error_field,

@@ -138,7 +138,7 @@ async def _resendable(session: AsyncSession, org_id: str, delivery_id: str) -> D
 
 async def _resend(session: AsyncSession, row: Delivery, overrides: Mapping[str, str]) -> Delivery:
     await _check(session, row, overrides)
-    row.overrides = dict(overrides)
+    row.overrides, row.person_at = dict(overrides), None  # the person is sent again, as an update
     await _start(session, row)
     return row
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.core import log
 from site2crm.delivery import ledger, outbox, refused
-from site2crm.delivery.calling import Result
-from site2crm.delivery.judging import Schedule, Verdict, judge
+from site2crm.delivery.calling import Result, wants_deal
+from site2crm.delivery.judging import Schedule, Verdict, judge, judge_deal
 from site2crm.delivery.states import State
 from site2crm.delivery.way import Way
 from site2crm.kit import clock
@@ -25,7 +26,8 @@ async def settle(
     """`way`: the connection as it is in this transaction, None if it was removed."""
     outcomes = [(result, await _verdict(session, way, result, schedule=schedule)) for result in results]
     await ledger.settle(session, outcomes)
-    warned = {warning.property: warning.text for result in results for warning in result.written.warnings}
+    people = [result for result in results if not result.is_of_deal]
+    warned = {warning.property: warning.text for result in people for warning in result.written.warnings}
     for name, text in warned.items():
         await connections.note_warning(session, connection_id, property=name, text=text)
     dead = [result.claim for result, verdict in outcomes if verdict is not None and verdict.state is State.DEAD]
@@ -37,10 +39,11 @@ async def settle(
 
 async def _verdict(session: AsyncSession, way: Way | None, result: Result, *, schedule: Schedule) -> Verdict | None:
     """None: delivered. What is to be tried again waits if the connection was stopped in the meantime."""
-    if result.error is None:
-        return None
     failures = result.claim.failures
-    verdict = judge(result.error, failures=failures, now=clock.now(), schedule=schedule)
+    if result.error is None:
+        return _half_way(way) if way is not None and _has_deal_left(way, result) else None
+    judged = judge_deal if result.is_of_deal else judge
+    verdict = judged(result.error, failures=failures, now=clock.now(), schedule=schedule)
     if verdict.pause_until is not None:
         await connections.throttle(session, result.claim.connection_id, until=verdict.pause_until)
     if verdict.state in (State.DEAD, State.SKIPPED):
@@ -50,8 +53,18 @@ async def _verdict(session: AsyncSession, way: Way | None, result: Result, *, sc
     if verdict.park and not await _park(session, result, verdict.text):
         verdict = Verdict(state=State.PENDING, failures=failures, due_at=clock.after(MENDED_PAUSE_S))
     if not way.is_active:
-        return Verdict(state=State.PARKED, failures=failures, code=verdict.code, text=verdict.text)
+        return msgspec.structs.replace(verdict, state=State.PARKED, failures=failures, due_at=None, field="")
     return verdict
+
+
+def _has_deal_left(way: Way, result: Result) -> bool:
+    is_there = not result.is_of_deal and result.written.id is not None
+    return is_there and wants_deal(way.translation, result.claim)
+
+
+def _half_way(way: Way) -> Verdict:
+    """The person is there; the deal is a try of its own, with all tries before it."""
+    return Verdict(state=State.PENDING if way.is_active else State.PARKED, failures=0)
 
 
 async def _park(session: AsyncSession, result: Result, reason: str) -> bool:
@@ -63,7 +76,7 @@ def _tell(result: Result, verdict: Verdict | None) -> None:
     claim = result.claim
     about = {"delivery": claim.id, "connection": claim.connection_id, "lead": claim.lead_id}
     about["submission"] = claim.submission_id
-    if verdict is None:
-        _log.info("delivery.delivered", **about, remote=result.written.id)
-    else:
-        _log.info("delivery.failed", **about, state=verdict.state.value, code=verdict.code)
+    if result.error is None:
+        _log.info("delivery.delivered", **about, remote=result.written.id, step=claim.step)
+    elif verdict is not None:
+        _log.info("delivery.failed", **about, step=claim.step, state=verdict.state.value, code=verdict.code)

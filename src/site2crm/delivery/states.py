@@ -25,5 +25,5 @@ STARTABLE = (State.PENDING, State.RETRYING)
 DELIVERED = "delivered"
 INTERRUPTED = "interrupted"
 """Outcomes of an attempt beside the error classes: it arrived; the process ended during the call."""
-PERSON = "person"
-"""The kind of `RemoteRecord` that a lead becomes."""
+PERSON, DEAL = "person", "deal"
+"""The kinds of `RemoteRecord` that a lead becomes, and the steps of a delivery: the person first, then its deal."""

@@ -70,6 +70,7 @@ class Reading(NamedTuple):
             first=lead.attribution.get("first", {}),
             last=last,
             form=form.name,
+            form_id=submission.form,
             submitted_at=submission.received_at,
             country=form.country or self.country,
         )

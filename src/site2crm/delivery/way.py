@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import Connector
 from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.sales import Sales
 from site2crm.connectors.service import Translation
 from site2crm.core.machine import Machine
 from site2crm.delivery.outbox import ACTIVE
@@ -25,6 +26,7 @@ class Way(Struct, frozen=True, kw_only=True):
     """Leads that one call takes."""
     translation: Translation
     connect: Callable[..., Connector]
+    connect_sales: Callable[..., Sales | None]
 
     @property
     def is_active(self) -> bool:
@@ -44,4 +46,5 @@ async def find(session: AsyncSession, machine: Machine, org_id: str, *, connecti
         batch=connections.batch_of(found.kind),
         translation=Translation(found),
         connect=partial(connections.open_connector, machine, found),
+        connect_sales=partial(connections.open_deals, machine, found),
     )

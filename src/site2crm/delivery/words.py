@@ -19,6 +19,8 @@ class Explanation(Struct, frozen=True):
 
 def explain(delivery: DeliveryItem, crm: str) -> Explanation:
     why = delivery.error or ""
+    if delivery.person_at is not None:
+        return _without_deal(delivery, crm)
     match State(delivery.state):
         case State.PENDING:
             return Explanation(f"This lead is about to be sent to {crm}.", why, "Nothing to do.", "info")
@@ -36,6 +38,23 @@ def explain(delivery: DeliveryItem, crm: str) -> Explanation:
             return _skipped(delivery, crm)
         case State.DEAD:
             return _dead(delivery, crm)
+
+
+def _without_deal(delivery: DeliveryItem, crm: str) -> Explanation:
+    """The person is there; whatever happens now is about the deal."""
+    why = delivery.error or ""
+    match State(delivery.state):
+        case State.DEAD:
+            cure = "Mend the deal on the page of the mapping, then send it again: only the deal is made."
+            return Explanation(f"{crm} has this lead, but not its deal.", why, cure, "bad")
+        case State.SKIPPED:
+            return Explanation(f"{crm} has this lead, without a deal.", why, "The deal can still be made.", "neutral")
+        case State.PARKED:
+            cure = "Mend the connection; then the deal is made by itself."
+            return Explanation(f"{crm} has this lead. Its deal waits until it can be made.", why, cure, "warn")
+        case State.RETRYING:
+            return Explanation(f"{crm} has this lead. Its deal is tried again.", why, "Nothing to do.", "warn")
+    return Explanation(f"{crm} has this lead. Its deal is made next.", why, "Nothing to do.", "info")
 
 
 def _delivered(delivery: DeliveryItem, crm: str) -> Explanation:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors.events import UNKNOWN_PROPERTY
+from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY
 from site2crm.core import alarms, web
 from site2crm.core.access import OrgRef, Who, who_asks
 from site2crm.core.alarms import INSTANCE, OpenAlarm
@@ -53,7 +53,7 @@ async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> 
 
 
 def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
-    if alarm.code == UNKNOWN_PROPERTY:  # seen, it would ring again at the next lead: it wants mending
+    if alarm.code in (UNKNOWN_PROPERTY, MAPPING_DRIFT):  # it ends when it is mended, not when it is read
         url = f"{base}/crms/{alarm.subject.partition(':')[0]}/mapping"
         return Banner(text=alarm.text, tone="warn", action_label="Open the mapping", action_url=url)
     return _to_be_seen(alarm, base) if may_clear else Banner(text=alarm.text, tone="warn")

@@ -32,6 +32,7 @@ RIGHTS = ("crm.objects.contacts.read", "crm.objects.contacts.write")
 _CONTACTS = objects("contacts")
 _OBJECTS = {Kind.PERSON: "contacts", Kind.COMPANY: "companies", Kind.DEAL: "deals"}
 _PROPERTY_LIST_BYTES = 16_000_000
+_OWNER = "hubspot_owner_id"
 _STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 
 
@@ -78,7 +79,7 @@ class HubSpot:
 
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         """What `upsert_people` sends if HubSpot refuses nothing."""
-        properties, email = encode_all(person.fields), _email_of(person)
+        properties, email = _written(person), _email_of(person)
         if person.known_id:
             calls = [self._patch_call(person.known_id, properties)]
         else:
@@ -107,7 +108,7 @@ class HubSpot:
         return frozenset(map(str, listed)) if isinstance(listed, list) else None
 
     async def _upsert(self, person: PersonIn) -> Written:
-        properties = encode_all(person.fields)
+        properties = _written(person)
         warnings: list[Warned] = []
         while True:
             try:
@@ -127,7 +128,7 @@ class HubSpot:
     async def _place(self, person: PersonIn, properties: Mapping[str, str]) -> tuple[str, bool]:
         """The contact's id and whether it is new: known id, then e-mail or phone, then create."""
         email = _email_of(person)
-        if not properties and not email:
+        if not properties.keys() - {_OWNER} and not email:
             raise HubSpotError(ErrorClass.PERMANENT, "Nothing of this lead is mapped to HubSpot.", code=EMPTY)
         if person.known_id and (id := await self._update_known(person.known_id, properties, email)):
             return id, False
@@ -200,9 +201,15 @@ def _email_of(person: PersonIn) -> str | None:
     return person.email or (mapped if isinstance(mapped, str) and mapped else None)
 
 
+def _written(person: PersonIn) -> dict[str, str]:
+    """A contact that is there keeps its owner, unless the new one is to win."""
+    properties = encode_all(person.fields)
+    return {_OWNER: person.owner, **properties} if person.owner and person.owner_wins else properties
+
+
 def _for_create(person: PersonIn, properties: Mapping[str, str]) -> dict[str, str]:
     """HubSpot creates nobody without an e-mail or a name: a caller known by number only is called by it."""
-    created = dict(properties)
+    created = {**({_OWNER: person.owner} if person.owner else {}), **properties}
     if email := _email_of(person):
         return {**created, "email": email}
     phone = person.phone or created.get("phone")

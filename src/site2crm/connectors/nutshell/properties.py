@@ -53,7 +53,7 @@ class Values:
         self.custom = {name: value for name, value in given.items() if name not in OURS}
         self.email = person.email or self.own.get(EMAIL)
         self.phone = person.phone or self.own.get(PHONE)
-        self.owner = person.owner
+        self.owner, self.owner_wins = person.owner, person.owner_wins
 
     @property
     def empty(self) -> bool:
@@ -111,7 +111,7 @@ def changes(values: Values, contact: Record, *, account_id: str | None) -> list[
     linked = ids_in(links, "accounts")
     if account_id and account_id not in linked:
         operations.append(_operation("add", "links/accounts/-", account_id))
-    if values.owner and not ids_in(links, "owner"):
+    if values.owner and (values.owner_wins or not ids_in(links, "owner")):
         operations.append(_operation("replace", "links/owner", values.owner))
     return operations
 

@@ -62,7 +62,8 @@ def changed(said: Said, person: Record, org: object) -> Body:
         body["phones"] = _added(person.get("phones"), said.phone)
     if org is not None:
         body["org_id"] = org
-    body |= {name: value for name, value in said.standard.items() if person.get(name) != value}
+    ours = {name: value for name, value in said.standard.items() if name not in said.for_new_only}
+    body |= {name: value for name, value in ours.items() if person.get(name) != value}
     if custom := _different(said.custom, person.get("custom_fields")):
         body["custom_fields"] = custom
     return body

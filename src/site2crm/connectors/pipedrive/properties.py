@@ -80,6 +80,8 @@ class Said:
     company: str = ""
     message: str = ""
     standard: dict[str, Json] = field(default_factory=dict)
+    for_new_only: tuple[str, ...] = ()
+    """Of these, what somebody who is there already keeps."""
     custom: dict[str, Json] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     """Pipedrive's name of a property -> the one that was mapped."""
@@ -117,8 +119,9 @@ def read_person(person: PersonIn, *, currency: str | None) -> Said:
             setattr(said, key.removesuffix("_name"), _plain(value))
         elif not _put(said, Kind.PERSON, key, value, currency=currency):
             said.warnings.append(Warned(key, f"Pipedrive has no property {key} that can be written."))
-    if person.owner:
+    if person.owner and "owner_id" not in said.standard:
         _put(said, Kind.PERSON, "owner_id", person.owner, currency=currency)
+        said.for_new_only = () if person.owner_wins else ("owner_id",)
     said.number = said.phone or person.phone or ""
     return said
 

@@ -92,6 +92,8 @@ class People:
         draft = Draft(person, record, note=note, company=company, values=values)
         if not values and not note and not company and not draft.email:
             record.error = CrmError(ErrorClass.PERMANENT, "Nothing of this lead is mapped to Salesforce.", code=EMPTY)
+        if person.owner and person.owner_wins:
+            record.values["OwnerId"] = person.owner
         record.extra = self._for_create(draft)
         return draft
 

@@ -71,6 +71,8 @@ class Work:
     def shaped(self, mapped_for: str) -> Row:
         """The row as the module that it goes into has it."""
         row = dict(self.row)
+        if self.id is not None and self.person.owner and not self.person.owner_wins:
+            row.pop("Owner", None)  # who is there keeps the owner
         if self.module == CONTACTS:
             row.pop(COMPANY, None)
             row = for_contact(row) if mapped_for == LEADS else row

@@ -1,0 +1,148 @@
+"""Who gets a lead's record in the CRM: nobody, one person, whom a field says, or each in turn. Pure."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from site2crm.connectors import sources
+from site2crm.connectors.mapping import first_of, looked_up
+from site2crm.connectors.sales import Directory, Owner
+from site2crm.connectors.sources import LeadValues
+from site2crm.core.errors import FieldError, Invalid
+from site2crm.kit.text import fold
+
+MOST = 200
+_SHOWN = 8
+
+
+class OwnerWay(StrEnum):
+    NONE = "none"
+    ONE = "one"
+    BY_VALUE = "by_value"
+    ROUND_ROBIN = "round_robin"
+
+
+class OwnerRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Owners are ids of the CRM; an e-mail or a name is taken too, and turned into the id.
+
+    `one`: `owner`. `by_value`: what `value_map` has for the value of `source`, else `owner`, else nobody.
+    `round_robin`: `owners` in turn. A record that is there already keeps its owner, but with `overwrite`.
+    """
+
+    way: OwnerWay = OwnerWay.NONE
+    owner: str = ""
+    source: str = ""
+    value_map: dict[str, str] = {}
+    owners: list[str] = []
+    overwrite: bool = False
+
+
+def stored(rule: Mapping[str, object]) -> OwnerRule:
+    return msgspec.convert(rule, OwnerRule)
+
+
+def directory_of(stored: Mapping[str, object]) -> Directory:
+    """As last discovered; empty if it never was."""
+    return msgspec.convert(stored, Directory)
+
+
+def owner_of(rule: OwnerRule, lead: LeadValues, *, turn: str = "") -> str:
+    """The owner's id, "" for nobody. `turn`: whose turn it is."""
+    match rule.way:
+        case OwnerWay.NONE:
+            return ""
+        case OwnerWay.ONE:
+            return rule.owner
+        case OwnerWay.BY_VALUE:
+            return looked_up(rule.value_map, str(first_of([rule.source], lead))) or rule.owner
+        case OwnerWay.ROUND_ROBIN:
+            return turn if turn in rule.owners else next(iter(rule.owners), "")
+
+
+def in_turn(several: Sequence[str], number: int) -> str:
+    """Whose turn it is after so many, "" where nobody takes turns."""
+    return several[number % len(several)] if several else ""
+
+
+def named(rule: OwnerRule) -> list[str]:
+    """Everybody whom the rule may choose."""
+    match rule.way:
+        case OwnerWay.NONE:
+            return []
+        case OwnerWay.ONE:
+            return [rule.owner]
+        case OwnerWay.BY_VALUE:
+            return [*rule.value_map.values(), *([rule.owner] if rule.owner else [])]
+        case OwnerWay.ROUND_ROBIN:
+            return list(rule.owners)
+
+
+def checked(rule: OwnerRule, directory: Directory) -> OwnerRule:
+    """With ids for names, and without what its way has no use for. Raises Invalid naming `owner.<part>`."""
+    faults = _faults(rule)
+    resolved = _Resolved(directory.owners)
+    match rule.way:
+        case OwnerWay.NONE:
+            made = OwnerRule()
+        case OwnerWay.ONE:
+            made = OwnerRule(way=rule.way, owner=resolved.one(rule.owner, "owner"), overwrite=rule.overwrite)
+        case OwnerWay.BY_VALUE:
+            pairs = {value: resolved.one(owner, f"value_map.{value}") for value, owner in rule.value_map.items()}
+            other = resolved.one(rule.owner, "owner") if rule.owner.strip() else ""
+            made = msgspec.structs.replace(rule, owner=other, value_map=pairs, owners=[])
+        case OwnerWay.ROUND_ROBIN:
+            several = [resolved.one(owner, f"owners[{place}]") for place, owner in enumerate(rule.owners)]
+            made = OwnerRule(way=rule.way, owners=list(dict.fromkeys(several)), overwrite=rule.overwrite)
+    refused = [FieldError(f"owner.{part}", text) for part, text in [*faults, *resolved.faults]]
+    if refused:
+        raise Invalid(refused[0].message, errors=refused)
+    return made
+
+
+def name_of(id: str, directory: Directory) -> str:
+    return next((owner.name or owner.email or id for owner in directory.owners if owner.id == id), id)
+
+
+def _faults(rule: OwnerRule) -> list[tuple[str, str]]:
+    if rule.way is OwnerWay.ONE and not rule.owner.strip():
+        return [("owner", "Choose the owner.")]
+    if rule.way is OwnerWay.ROUND_ROBIN and not rule.owners:
+        return [("owners", "Choose those who take turns.")]
+    if rule.way is not OwnerWay.BY_VALUE:
+        return [("owners", f"At most {MOST}.")] if len(rule.owners) > MOST else []
+    faults = [("source", text)] if (text := sources.fault(rule.source)) else []
+    if not rule.value_map or len(rule.value_map) > MOST:
+        faults.append(("value_map", f"Say which value means which owner: one to {MOST} pairs."))
+    return faults
+
+
+class _Resolved:
+    """Ids, e-mails and names to ids."""
+
+    def __init__(self, known: Sequence[Owner]) -> None:
+        self._known = known
+        self.faults: list[tuple[str, str]] = []
+
+    def one(self, said: str, place: str) -> str:
+        wanted = said.strip()
+        if not self._known or not wanted:
+            return wanted
+        found = [owner for owner in self._known if owner.id == wanted] or [
+            owner for owner in self._known if fold(wanted) in (fold(owner.name), fold(owner.email or ""))
+        ]
+        active = [owner for owner in found if owner.active]
+        if len(active) == 1:
+            return active[0].id
+        self.faults.append((place, self._fault(wanted, found, active)))
+        return wanted
+
+    def _fault(self, wanted: str, found: Sequence[Owner], active: Sequence[Owner]) -> str:
+        if len(active) > 1:
+            return f"Several owners are called {wanted[:60]!r}: give the id or the e-mail."
+        if found:
+            return f"{wanted[:60]!r} is no longer active in the CRM: choose another owner."
+        names = [owner.name or owner.email or owner.id for owner in self._known if owner.active]
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        return f"The CRM has no owner {wanted[:60]!r}. It has {shown or 'none that is active'}."
