@@ -53,6 +53,13 @@ async def test_every_client_has_clicks_leads_and_a_crm_that_has_them(shown: Show
             assert arrived[-1] in leads.text
 
 
+async def test_what_the_salespeople_did_comes_back(shown: Shown) -> None:
+    client = CLIENTS[0]
+    deals, people = [await shown.web.get(f"/o/{client.slug}/deals{page}") for page in ("", "/people")]
+    assert f"{client.name}: " in deals.text
+    assert client.salespeople[0][1] in people.text
+
+
 async def test_a_clients_website_has_its_form(shown: Shown) -> None:
     async with httpx.AsyncClient(base_url=shown.stage.url(opening.WEBSITE)) as site:
         page = await site.get(f"/{CLIENTS[0].slug}")

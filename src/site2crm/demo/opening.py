@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from site2crm.accounts import orgs, passwords, users
+from site2crm.accounts import queries as accounts
 from site2crm.accounts.queries import OrgOut
 from site2crm.app import Instance
 from site2crm.connectors import service as connections
@@ -16,6 +17,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn
 from site2crm.core.access import OrgRef, Who
 from site2crm.core.machine import Machine
+from site2crm.deals import service as deals
 from site2crm.demo import hubspot, month, pipedrive, zoho_accounts
 from site2crm.demo.clients import CLIENTS, Client
 from site2crm.demo.hubspot_salesroom import HubSpotSalesroom
@@ -79,6 +81,7 @@ async def play(instance: Instance, stage: Stage, *, days: int = DAYS) -> str:
     await played.play(until=now, days=days)
     for client in CLIENTS:
         _sell(stage, client, now, days)
+    await _read_back(instance)
     return password
 
 
@@ -134,6 +137,17 @@ async def _sign_in(machine: Machine, who: Who, data: ConnectionIn) -> None:
     returned = await signing_in.finish(machine, who, dict(parse_qsl(urlsplit(answer.headers["location"]).query)))
     if returned.tone != "good":
         raise RuntimeError(returned.text)
+
+
+async def _read_back(instance: Instance) -> None:
+    """What the salespeople did comes here, as it does every few minutes."""
+    machine = instance.machine
+    async with machine.session() as session:
+        for client in CLIENTS:
+            org = await accounts.org_of_slug(session, client.slug)
+            await deals.read_now(session, machine, org_id=org.id)
+    assert machine.jobs is not None
+    await machine.jobs.run_due()
 
 
 def _sell(stage: Stage, client: Client, now: datetime, days: int) -> None:
