@@ -128,6 +128,21 @@ async def test_lists_that_lag_make_no_second_contact_and_no_second_company(fake:
     assert (len(fake.contacts), len(fake.accounts)) == (2, 1)
 
 
+async def test_people_of_one_company_at_the_same_time_make_it_once(fake: NutshellFake) -> None:
+    fake.records.list_lag_s = 60
+    fake.faults.append(Fault("slow", method="POST", path="/accounts", seconds=0.2))
+    names = ("Engines", " engines", "Engines", "Other")
+    people = [
+        person(email=f"p{n}@example.com", fields={"email": f"p{n}@example.com", "company": name})
+        for n, name in enumerate(names)
+    ]
+    async with context(**given(fake)) as (opened, _):
+        connector = Nutshell(opened)
+        told = await asyncio.gather(*(connector.upsert_people([each]) for each in people))
+    assert [written.error for [written] in told] == [None] * 4
+    assert sorted(account["name"] for account in fake.accounts.values()) == ["Engines", "Other"]
+
+
 @pytest.mark.parametrize("kind", ["timeout", "reset", "half"])
 @pytest.mark.parametrize("lag_s", [0, 60])
 async def test_a_lost_answer_is_tried_again_and_makes_no_second_contact(

@@ -1,11 +1,12 @@
 """Nutshell's people: verify, discover custom fields, find or make contacts, companies and notes (contract, 3 to 6).
 
 Nutshell has no upsert and no unique e-mail, and its lists lag: before a contact is made, the list and the latest events
-are asked, under a lock for this connection and person.
+are asked, under a lock for this connection and person; and under one for the company, if the lead names one.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import quote
 from weakref import WeakValueDictionary
@@ -119,8 +120,10 @@ class Nutshell:
         return [masked(self._context, call) for call in calls]
 
     def _turn_of(self, person: PersonIn) -> asyncio.Lock:
-        who = (person.email or person.phone or person.lead or person.ref).lower()
-        return _turns.setdefault((self._context.connection_id, who), asyncio.Lock())
+        return self._turn((person.email or person.phone or person.lead or person.ref).lower())
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        return _turns.setdefault((self._context.connection_id, key), asyncio.Lock())
 
     async def _currency(self) -> str | None:
         leads = answers.listed(await self._access.get("/leads", query=_first_page(1), max_bytes=LIST_BYTES), "leads")
@@ -148,11 +151,11 @@ class Nutshell:
                 return await self._noted(person, values, written, warnings)
 
     async def _placed(self, person: PersonIn, values: Values, warnings: list[Warned]) -> Written:
-        lately = Lately(self._access)
-        contact = await self._find(person, values, lately)
-        account_id = None
-        if name := values.own.get(COMPANY):
-            account_id = await self._company(name, lately, values, warnings)
+        name = values.own.get(COMPANY, "")
+        async with self._turn(f"company {name.strip().casefold()}") if name else nullcontext():
+            lately = Lately(self._access)  # asked in our turn: a company made in the one before it is there
+            contact = await self._find(person, values, lately)
+            account_id = await self._company(name, lately, values, warnings) if name else None
         if contact is None:
             made = answers.one(await self._access.send(self._create_call(values, account_id)), "contacts")
             return Written(person.ref, str(made["id"]), True, _url(made))
