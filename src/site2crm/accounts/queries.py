@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.accounts.models import ApiKey, Invite, LoginSession, Member, Org, User
 from site2crm.accounts.permissions import ROLES, Role
 from site2crm.core import paging
+from site2crm.core.access import OrgRef
 from site2crm.core.errors import NotFound
 from site2crm.core.paging import Page
 from site2crm.kit import clock
@@ -175,6 +176,14 @@ async def memberships(session: AsyncSession, user_id: str) -> Sequence[Row[Org, 
     """The user's orgs by name, each with the role there."""
     statement = select(Org, Member.role).join(Member, Member.org_id == Org.id).where(Member.user_id == user_id)
     return (await session.execute(statement.order_by(Org.name, Org.id))).all()
+
+
+async def rights(session: AsyncSession, user_id: str) -> list[tuple[OrgRef, frozenset[str]]]:
+    """Each org that this user belongs to, by name, and what they may do there."""
+    return [
+        (OrgRef(id=org.id, slug=org.slug, name=org.name, time_zone=org.time_zone), frozenset(ROLES[Role(role)]))
+        for org, role in await memberships(session, user_id)
+    ]
 
 
 async def rights_in(session: AsyncSession, org_id: str, *, user_id: str) -> frozenset[str]:

@@ -13,6 +13,10 @@ class StillRefused(Conflict):
     code, title = "connection_refused", "The CRM still refuses"
 
 
+class NotSending(Conflict):
+    code, title = "connection_not_sending", "Nothing is sent there now"
+
+
 class SignInOver(Gone):
     """One text for all that can be wrong with it: a stranger learns nothing."""
 

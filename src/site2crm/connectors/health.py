@@ -12,7 +12,7 @@ from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
-from site2crm.connectors.states import State
+from site2crm.connectors.states import SENDS, State
 from site2crm.core import alarms
 from site2crm.core.db import lock
 from site2crm.core.events import emit
@@ -29,7 +29,7 @@ async def park(session: AsyncSession, connection_id: str, reason: str, *, began:
     `began`: when the refused call began; a connection that was mended since then is left alone.
     """
     connection = await _row(session, connection_id)
-    if connection is None or connection.state != State.ACTIVE:
+    if connection is None or connection.state not in SENDS:
         return connection is not None and connection.state == State.PARKED
     if began is not None and connection.checked_at is not None and connection.checked_at > began:
         return False
@@ -65,7 +65,7 @@ async def throttle(session: AsyncSession, connection_id: str, *, until: datetime
 async def note(session: AsyncSession, connection: Connection, checked: Checked) -> None:
     """Keep what a test said."""
     if checked.account is None:
-        if checked.needs_a_person and connection.state in (State.ACTIVE, State.PARKED):
+        if checked.needs_a_person and connection.state in (*SENDS, State.PARKED):
             await _park(session, connection, checked.error)
         return
     now, before = clock.now(), msgspec.convert(connection.fields, list[FieldDef])

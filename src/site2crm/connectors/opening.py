@@ -23,7 +23,7 @@ from site2crm.connectors.grants import Grants
 from site2crm.connectors.hints import Hooks
 from site2crm.connectors.kinds import Way
 from site2crm.connectors.models import Connection
-from site2crm.connectors.pacing import Budget, Limit
+from site2crm.connectors.pacing import Budget, Left, Limit
 from site2crm.connectors.sales import Sales
 from site2crm.connectors.store import Records
 from site2crm.core.machine import Machine
@@ -85,6 +85,11 @@ class Budgets:
             known = self._budgets[connection_id] = Budget(limit)
         return known
 
+    def left(self, connection_id: str) -> list[Left]:
+        """Of this connection's limits; nothing where this process has not called there yet."""
+        known = self._budgets.get(connection_id)
+        return known.left if known else []
+
     def forget(self, connection_id: str) -> None:
         """A new token has a limit of its own."""
         self._budgets.pop(connection_id, None)
@@ -137,6 +142,11 @@ def open_hooks(machine: Machine, connection: Connection) -> Hooks | None:
 def sales_side(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:
     opens = registry.KINDS[access.kind].sales
     return opens(_context(machine, access, on_exchange)) if opens else None
+
+
+def limits_left(machine: Machine, connection_id: str) -> list[Left]:
+    """What the vendor told that is left; nothing where it tells nothing, or has not been asked yet."""
+    return machine.get(Budgets).left(connection_id)
 
 
 def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context:

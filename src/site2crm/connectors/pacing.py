@@ -19,6 +19,7 @@ RESERVE = 0.1
 """The share of a limit that is never used: calls that are still on the way are not in what the vendor says."""
 DELIVERY_SHARE = 0.2
 """The share of what may be used that is never taken by what can wait."""
+DAY_S = 86_400.0
 LOOK_AGAIN_S = 0.2
 """An answer to another call may bring tokens earlier than the window does."""
 
@@ -32,6 +33,14 @@ class Limit(NamedTuple):
     @property
     def tokens(self) -> int:
         return max(1, self.calls - max(1, round(self.calls * RESERVE)))
+
+
+class Left(NamedTuple):
+    """What the vendor said that is left of a limit, less what was used since. `window_s`: of how many seconds."""
+
+    calls: int
+    of: int
+    window_s: float
 
 
 class Ticket(NamedTuple):
@@ -58,6 +67,21 @@ class Budget:
         self._parts: dict[str, Budget] = {}
         self._last_wait = timedelta()
         self._as_spare: Budget | None = None
+        self._is_told = False
+        self._day: Left | None = None
+        self._day_until: datetime | None = None
+
+    @property
+    def left(self) -> list[Left]:
+        """Of the limit for a short time and of that for a day; only what the vendor itself has told."""
+        found: list[Left] = []
+        if self._is_told and self._limit is not None:
+            self._wait_s()  # brings back the tokens whose time is over
+            used = self._limit.calls if self.closed_for else len(self._answered) + self._under_way
+            found.append(Left(max(0, self._limit.calls - used), self._limit.calls, self._limit.window_s))
+        if self._day is not None and self._day_until is not None and self._day_until > clock.now():
+            found.append(self._day)
+        return found
 
     @property
     def closed_for(self) -> timedelta:
@@ -106,6 +130,8 @@ class Budget:
 
     def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
         """The vendor's word on its limit for a day: what can wait stops before the share of the others begins."""
+        if calls > 0:
+            self._day, self._day_until = Left(max(0, remaining), calls, DAY_S), clock.now() + timedelta(seconds=DAY_S)
         if remaining <= calls * DELIVERY_SHARE:
             self._spare_closed_until = clock.now() + renewed_in
         else:
@@ -127,7 +153,7 @@ class Budget:
 
         Whether it has counted the calls that were made at the same time or since, nobody knows: they come on top.
         """
-        self._limit = limit
+        self._limit, self._is_told = limit, True
         if remaining <= 0:
             self.close(timedelta(seconds=limit.window_s))
             return

@@ -115,6 +115,20 @@ async def everywhere(session: AsyncSession) -> list[ConnectionRef]:
     return [ConnectionRef(*row) for row in rows]
 
 
+async def in_orgs(session: AsyncSession, org_ids: Sequence[str]) -> list[tuple[str, ConnectionRow]]:
+    """(org id, connection) of all that these orgs have, in the order in which they were made."""
+    columns = [getattr(Connection, name) for name in ConnectionRow.__struct_fields__]
+    alive = select(Connection.org_id, *columns).where(Connection.org_id.in_(org_ids), Connection.state != State.REMOVED)
+    rows = await session.execute(alive.order_by(Connection.created_at, Connection.id))
+    return [(org_id, ConnectionRow(*row)) for org_id, *row in rows]
+
+
+async def draining(session: AsyncSession) -> list[tuple[str, str]]:
+    """(org id, connection id) of those, of all organisations, that finish what waits."""
+    rows = select(Connection.org_id, Connection.id).where(Connection.state == State.DRAINING)
+    return [(row.org_id, row.id) for row in await session.execute(rows)]
+
+
 async def idle_sign_ins(session: AsyncSession, *, since: datetime) -> Sequence[Connection]:
     """Of all organisations: those whose vendor has given no token since then."""
     idle = select(Connection).where(

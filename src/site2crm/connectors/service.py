@@ -33,7 +33,6 @@ from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
     MAPPING_DRIFT,
     ConnectionCreated,
-    ConnectionPaused,
     ConnectionRemoved,
     ConnectionResumed,
 )
@@ -45,6 +44,7 @@ from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, Way
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Budgets, Checked
+from site2crm.connectors.opening import limits_left as limits_left
 from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.opening import open_deals as open_deals
 from site2crm.connectors.opening import open_hooks as open_hooks
@@ -62,10 +62,12 @@ from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
 from site2crm.connectors.sources import LeadValues as LeadValues
 from site2crm.connectors.states import State
+from site2crm.connectors.stopping import drain as drain
+from site2crm.connectors.stopping import locked as locked
+from site2crm.connectors.stopping import pause as pause
 from site2crm.connectors.suggest import suggest
 from site2crm.core import alarms
 from site2crm.core.access import OrgRef
-from site2crm.core.db import lock
 from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.events import emit
@@ -167,15 +169,6 @@ async def change(
     return connection
 
 
-async def pause(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
-    """Nothing is sent until it is resumed; leads wait."""
-    connection = await locked(session, org_id, connection_id)
-    if connection.state != State.PAUSED:
-        health.set_state(connection, State.PAUSED)
-        await emit(session, ConnectionPaused(org_id=org_id, connection_id=connection_id))
-    return connection
-
-
 async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connection_id: str) -> Connection:
     """A parked one is tested first. Raises StillRefused with the CRM's words."""
     async with machine.session() as reading:
@@ -185,7 +178,7 @@ async def resume(session: AsyncSession, machine: Machine, *, org_id: str, connec
         if not checked.ok:
             raise StillRefused(checked.error)
     connection = await locked(session, org_id, connection_id)
-    if connection.state == State.PAUSED:
+    if connection.state in (State.PAUSED, State.DRAINING):
         health.set_state(connection, State.ACTIVE)
         await emit(session, ConnectionResumed(org_id=org_id, connection_id=connection_id))
     return connection
@@ -390,8 +383,3 @@ async def _free_name(session: AsyncSession, org_id: str, label: str) -> str:
     taken = set((await queries.names(session, org_id)).values())
     numbered = (label if number == 1 else f"{label} {number}" for number in range(1, len(taken) + 2))
     return next(name for name in numbered if name not in taken)
-
-
-async def locked(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
-    await lock(session)
-    return await get(session, org_id, connection_id)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.connectors import service as connections
 from site2crm.core import db, log
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, job
@@ -36,7 +37,7 @@ async def give_what_came_before(ctx: JobContext, *, org_id: str, connection_id: 
 async def sweep(ctx: JobContext) -> None:
     """Find what nobody woke: leases that ended, and due deliveries without a job. Mostly one read that finds none.
 
-    And end the alarms that have become untrue.
+    And end the alarms that have become untrue, and pause what was to finish first.
     """
     machine: Machine = ctx.machine
     now, spared = clock.now(), drains(machine)
@@ -44,13 +45,16 @@ async def sweep(ctx: JobContext) -> None:
         lapsed = await sweeping.lapsed(session, now)
         asleep = await sweeping.asleep(session, now - OVERDUE, quiet=spared.quiet())
         mended = await refused.mended(session)
-    if not asleep and not mended and not set(lapsed) - spared.in_hand():
+        drained = await sweeping.drained(session)
+    if not asleep and not mended and not drained and not set(lapsed) - spared.in_hand():
         return
     async with machine.session() as session:
         await db.lock(session)
         taken = await ledger.take_back(session, ledger.lapsed(now), spared=spared.in_hand())
         await _wake_all(session, [*asleep, *await sweeping.connections_of(session, taken)])
         await refused.clear(session, mended)
+        for org_id, connection_id in await sweeping.drained(session):
+            await connections.pause(session, org_id, connection_id)
 
 
 @asynccontextmanager

@@ -3,10 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core.db import Base, OrgOwned
+
+_HAS_ARRIVED = text("delivered_at IS NOT NULL")
+_ARRIVED = {"sqlite_where": _HAS_ARRIVED, "postgresql_where": _HAS_ARRIVED}
 
 
 class Delivery(OrgOwned, Base):
@@ -14,7 +17,9 @@ class Delivery(OrgOwned, Base):
     __table_args__ = (
         UniqueConstraint("submission_id", "connection_id"),
         Index("ix_delivery_due", "state", "due_at"),
-        Index("ix_delivery_connection", "connection_id", "state", "due_at"),
+        # The last two so that the dashboard of a connection is counted without reading a row.
+        Index("ix_delivery_connection", "connection_id", "state", "due_at", "created_at", "updated_at"),
+        Index("ix_delivery_arrived", "connection_id", "delivered_at", **_ARRIVED),
         Index("ix_delivery_form", "form_id", "state", "created_at"),
         Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
         Index("ix_delivery_org", "org_id", "created_at", "id"),
@@ -94,3 +99,38 @@ class RemoteRecord(OrgOwned, Base):
     remote_id: Mapped[str]
     url: Mapped[str | None]
     created_at: Mapped[datetime]
+
+
+class Comparison(OrgOwned, Base):
+    """How far what we delivered to a connection has been compared with what the CRM has."""
+
+    __tablename__ = "crm_comparison"
+
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    due_at: Mapped[datetime]
+    began_at: Mapped[datetime | None]
+    """Of the one that is under way; None: none is."""
+    place: Mapped[datetime | None]
+    """Everything that arrived before this has been looked at."""
+    checked: Mapped[int] = mapped_column(default=0)
+    """Of the one that is under way."""
+    finished_at: Mapped[datetime | None]
+    compared: Mapped[int] = mapped_column(default=0)
+    """How many the last finished one looked at."""
+    error: Mapped[str] = mapped_column(default="")
+
+
+class Missing(OrgOwned, Base):
+    """A lead that we delivered and the CRM does not have."""
+
+    __tablename__ = "crm_missing"
+
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    lead_id: Mapped[str] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    remote_id: Mapped[str]
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
+    """The last one of the lead that arrived there."""
+    delivered_at: Mapped[datetime]
+    found_at: Mapped[datetime]

@@ -23,7 +23,9 @@ from site2crm.leads.events import AcceptedSubmission, LeadsChanged, SubmissionsA
 
 DRAIN = "delivery.drain"
 ACTIVE = "active"
-"""The state of a connection that may be sent to."""
+"""The state of a connection that takes new leads."""
+SENDS = (ACTIVE, "draining")
+"""... and those in which it is sent what is due."""
 REMOVED_TEXT = "The connection was removed."
 _AT_ONCE = 500
 

@@ -13,6 +13,9 @@ from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.delivery.errors import DeliveryNotFound
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
+from site2crm.delivery.pace import NO_PACE as NO_PACE
+from site2crm.delivery.pace import Pace as Pace
+from site2crm.delivery.pace import paces as paces
 from site2crm.delivery.states import PERSON, WAITING, State
 from site2crm.leads import queries as leads
 

@@ -7,6 +7,7 @@ from sqlalchemy import CTE, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from site2crm.connectors import queries as connections
 from site2crm.delivery import ledger
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import STARTABLE, State
@@ -30,6 +31,18 @@ async def asleep(session: AsyncSession, due_before: datetime, *, quiet: Collecti
     )
     rows = await session.execute(select(each.c.id, startable.label("org_id")).where(each.c.id.not_in(list(quiet))))
     return [(row.org_id, row.id) for row in rows if row.org_id is not None]
+
+
+async def drained(session: AsyncSession) -> list[tuple[str, str]]:
+    """(org, connection) of those that were to finish what waits, and have."""
+    found = []
+    for org_id, connection_id in await connections.draining(session):
+        left = select(Delivery.id).where(
+            Delivery.connection_id == connection_id, Delivery.state.in_((*STARTABLE, State.SENDING))
+        )
+        if await session.scalar(left.limit(1)) is None:
+            found.append((org_id, connection_id))
+    return found
 
 
 async def connections_of(session: AsyncSession, delivery_ids: Sequence[str]) -> list[tuple[str, str]]:

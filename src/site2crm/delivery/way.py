@@ -13,7 +13,7 @@ from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.sales import Sales
 from site2crm.connectors.service import Translation
 from site2crm.core.machine import Machine
-from site2crm.delivery.outbox import ACTIVE
+from site2crm.delivery.outbox import SENDS
 
 
 class Way(Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Way(Struct, frozen=True, kw_only=True):
 
     @property
     def is_active(self) -> bool:
-        return self.state == ACTIVE
+        return self.state in SENDS
 
 
 async def find(session: AsyncSession, machine: Machine, org_id: str, *, connection_id: str) -> Way | None:
