@@ -126,7 +126,9 @@ async def open_office(instance: Instance, owner: Person, kind: str, server: Any)
 
 async def connect(office: Office, kind: str, who: Who) -> str:
     if Way.KEY in registry.KINDS[kind].ways:
-        return await office.connect(kind=kind, mapping=dict(registry.KINDS[kind].default_mapping), **CRMS[kind].settings)
+        return await office.connect(
+            kind=kind, mapping=dict(registry.KINDS[kind].default_mapping), **CRMS[kind].settings
+        )
     return await _signed_in(office, kind, who)
 
 
