@@ -1,9 +1,11 @@
 """The salespeople in the demo's HubSpot."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from site2crm.demo.hubspot import HubSpot
 from site2crm.demo.salesroom import Deed, Progress, Sale
+from site2crm.kit import clock
 
 _STAGES = {
     Progress.NEW: "appointmentscheduled",
@@ -25,23 +27,28 @@ class HubSpotSalesroom:
         return self._crm.sales.add_owner(first, last)
 
     def sell(self, sale: Sale) -> None:
-        closes = {"closedate": _iso(sale)} if sale.progress in (Progress.WON, Progress.LOST) else {}
+        closes = {"closedate": _iso(sale.changed_at)} if sale.progress in (Progress.WON, Progress.LOST) else {}
         id = self._crm.sales.add(
             "deals",
             contacts=[sale.person],
-            at=sale.opened_at,
+            at=clock.now(),
+            createdate=_iso(sale.opened_at),
             dealname=sale.title,
             amount=str(sale.amount),
             deal_currency_code=sale.currency,
             hubspot_owner_id=sale.owner,
         )
-        self._crm.sales.change("deals", id, at=sale.changed_at, dealstage=_STAGES[sale.progress], **closes)
+        self._crm.sales.change("deals", id, at=clock.now(), dealstage=_STAGES[sale.progress], **closes)
 
     def act(self, deed: Deed) -> None:
-        at = deed.at.isoformat().replace("+00:00", "Z")
-        of = _RECORDS[deed.kind]
-        self._crm.sales.add(of, contacts=[deed.person], at=deed.at, hubspot_owner_id=deed.owner, hs_timestamp=at)
+        self._crm.sales.add(
+            _RECORDS[deed.kind],
+            contacts=[deed.person],
+            at=clock.now(),
+            hubspot_owner_id=deed.owner,
+            hs_timestamp=_iso(deed.at),
+        )
 
 
-def _iso(sale: Sale) -> str:
-    return sale.changed_at.isoformat().replace("+00:00", "Z")
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from site2crm.demo.pipedrive import Pipedrive
 from site2crm.demo.salesroom import Deed, Progress, Sale
+from site2crm.kit import clock
 
 _STAGES = {Progress.NEW: 1, Progress.OFFER: 3, Progress.WON: 3, Progress.LOST: 2}
 _TIMES = {Progress.WON: "won_time", Progress.LOST: "lost_time"}
@@ -41,7 +42,7 @@ class PipedriveSalesroom:
             owner_id=int(sale.owner),
             stage_id=_STAGES[sale.progress],
             add_time=_written(sale.opened_at),
-            update_time=changed,
+            update_time=_written(clock.now()),
             **ended,
         )
 
@@ -55,7 +56,7 @@ class PipedriveSalesroom:
             due_date=at[:10],
             due_time=at[11:16],
             add_time=at,
-            update_time=at,
+            update_time=_written(clock.now()),
             marked_as_done_time=at,
         )
 

@@ -41,7 +41,7 @@ class Deed:
 
 
 class Salesroom(Protocol):
-    """One per CRM of the demo."""
+    """One per CRM of the demo. What it writes was changed now, whenever it took place: so it is read back once."""
 
     def people(self) -> Sequence[tuple[str, str]]:
         """(id, e-mail) of everybody who has arrived, oldest first."""

@@ -7,6 +7,7 @@ from typing import Any
 from site2crm.demo.salesroom import Deed, Progress, Sale
 from site2crm.demo.zoho import Zoho
 from site2crm.demo.zoho_records import ZONE
+from site2crm.kit import clock
 
 _STAGES = {
     Progress.NEW: "Qualification",
@@ -46,7 +47,7 @@ class ZohoSalesroom:
             "Closing_Date": sale.changed_at.date().isoformat(),
             "Owner": {"id": sale.owner},
             "Created_Time": _written(sale.opened_at),
-            "Modified_Time": _written(sale.changed_at),
+            "Modified_Time": _written(clock.now()),
         }
         contact = self._contact(sale.person)
         if contact is None:
@@ -58,7 +59,7 @@ class ZohoSalesroom:
         """Zoho keeps e-mails with each record, and lists them nowhere else."""
         at, person = _written(deed.at), self._contact(deed.person)
         links = {"Who_Id": person} if person else {"What_Id": {"id": deed.person}}
-        common = {"Owner": {"id": deed.owner}, "Created_Time": at, "Modified_Time": at, **links}
+        common = {"Owner": {"id": deed.owner}, "Created_Time": at, "Modified_Time": _written(clock.now()), **links}
         if deed.kind == "call":
             length = {"Call_Duration": "04:00", "Call_Duration_in_seconds": 240}
             self._crm.add("Calls", Subject="Call", Call_Type="Outbound", Call_Start_Time=at, **length, **common)
