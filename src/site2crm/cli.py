@@ -20,7 +20,7 @@ VERBS = {
     "admin": "Create an owner, reset a password.",
     "org": "Create an org.",
     "key": "Create an API key.",
-    "crm": "List and test connections, show a CRM's fields.",
+    "crm": "List, test and read connections, show a CRM's fields.",
     "link": "Create, change, archive and list short links.",
     "geo": "Refresh the database that tells countries.",
     "backup": "Make, verify, list and prune backups.",

@@ -9,6 +9,7 @@ from site2crm.app import Instance
 from site2crm.commands.crm import command
 from site2crm.connectors import controls
 from site2crm.core.errors import NotFound
+from site2crm.deals import controls as deals
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
 
@@ -58,6 +59,17 @@ async def test_fields_tell_what_fills_them_and_what_is_missing(
     told = await controls.fields(instance.machine, {"connection": id})
     assert {f["key"]: f["filled_by"] for f in told["fields"]}["firstname"] == "first_name"
     assert told["missing"] == ["phone"]
+
+
+async def test_deals_are_read_when_it_is_asked(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
+    id = await connected(alice)
+    person = portal.add_contact(email="ada@example.com")
+    portal.sales.add("deals", contacts=[person], dealname="Roof", amount="100", deal_currency_code="EUR")
+    told = await deals.sync(instance.machine, {"connection": f"{alice.org.slug}/HubSpot"})
+    assert instance.machine.jobs is not None
+    await instance.machine.jobs.run_due()
+    listed = (await alice.api.get("/api/v1/deals")).json()["data"]
+    assert (told["id"], [deal["title"] for deal in listed]) == (id, ["Roof"])
 
 
 def test_without_a_server_it_says_what_to_do(tmp_path: Path) -> None:

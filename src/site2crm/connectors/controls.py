@@ -5,10 +5,8 @@ from typing import Any
 
 import msgspec
 
-from site2crm.accounts import queries as accounts
 from site2crm.connectors import mapping, queries, service
 from site2crm.connectors.queries import ConnectionRef
-from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
 
 LIST, TEST, FIELDS = "crm.list", "crm.test", "crm.fields"
@@ -16,7 +14,8 @@ LIST, TEST, FIELDS = "crm.list", "crm.test", "crm.fields"
 
 async def listed(machine: Machine, _arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of all orgs."""
-    return {"connections": [_told(ref, slug) for ref, slug in await _all(machine)]}
+    async with machine.session() as session:
+        return {"connections": [_told(ref, slug) for ref, slug in await queries.with_slugs(session)]}
 
 
 async def tested(machine: Machine, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,23 +38,9 @@ async def fields(machine: Machine, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def one(machine: Machine, named: str) -> tuple[ConnectionRef, str]:
-    """By its id, or as ORG/NAME; the slug of its org too. Raises NotFound with what there is."""
-    there = await _all(machine)
-    wanted = named.casefold()
-    found = [(ref, slug) for ref, slug in there if named == ref.id or wanted == f"{slug}/{ref.name}".casefold()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise NotFound(f"Several are called {named}: use the id, {', '.join(ref.id for ref, _ in found)}.")
-    known = ", ".join(f"{slug}/{ref.name}" for ref, slug in there[:20]) or "none yet"
-    raise NotFound(f"There is no connection {named}. There are: {known}.")
-
-
-async def _all(machine: Machine) -> list[tuple[ConnectionRef, str]]:
+    """As `queries.one_named`."""
     async with machine.session() as session:
-        found = await queries.everywhere(session)
-        slugs = {org_id: (await accounts.org(session, org_id)).slug for org_id in {ref.org_id for ref in found}}
-    return [(ref, slugs[ref.org_id]) for ref in found]
+        return await queries.one_named(session, named)
 
 
 def _told(ref: ConnectionRef, slug: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.accounts import queries as accounts
 from site2crm.connectors import registry
 from site2crm.connectors.contract import Caps
 from site2crm.connectors.errors import ConnectionNotFound
@@ -158,6 +159,26 @@ async def of_org(session: AsyncSession, org_id: str) -> list[ConnectionRef]:
     alive = select(*columns).where(Connection.org_id == org_id, Connection.state != State.REMOVED)
     rows = await session.execute(alive.order_by(Connection.created_at, Connection.id))
     return [ConnectionRef(*row) for row in rows]
+
+
+async def with_slugs(session: AsyncSession) -> list[tuple[ConnectionRef, str]]:
+    """Those of all organisations, each with the slug of its own."""
+    found = await everywhere(session)
+    slugs = {org_id: (await accounts.org(session, org_id)).slug for org_id in {ref.org_id for ref in found}}
+    return [(ref, slugs[ref.org_id]) for ref in found]
+
+
+async def one_named(session: AsyncSession, named: str) -> tuple[ConnectionRef, str]:
+    """By its id, or as ORG/NAME, for who runs the instance. Raises NotFound with what there is."""
+    there = await with_slugs(session)
+    wanted = named.casefold()
+    found = [(ref, slug) for ref, slug in there if named == ref.id or wanted == f"{slug}/{ref.name}".casefold()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise NotFound(f"Several are called {named}: use the id, {', '.join(ref.id for ref, _ in found)}.")
+    known = ", ".join(f"{slug}/{ref.name}" for ref, slug in there[:20]) or "none yet"
+    raise NotFound(f"There is no connection {named}. There are: {known}.")
 
 
 async def names(session: AsyncSession, org_id: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from site2crm.connectors.events import ConnectionRemoved, SalesPushed
 from site2crm.core.feature import Feature, NavItem
 from site2crm.deals import api, hooks, jobs, pages, pushed, timeline
+from site2crm.deals.controls import CONTROLS
 
 FEATURE = Feature(
     name="deals",
@@ -14,4 +15,5 @@ FEATURE = Feature(
     timeline=timeline.entries,
     panels={"connection_page": timeline.connection_page_panel},
     nav=(NavItem("Deals", "deals", "layers", "deals:read", order=60),),
+    controls=CONTROLS,
 )
