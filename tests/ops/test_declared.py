@@ -25,6 +25,7 @@ from site2crm.forms import copying as form_copying
 from site2crm.forms.models import Form
 from site2crm.ops import declared
 from tests import cast
+from tests.fakes.hubspot import TOKEN, HubSpotFake
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 FILE = f"""\
@@ -57,10 +58,10 @@ secret = "{SECRET}"
 
 
 @asynccontextmanager
-async def started(tmp_path: Path, text: str = FILE, *, owner: bool = True) -> AsyncIterator[Instance]:
+async def started(tmp_path: Path, text: str = FILE, *, owner: bool = True, **flags: str) -> AsyncIterator[Instance]:
     file = tmp_path / "site2crm.toml"
     file.write_text(text)
-    async with cast.an_instance(tmp_path, file=file) as instance:
+    async with cast.an_instance(tmp_path, file=file, **flags) as instance:
         if owner:
             async with instance.machine.session() as session:
                 if not await users.any_exists(session):
@@ -295,6 +296,40 @@ async def test_a_kind_with_a_sign_in_waits_for_it(tmp_path: Path) -> None:
         _, [hub] = await rows(instance)
         assert (hub.way, hub.state, hub.settings) == ("oauth", "parked", {"client_id": "a"})
         assert hub.state_reason.startswith("Nobody has signed in")
+
+
+async def test_owner_deal_and_rows_of_a_form_are_declared_too(tmp_path: Path) -> None:
+    portal = HubSpotFake()
+    await portal.start()
+    mara = portal.sales.add_owner("Mara", "Lindqvist")
+    entry = f"""
+[[orgs.crm]]
+key = "hub"
+kind = "hubspot"
+token = "{TOKEN}"
+[orgs.crm.owner]
+way = "one"
+owner = "Mara Lindqvist"
+[orgs.crm.deal]
+enabled = true
+title = "{{name}}, {{form}}"
+[orgs.crm.form_fields.contact]
+message = "message"
+"""
+    flags = {"connectors__hubspot__base_url": portal.url, "outbound__allow_private": '["127.0.0.1/32"]'}
+    async with started(tmp_path, FILE + entry, **flags) as instance:
+        [form], [_, hub, _] = await rows(instance)
+        assert hub.owner_rule["owner"] == "Mara Lindqvist"
+        assert instance.machine.jobs is not None
+        await instance.machine.jobs.run_due()
+        _, [_, hub, _] = await rows(instance)
+        assert hub.owner_rule == {"way": "one", "owner": mara}
+        assert (hub.deal_rule["enabled"], hub.deal_rule["title"]) == (True, "{name}, {form}")
+        assert list(hub.form_mappings) == [form.id]
+        assert await rewritten(instance, str) == []
+        with pytest.raises(NotApplied, match=r"site2crm.toml:37 .*nobodyknows"):
+            await rewritten(instance, lambda text: text.replace("form_fields.contact", "form_fields.nobodyknows"))
+    await portal.stop()
 
 
 async def test_another_orgs_connection_is_not_taken_over(tmp_path: Path) -> None:

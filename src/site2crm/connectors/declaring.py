@@ -12,13 +12,13 @@
 A webhook is a connection of the kind of that name. Nothing is called here; the CRM is asked when this is saved.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, health, mapping, opening, queries, registry, sealing
+from site2crm.connectors import declared_rules, entering, health, mapping, opening, queries, registry, sealing
 from site2crm.connectors.contract import Context, CrmError
 from site2crm.connectors.entering import Entered
 from site2crm.connectors.errors import ConnectionNotFound
@@ -38,7 +38,7 @@ from site2crm.core.queue import enqueue
 from site2crm.kit import clock, ids
 
 EXAMINE = "connectors.examine"
-OWN_KEYS = ("kind", "way", "name", "forms", "fields", "paused")
+OWN_KEYS = ("kind", "way", "name", "forms", "fields", "paused", *declared_rules.KEYS)
 OF_CRMS = ("kind", "way")
 """A webhook is of one kind, and has one way."""
 WEBHOOK = "webhook"
@@ -74,7 +74,7 @@ class Connections:
     def check(self, entry: Entry) -> None:
         kind = entering.kind_named(self._kind_name(entry))
         faults: list[FieldError] = []
-        for part in (_entered, _rows, _known_forms, _opens):
+        for part in (_entered, _rows, _known_forms, declared_rules.check, _opens):
             try:
                 part(entry, kind)
             except Invalid as invalid:
@@ -83,7 +83,7 @@ class Connections:
             raise Invalid(faults[0].message, errors=list(dict.fromkeys(faults)))
 
     def locks(self, entry: Entry) -> Collection[str]:
-        return {"name", "settings", "form_ids", "remove", *(["mapping"] if entry.values.get("fields") else [])}
+        return {"name", "settings", "form_ids", "remove", *_given(entry)}
 
     async def find(self, work: Work, entry: Entry) -> str | None:
         given = entry.values.get("id")
@@ -161,6 +161,12 @@ class Connections:
         return self._kind or str(entry.values.get("kind", ""))
 
 
+def _given(entry: Entry) -> list[str]:
+    """What else only the file changes, if it says something about it."""
+    parts = {"fields": "mapping", "owner": "owner", "deal": "deal", "form_fields": "form_mappings"}
+    return [part for key, part in parts.items() if entry.values.get(key)]
+
+
 def _wanted(entry: Entry) -> Wanted:
     return shaped(Wanted, {**entry.values, "name": entry.name})
 
@@ -186,36 +192,11 @@ def _entered(entry: Entry, kind: ConnectorKind, known: Entered | None = None) ->
 
 def _rows(entry: Entry, _kind: ConnectorKind) -> list[MappingRow]:
     """Empty: the file leaves the mapping to the browser."""
-    rows: list[MappingRow] = []
-    for source, target in _flat(_wanted(entry).fields):
-        given = target if isinstance(target, Mapping) else {"property": target}
-        try:
-            rows.append(msgspec.convert({"source": source, **given}, MappingRow))
-        except msgspec.ValidationError as error:
-            raise Invalid.field(
-                f"fields.{source}", f"{error}: a property in quotes, or {{ property = ... }}"
-            ) from error
-    if not rows:
-        return []
-    try:
-        return mapping.rows_of(rows)
-    except Invalid as invalid:
-        faults = [FieldError(_at_source(fault.field, rows), fault.message) for fault in invalid.errors]
-        raise Invalid(invalid.detail, errors=faults) from invalid
+    return declared_rules.rows(_wanted(entry).fields, "fields")
 
 
-def _flat(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """TOML reads custom.Budget = "x" without quotes as a table; a row of the mapping is told by its property."""
-    for name, value in fields.items():
-        if isinstance(value, Mapping) and "property" not in value:
-            yield from ((f"{name}.{inner}", target) for inner, target in value.items())
-        else:
-            yield name, value
-
-
-def _at_source(field: str, rows: Sequence[MappingRow]) -> str:
-    number = field.partition("[")[2].partition("]")[0]
-    return f"fields.{rows[int(number)].source}" if number.isdecimal() else "fields"
+def _rules(work: Work, entry: Entry, kind: ConnectorKind, connection: Connection) -> declared_rules.Rules:
+    return declared_rules.of(entry, kind, connection, form_id=lambda key: _form_id(work, entry, key))
 
 
 def _known_forms(entry: Entry, _kind: ConnectorKind) -> None:
@@ -244,10 +225,12 @@ async def _of(work: Work, row_id: str) -> Connection | None:
 
 
 def _form_ids(work: Work, entry: Entry) -> list[str]:
-    """Of forms that do not exist yet: their paths, so that the plan shows them."""
-    org = entry.path.partition("/")[0]
-    forms = _wanted(entry).forms
-    return [key if key.startswith("frm_") else work.ids.get(f"{org}/forms/{key}", key) for key in forms]
+    return [_form_id(work, entry, key) for key in _wanted(entry).forms]
+
+
+def _form_id(work: Work, entry: Entry, key: str) -> str:
+    """Of a form that does not exist yet: its key, so that the plan shows it."""
+    return key if key.startswith("frm_") else work.ids.get(f"{entry.path.partition('/')[0]}/forms/{key}", key)
 
 
 def _differences(work: Work, entry: Entry, kind: ConnectorKind, connection: Connection) -> Iterator[Difference]:
@@ -267,6 +250,7 @@ def _differences(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
         yield Difference("fields", _shown(mapping.stored(connection.mapping)), _shown(rows))
     if connection.way != _way(entry, kind):
         yield Difference("way", connection.way, _way(entry, kind))
+    yield from declared_rules.differences(_rules(work, entry, kind, connection), connection)
     if wanted.paused and connection.state == State.ACTIVE:
         yield Difference("paused", "false", "true")
 
@@ -284,6 +268,7 @@ async def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
         connection.grant, connection.grant_expires_at = "", None
     if rows := _rows(entry, kind):
         connection.mapping = msgspec.to_builtins(rows)
+    declared_rules.write(_rules(work, entry, kind, connection), connection)
     if wanted.paused and connection.state == State.ACTIVE:
         health.set_state(connection, State.PAUSED, reason=f"paused in {entry.source}")
     connection.updated_at = clock.now()

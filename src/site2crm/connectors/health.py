@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import drift, opening
+from site2crm.connectors import drift, opening, ruling
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
 from site2crm.connectors.models import Connection
@@ -75,6 +75,7 @@ async def note(session: AsyncSession, connection: Connection, checked: Checked) 
     connection.directory_error = checked.directory_error
     if checked.directory is not None:
         connection.directory = checked.directory
+        ruling.settle(connection)
     known = {str(field["key"]) for field in checked.fields if field.get("writable", True)}
     await clear_warnings(session, connection, only=known)
     await compare(session, connection, before=before)

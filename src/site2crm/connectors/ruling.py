@@ -68,6 +68,17 @@ def deal(kind: ConnectorKind, rule: DealRule, directory: Directory) -> dict[str,
     return dict(msgspec.to_builtins(dealing.checked(rule, directory)))
 
 
+def settle(connection: Connection) -> None:
+    """Names of owners that were given before the CRM had told them, as ids. Whom it does not have, drift tells."""
+    rule = owners.stored(connection.owner_rule)
+    try:
+        connection.owner_rule = dict(
+            msgspec.to_builtins(owners.checked(rule, owners.directory_of(connection.directory)))
+        )
+    except Invalid:
+        return
+
+
 def form_mappings(given: Mapping[str, MappingIn | None], before: Mapping[str, Any]) -> dict[str, Any]:
     """With what other forms have. Raises Invalid naming `form_mappings.<form>...`."""
     made = dict(before)
@@ -87,6 +98,9 @@ def parts(connection: Connection, patch: ConnectionPatch, mapped: Mapping[str, A
         "name": name not in ("", connection.name),
         "form_ids": form_ids != connection.form_ids,
         "mapping": mapped.get("mapping", connection.mapping) != connection.mapping,
+        "form_mappings": mapped.get("form_mappings", connection.form_mappings) != connection.form_mappings,
+        "owner": mapped.get("owner_rule", connection.owner_rule) != connection.owner_rule,
+        "deal": mapped.get("deal_rule", connection.deal_rule) != connection.deal_rule,
         "settings": not isinstance(patch.settings, UnsetType) and any(patch.settings.values()),
     }
     return [part for part, changes in changed.items() if changes]
