@@ -73,9 +73,9 @@ async def test_a_drained_connection_gets_what_waits_and_keeps_what_comes_later(o
         forward(10)
         await office.work()
         assert await office.state() == "paused"
-    await alice.api.post(f"/api/v1/connections/{office.connection_id}/resume")
-    await office.work()
-    assert [each.state for each in await office.deliveries()] == ["delivered", "delivered"]
+        await alice.api.post(f"/api/v1/connections/{office.connection_id}/resume")
+        await office.work()
+        assert [each.state for each in await office.deliveries()] == ["delivered", "delivered"]
 
 
 async def test_a_stopped_connection_cannot_be_drained(office: Office, alice: Person) -> None:
@@ -84,9 +84,7 @@ async def test_a_stopped_connection_cannot_be_drained(office: Office, alice: Per
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_sending")
 
 
-async def test_a_dead_token_parks_a_draining_connection_too(
-    office: Office, alice: Person, fake: HubSpotFake
-) -> None:
+async def test_a_dead_token_parks_a_draining_connection_too(office: Office, alice: Person, fake: HubSpotFake) -> None:
     await office.submit()
     await alice.api.post(f"/api/v1/connections/{office.connection_id}/drain")
     fake.tokens.clear()
@@ -112,7 +110,7 @@ async def test_a_user_sees_the_connections_of_all_their_orgs_and_of_no_other(
 
 
 async def test_the_worst_come_first_and_a_search_narrows(office: Office, alice: Person, fake: HubSpotFake) -> None:
-    calm = await office.connect(kind="inbox")
+    calm = await office.connect(kind="inbox", mapping={"email": "email"})
     fake.tokens.clear()
     await office.submit()
     await office.work()

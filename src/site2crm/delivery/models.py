@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from site2crm.core.db import Base, OrgOwned
 
 _HAS_ARRIVED = text("delivered_at IS NOT NULL")
-_ARRIVED = {"sqlite_where": _HAS_ARRIVED, "postgresql_where": _HAS_ARRIVED}
 
 
 class Delivery(OrgOwned, Base):
@@ -19,12 +18,15 @@ class Delivery(OrgOwned, Base):
         Index("ix_delivery_due", "state", "due_at"),
         # The last two so that the dashboard of a connection is counted without reading a row.
         Index("ix_delivery_connection", "connection_id", "state", "due_at", "created_at", "updated_at"),
-        Index("ix_delivery_arrived", "connection_id", "delivered_at", **_ARRIVED),
+        Index(
+            "ix_delivery_arrived", "connection_id", "delivered_at",
+            sqlite_where=_HAS_ARRIVED, postgresql_where=_HAS_ARRIVED,
+        ),
         Index("ix_delivery_form", "form_id", "state", "created_at"),
         Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
         Index("ix_delivery_org", "org_id", "created_at", "id"),
         Index("ix_delivery_org_state", "org_id", "state", "created_at", "id"),
-    )
+    )  # fmt: skip
 
     id: Mapped[str] = mapped_column(primary_key=True)
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))
