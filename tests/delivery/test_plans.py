@@ -69,3 +69,12 @@ async def test_what_came_before_is_counted_in_as_many_queries_for_many_forms_as_
         for number in range(5):
             await forms.create(session, office.org.id, FormIn(name=f"Form {number}"))
     assert (await asked(), one) == (one, one)
+
+
+async def test_the_figures_are_read_from_indexes_alone(office: Office) -> None:
+    async with office.machine.session() as session:
+        with reads(office.machine) as seen:
+            await queries.paces(session, [office.connection_id, "con_2"])
+    plans = [await plan(office.machine, *one) for one in seen if "FROM delivery" in one[0]]
+    assert ["ix_delivery_arrived" in plans[0], "ix_delivery_connection" in plans[1]] == [True, True]
+    assert all("COVERING INDEX" in each for each in plans)

@@ -198,6 +198,14 @@ async def pause_connection(
     return _out(await service.pause(session, who.org_id, connection_id))
 
 
+@post("/{connection_id:str}/drain", opt=WRITE, status_code=200)
+async def drain_connection(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> ConnectionOut:
+    """Send what waits now, keep later leads waiting; when all has been sent it is paused. Resume it as usual."""
+    return _out(await service.drain(session, who.org_id, connection_id))
+
+
 @post("/{connection_id:str}/resume", opt=WRITE, status_code=200)
 async def resume_connection(
     connection_id: FromPath[str],
@@ -262,6 +270,7 @@ _HANDLERS: Sequence[Any] = (
     remove_connection,
     test_connection,
     pause_connection,
+    drain_connection,
     resume_connection,
     list_records,
 )

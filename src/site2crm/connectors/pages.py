@@ -7,41 +7,22 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, queries, service, showing, views
+from site2crm.connectors import entering, service, showing, views
 from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.kinds import Way
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made
 from site2crm.connectors.states import State
-from site2crm.core import feature, web
+from site2crm.core import web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import Invalid
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.forms import queries as forms
 
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
 Answer = Response[Any]
 UNTESTED = "Saved without a test. Leads go there from now on; test it as soon as you can."
-
-
-@get(opt=READ)
-async def list_crms(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
-    assert who.org is not None
-    rows = (await queries.page(session, who.org_id, limit=200)).data
-    panels = {row.id: await feature.panels(session, who.org, "connection", row.id) for row in rows}
-    names = await forms.names(session, who.org_id)
-    return await web.page(
-        request,
-        session,
-        "connectors/index.html",
-        title="CRMs",
-        rows=rows,
-        panels=panels,
-        names=names,
-        **showing.around(who),
-    )
 
 
 @get("/new", opt=WRITE)
@@ -105,13 +86,13 @@ async def show_crm(
 
 @post("/{connection_id:str}/test", opt=WRITE)
 async def test_crm(
-    connection_id: FromPath[str], who: NamedDependency[Who], machine: NamedDependency[Machine]
+    connection_id: FromPath[str], request: AnyRequest, who: NamedDependency[Who], machine: NamedDependency[Machine]
 ) -> Answer:
     checked = await service.test(machine, who.org_id, connection_id)
     async with machine.session() as reading:
         kind = (await service.get(reading, who.org_id, connection_id)).kind
     text, tone = views.said(kind, checked)
-    return web.redirect(showing.url_of(who, connection_id), flash=text, tone=tone)
+    return web.redirect(showing.place_of(request, who, connection_id), flash=text, tone=tone)
 
 
 @post("/{connection_id:str}/reconnect", opt=WRITE)
@@ -161,27 +142,37 @@ async def edit_crm(
 
 @post("/{connection_id:str}/pause", opt=WRITE)
 async def pause_crm(
-    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     connection = await service.pause(session, who.org_id, connection_id)
-    return web.redirect(showing.url_of(who, connection_id), flash=f"{connection.name} is paused. New leads wait.")
+    text = f"{connection.name} is paused. New leads wait."
+    return web.redirect(showing.place_of(request, who, connection_id), flash=text)
+
+
+@post("/{connection_id:str}/drain", opt=WRITE)
+async def drain_crm(
+    connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    connection = await service.drain(session, who.org_id, connection_id)
+    text = f"{connection.name} gets what waits now; later leads wait. Then it is paused."
+    return web.redirect(showing.place_of(request, who, connection_id), flash=text)
 
 
 @post("/{connection_id:str}/resume", opt=WRITE)
 async def resume_crm(
     connection_id: FromPath[str],
+    request: AnyRequest,
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Answer:
+    place = showing.place_of(request, who, connection_id)
     try:
         connection = await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id)
     except StillRefused as refused:
         await session.rollback()
-        return web.redirect(showing.url_of(who, connection_id), flash=str(refused)[: views.LONGEST_FLASH], tone="bad")
-    return web.redirect(
-        showing.url_of(who, connection_id), flash=f"{connection.name} is active. Waiting leads go out now."
-    )
+        return web.redirect(place, flash=str(refused)[: views.LONGEST_FLASH], tone="bad")
+    return web.redirect(place, flash=f"{connection.name} is active. Waiting leads go out now.")
 
 
 @post("/{connection_id:str}/remove", opt=WRITE)
@@ -213,7 +204,6 @@ async def _after_creation(request: AnyRequest, session: AsyncSession, who: Who, 
 router = Router(
     path="/o/{org:str}/crms",
     route_handlers=[
-        list_crms,
         choose_kind,
         new_crm,
         create_crm,
@@ -222,6 +212,7 @@ router = Router(
         reconnect_crm,
         edit_crm,
         pause_crm,
+        drain_crm,
         resume_crm,
         remove_crm,
     ],

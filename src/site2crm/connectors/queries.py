@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors import registry
+from site2crm.connectors import registry, words
 from site2crm.connectors.contract import Caps
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.kinds import APP_ID, Way
@@ -197,6 +197,16 @@ def label(kind: str) -> str:
     """What such a CRM is called in a sentence."""
     found = registry.get(kind)
     return found.short or found.label if found else kind
+
+
+def icon(kind: str) -> str:
+    found = registry.get(kind)
+    return found.icon if found else "plug"
+
+
+def sentence(text: str) -> str:
+    """What a CRM said, with a full stop."""
+    return words.sentence(text)
 
 
 def caps(kind: str) -> Caps:

@@ -11,7 +11,7 @@ from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.signing_in import Door
-from site2crm.core import feature, inputs, web
+from site2crm.core import feature, inputs, redirects, web
 from site2crm.core.access import Who
 from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, NotFound
@@ -21,6 +21,8 @@ from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
 
 ANYWAY = "anyway"
+AGENCY = "/agency/crms"
+"""Where operations show the connections of all orgs of a user."""
 
 
 class Draft(NamedTuple):
@@ -146,6 +148,13 @@ def base_of(who: Who) -> str:
 
 def url_of(who: Who, connection_id: str) -> str:
     return f"{base_of(who)}/{connection_id}"
+
+
+def place_of(request: AnyRequest, who: Who, connection_id: str) -> str:
+    """Back to the dashboard that the button was on, else to the connection's own page."""
+    came_from = redirects.back(request, "")
+    boards = (base_of(who), AGENCY)
+    return came_from if came_from.partition("?")[0] in boards else url_of(who, connection_id)
 
 
 def _door(request: AnyRequest, kind: ConnectorKind) -> Door:

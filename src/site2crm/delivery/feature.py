@@ -32,7 +32,6 @@ FEATURE = Feature(
     banners=timeline.banners,
     panels={
         "form": timeline.form_panel,
-        "connection": timeline.connection_panel,
         "connection_page": timeline.connection_page_panel,
         "lead": timeline.lead_panel,
     },

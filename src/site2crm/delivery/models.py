@@ -29,7 +29,7 @@ class Delivery(OrgOwned, Base):
         Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
         Index("ix_delivery_org", "org_id", "created_at", "id"),
         Index("ix_delivery_org_state", "org_id", "state", "created_at", "id"),
-    )
+    )  # fmt: skip
 
     id: Mapped[str] = mapped_column(primary_key=True)
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"))

@@ -12,6 +12,9 @@ from site2crm.connectors import queries as connections
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.delivery.errors import DeliveryNotFound
+from site2crm.delivery.gone import compared as compared
+from site2crm.delivery.gone import missing as missing
+from site2crm.delivery.gone import missing_counts as missing_counts
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
 from site2crm.delivery.pace import NO_PACE as NO_PACE
 from site2crm.delivery.pace import Pace as Pace

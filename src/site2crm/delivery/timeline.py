@@ -57,12 +57,6 @@ async def form_panel(session: AsyncSession, org: OrgRef, form_id: str) -> Panel 
     return _numbers_panel(numbers, f"/o/{org.slug}/deliveries?form={form_id}")
 
 
-async def connection_panel(session: AsyncSession, org: OrgRef, connection_id: str) -> Panel | None:
-    """In the list of connections, where it stands in the connection's own card."""
-    data = await _connection_numbers(session, org, connection_id)
-    return Panel("delivery/_tiles.html", data) if data["numbers"].created else None
-
-
 async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_id: str) -> Panel:
     """On its own page: the figures, and the leads that came before it."""
     data = await _connection_numbers(session, org, connection_id)

@@ -11,7 +11,19 @@ from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext
 from site2crm.core.ratelimit import Backoff
 from site2crm.core.shared_limits import SharedLimits
-from site2crm.ops import alarms, api, backup_pages, backups, checks_connections, crashes, declared, pages, status_pages
+from site2crm.ops import (
+    alarms,
+    api,
+    backup_pages,
+    backups,
+    checks_connections,
+    crashes,
+    crm_api,
+    crm_pages,
+    declared,
+    pages,
+    status_pages,
+)  # fmt: skip
 from site2crm.ops.condition import Watch
 
 HOUR_S = 3600
@@ -47,7 +59,7 @@ async def _sharing(machine: Machine) -> AsyncIterator[None]:
 
 FEATURE = Feature(
     name="ops",
-    routers=(api.router, pages.router, backup_pages.router, status_pages.router),
+    routers=(api.router, pages.router, backup_pages.router, status_pages.router, crm_pages.router, crm_api.router),
     jobs=(backups.back_up_now,),
     crons=(Cron(name="ops.tidy", every_s=HOUR_S, function=_tidy), backups.CRON),
     lifespans=(backups.kept, _watching, declared.applied),
