@@ -79,6 +79,11 @@ def test_what_only_the_binary_and_the_package_need_is_there_too(tmp_path: Path) 
     assert told.exit_code == 0, told.output
 
 
+def test_what_is_commented_out_is_right_too(folder: Path) -> None:
+    head, rules = (EXAMPLES / "hubspot.toml").read_text().split("# Left out: as set in the browser.\n")
+    checked(folder, head + "\n".join(line.removeprefix("#") for line in rules.splitlines()) + "\n")
+
+
 def example(kind: ConnectorKind) -> str:
     return (EXAMPLES / f"{OF_A_KIND.get(kind.name, kind.name)}.toml").read_text()
 
