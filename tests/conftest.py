@@ -69,8 +69,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: not str(item.path.relative_to(config.rootpath)).startswith(LONG))
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """What is imported by now stays: looked through for garbage again and again, it would cost a tenth of the run."""
+    if records.on_postgresql() and session.items and not session.config.option.collectonly:
+        records.cluster()  # here, not when a test first needs it: it ends with the thread that started it
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

@@ -8,6 +8,7 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OBJECTS = ("form_mappings", "owner_rule", "deal_rule", "directory")
 
 
@@ -16,7 +17,7 @@ def upgrade() -> None:
         op.add_column("connection", _json(name, "{}"))
     op.add_column("connection", _json("drift", "[]"))
     op.add_column("connection", sa.Column("directory_error", sa.String(), nullable=False, server_default=""))
-    op.add_column("connection", sa.Column("owner_turn", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("connection", sa.Column("owner_turn", COUNT, nullable=False, server_default="0"))
     op.add_column("delivery", sa.Column("person_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("delivery", sa.Column("owner", sa.String(), nullable=False, server_default=""))
     op.add_column("delivery", sa.Column("deal_id", sa.String(), nullable=True))

@@ -46,7 +46,7 @@ PLAYED = {
     "nutshell": Played(
         NutshellFake,
         settings={"email": EMAIL},
-        secrets={"key": KEY},
+        secrets={"api_key": KEY},
         people=lambda server: len(server.contacts),
         selling=nutshell.SELLING,
     ),

@@ -34,7 +34,7 @@ async def fake() -> AsyncIterator[NutshellFake]:
 
 
 def given(fake: NutshellFake, **more: Any) -> dict[str, Any]:
-    return {"settings": {"email": EMAIL}, "secrets": {"key": KEY}, "base_url": fake.url, **more}
+    return {"settings": {"email": EMAIL}, "secrets": {"api_key": KEY}, "base_url": fake.url, **more}
 
 
 def person(**more: Any) -> PersonIn:
@@ -482,12 +482,12 @@ async def test_no_exchange_holds_the_key_in_any_form(fake: NutshellFake) -> None
 @pytest.mark.parametrize(
     ("settings", "secrets", "field"),
     [
-        ({}, {"key": KEY}, "email"),
-        ({"email": "company.example"}, {"key": KEY}, "email"),
-        ({"email": EMAIL}, {}, "key"),
-        ({"email": EMAIL}, {"key": "two words"}, "key"),
-        ({"email": EMAIL}, {"key": "a\r\nX: y"}, "key"),
-        ({"email": "a\n@b.example"}, {"key": KEY}, "email"),
+        ({}, {"api_key": KEY}, "email"),
+        ({"email": "company.example"}, {"api_key": KEY}, "email"),
+        ({"email": EMAIL}, {}, "api_key"),
+        ({"email": EMAIL}, {"api_key": "two words"}, "api_key"),
+        ({"email": EMAIL}, {"api_key": "a\r\nX: y"}, "api_key"),
+        ({"email": "a\n@b.example"}, {"api_key": KEY}, "email"),
     ],
 )
 async def test_what_cannot_be_an_access_is_refused_at_the_form(

@@ -48,7 +48,7 @@ async def sales(fake: NutshellFake) -> AsyncIterator[NutshellSales]:
 
 
 def given(fake: NutshellFake, **more: Any) -> dict[str, Any]:
-    base = {"settings": {"email": EMAIL}, "secrets": {"key": KEY}, "base_url": fake.url, "account": OURS}
+    base = {"settings": {"email": EMAIL}, "secrets": {"api_key": KEY}, "base_url": fake.url, "account": OURS}
     return {**base, **more}
 
 

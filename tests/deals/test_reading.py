@@ -232,25 +232,41 @@ async def test_a_paused_connection_is_not_read(floor: Floor) -> None:
 async def test_only_one_reads_at_a_time(floor: Floor) -> None:
     await floor.look()
     async with floor.machine.session() as session:
-        first = await feeds.claim(session, floor.org_id, floor.connection_id)
+        first = await feeds.claim(session, floor.org_id, floor.connection_id, node="here")
     async with floor.machine.session() as session:
-        second = await feeds.claim(session, floor.org_id, floor.connection_id)
+        second = await feeds.claim(session, floor.org_id, floor.connection_id, node="here")
     assert (first is not None, second) == (True, None)
     with clock.travel(clock.now() + feeds.LEASE + timedelta(seconds=1)):
         async with floor.machine.session() as session:
-            assert await feeds.claim(session, floor.org_id, floor.connection_id) is not None
+            assert await feeds.claim(session, floor.org_id, floor.connection_id, node="here") is not None
 
 
 async def test_who_lost_the_lease_stores_nothing(floor: Floor) -> None:
     await floor.look()
     async with floor.machine.session() as session:
-        lease = await feeds.claim(session, floor.org_id, floor.connection_id)
+        lease = await feeds.claim(session, floor.org_id, floor.connection_id, node="here")
     assert lease is not None
     async with floor.machine.session() as session:
         await feeds.take_back(session)
     with pytest.raises(feeds.Lost):
         async with floor.machine.session() as session:
             await feeds.hold(session, lease)
+
+
+async def test_who_starts_takes_back_what_it_was_reading_itself(floor: Floor) -> None:
+    await floor.look()
+    async with floor.machine.session() as session:
+        lease = await feeds.claim(session, floor.org_id, floor.connection_id, node="a_b")
+    assert lease is not None
+    async with floor.machine.session() as session:
+        await feeds.take_back(session, feeds.of_node("axb"))
+        await feeds.take_back(session, feeds.of_node("a"))
+        await feeds.hold(session, lease)
+    async with floor.machine.session() as session:
+        await feeds.take_back(session, feeds.of_node("a_b"))
+    async with floor.machine.session() as session:
+        assert await feeds.due(session) == [(floor.org_id, floor.connection_id)]
+        assert await feeds.claim(session, floor.org_id, floor.connection_id, node="there") is not None
 
 
 async def test_a_removed_connection_takes_its_deals_along(floor: Floor) -> None:

@@ -93,7 +93,7 @@ CRMS: dict[str, Crm] = {
     "nutshell": Crm(
         _lagging_nutshell,
         lambda server: [entry["value"] for person in server.contacts.values() for entry in person["emails"]],
-        {"email": nutshell.EMAIL, "key": nutshell.KEY},
+        {"email": nutshell.EMAIL, "api_key": nutshell.KEY},
         notes=lambda server: [note["body"] for note in server.notes.values()],
         companies=lambda server: [each["name"] for each in server.accounts.values()],
     ),

@@ -21,7 +21,6 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
         ("kind", connection.kind),
         *([("way", connection.way)] if connection.way == Way.OAUTH else []),
         ("name", connection.name),
-        *([("way", connection.way)] if len(kind.ways) > 1 else []),
         *_settings(connection, kind, own),
     ]
     if connection.form_ids:

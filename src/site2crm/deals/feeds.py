@@ -1,7 +1,7 @@
 """Who reads a connection, and when it is read next.
 
 One reader at a time holds a lease, on whichever node; each page is stored only while the lease is still the reader's.
-A reader that was killed leaves its lease behind: it ends by itself, or where nobody else can be reading, at the start.
+A reader that was killed leaves its lease behind: whoever serves its folder next takes it back, else it ends by itself.
 """
 
 import random
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
@@ -96,8 +96,8 @@ async def due(session: AsyncSession) -> list[tuple[str, str]]:
     return [(row.org_id, row.connection_id) for row in rows]
 
 
-async def claim(session: AsyncSession, org_id: str, connection_id: str) -> Lease | None:
-    """None: it is stopped or gone, or somebody reads it."""
+async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node: str) -> Lease | None:
+    """None: it is stopped or gone, or somebody reads it. `node`: who claims."""
     await db.lock(session)
     feed = await session.get(Feed, connection_id)
     try:
@@ -109,7 +109,7 @@ async def claim(session: AsyncSession, org_id: str, connection_id: str) -> Lease
         return None
     if feed.lease and feed.lease_until is not None and feed.lease_until > now:
         return None
-    feed.lease, feed.lease_until = secrets.token_hex(8), now + LEASE
+    feed.lease, feed.lease_until = f"{node}/{secrets.token_hex(8)}", now + LEASE
     source = Source(org_id, connection_id, money.code(connection.account.get("currency")))
     return Lease(feed.lease, source, connection.kind, connection.name, now)
 
@@ -196,9 +196,13 @@ async def _stream(session: AsyncSession, lease: Lease, name: str) -> Stream:
     return row
 
 
-async def take_back(session: AsyncSession) -> None:
-    """At the start of the only process that there is: whoever was reading was killed."""
-    cut_off = update(Feed).where(Feed.lease != "").values(lease="", lease_until=None, due_at=clock.now())
+def of_node(node: str) -> ColumnElement[bool]:
+    return Feed.lease.startswith(f"{node}/", autoescape=True)
+
+
+async def take_back(session: AsyncSession, *lost: ColumnElement[bool]) -> None:
+    """At the start of a process: what was being read, or that of it for which `lost` is true, was cut off."""
+    cut_off = update(Feed).where(Feed.lease != "", *lost).values(lease="", lease_until=None, due_at=clock.now())
     await session.execute(cut_off)
 
 

@@ -91,13 +91,13 @@ async def look(ctx: JobContext) -> None:
 
 @asynccontextmanager
 async def ready(machine: Machine) -> AsyncIterator[None]:
-    """This process holds the folder: where no other node reads, a lease that stands was left by one that was killed."""
+    """This process holds the folder: a lease that stands was left by one that was killed, unless another node reads."""
     machine.put(Readings())
     machine.put(hooks.Hinted())
-    if not machine.database.is_shared:
-        async with machine.session() as session:
-            if await session.scalar(select(Feed.connection_id).where(Feed.lease != "").limit(1)) is not None:
-                await feeds.take_back(session)
+    mine = (feeds.of_node(machine.node),) if machine.database.is_shared else ()
+    async with machine.session() as session:
+        if await session.scalar(select(Feed.connection_id).where(Feed.lease != "", *mine).limit(1)) is not None:
+            await feeds.take_back(session, *mine)
     yield
 
 

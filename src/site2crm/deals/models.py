@@ -117,7 +117,7 @@ class Feed(OrgOwned, Base):
     org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
     due_at: Mapped[datetime]
     lease: Mapped[str] = mapped_column(default="")
-    """Of who reads now; empty: nobody."""
+    """Of who reads now, behind the node's name; empty: nobody."""
     lease_until: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
     """When everything had last been read."""

@@ -55,7 +55,7 @@ class _Read(NamedTuple):
 async def read(machine: Machine, org_id: str, connection_id: str) -> bool:
     """Everything that is new, or as much as the time slice holds: then True. Nothing while somebody else reads it."""
     async with machine.session() as session:
-        lease = await feeds.claim(session, org_id, connection_id)
+        lease = await feeds.claim(session, org_id, connection_id, node=machine.node)
     if lease is None:
         return False
     try:

@@ -31,12 +31,12 @@ class Access:
     """Raises CrmError(CONFIG) for settings that cannot work."""
 
     def __init__(self, context: Context) -> None:
-        email, key = context.settings.get("email", "").strip(), context.secrets.get("key", "").strip()
+        email, key = context.settings.get("email", "").strip(), context.secrets.get("api_key", "").strip()
         if "@" not in email or ":" in email or not email.isprintable():
             text = "Enter the e-mail with which a person signs in to Nutshell."
             raise CrmError(ErrorClass.CONFIG, text, field="email")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise CrmError(ErrorClass.CONFIG, "This is not an API key of Nutshell.", field="key")
+            raise CrmError(ErrorClass.CONFIG, "This is not an API key of Nutshell.", field="api_key")
         self.context = context
         self.email = email
         self._basic = base64.b64encode(f"{email}:{key}".encode()).decode()

@@ -20,7 +20,7 @@ NUTSHELL = ConnectorKind(
             placeholder="ada@client.example",
         ),
         SettingField(
-            name="key",
+            name="api_key",
             label="API key",
             kind="secret",
             help="In Nutshell: Setup, API keys, Add API key, with the permission “API access”.",
