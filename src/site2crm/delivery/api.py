@@ -32,15 +32,21 @@ class DeliveryPatch(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ReplayFilter(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Without `state`: what is dead, retrying or skipped. Delivered ones are sent again only when asked for."""
+    """Without `state`: what is dead, retrying or skipped. Delivered ones are sent again only when asked for.
+
+    `since` and `until` are about when the delivery was made, `code` is that of its error. `as_of`: as a dry run said;
+    what was sent again since then is left out, so that this may be repeated.
+    """
 
     ids: Annotated[list[str], Meta(max_length=1000)] = []
     lead: str = ""
     connection: str = ""
     form: str = ""
     state: str = ""
+    code: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    as_of: datetime | None = None
 
 
 class ReplayIn(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -69,12 +75,20 @@ async def list_deliveries(
     in_state: Annotated[str, QueryParameter(name="state")] = "",
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
+    code: FromQuery[str] = "",
     limit: FromQuery[int | None] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Page[DeliveryItem]:
     """Deliveries of the org, newest first. `state` is one, or "waiting"."""
     wanted = Wanted(
-        lead=lead, submission=submission, connection=connection, form=form, state=in_state, since=since, until=until
+        lead=lead,
+        submission=submission,
+        connection=connection,
+        form=form,
+        state=in_state,
+        code=code,
+        since=since,
+        until=until,
     )
     return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
 
