@@ -15,7 +15,7 @@ from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.delivery import backfill, export, filters, queries, service, timeline, words
+from site2crm.delivery import backfill, comparing, export, filters, queries, service, timeline, words
 from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import Wanted
 from site2crm.delivery.states import State
@@ -222,6 +222,26 @@ async def send_what_came_before(
     return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
 
 
+@post("/crms/{connection_id:str}/compare", opt=WRITE)
+async def compare(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    await comparing.compare_now(session, who.org_id, connection_id)
+    text = "The CRM is being asked; it takes a while where there is much."
+    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}#compared", flash=text)
+
+
+@post("/crms/{connection_id:str}/missing/resend", opt=WRITE)
+async def resend_missing(
+    connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    """All of them, or the one lead that is named."""
+    leads = [lead for lead in (inputs.read(await request.form()).get("lead", ""),) if lead]
+    count = await comparing.resend(session, who.org_id, connection_id, leads=leads)
+    text = f"{formats.plural(count, 'lead')} on the way again."
+    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
+
+
 async def _editor(
     request: AnyRequest,
     session: AsyncSession,
@@ -282,7 +302,8 @@ router = Router(
     path="/o/{org:str}",
     route_handlers=[
         list_deliveries, export_deliveries, count_again, replay_deliveries, skip_deliveries, show_delivery,
-        replay_delivery, skip_delivery, edit_delivery, resend_delivery, send_what_came_before,
+        replay_delivery, skip_delivery, edit_delivery, resend_delivery, send_what_came_before, compare,
+        resend_missing,
     ],
     include_in_schema=False,
 )  # fmt: skip
