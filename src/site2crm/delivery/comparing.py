@@ -9,10 +9,10 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, delete, exists, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -197,7 +197,8 @@ async def _people(session: AsyncSession, connection_id: str, place: datetime, en
             ~came_again,
         )
     )
-    return list({row.lead_id: _Person(*row) for row in rows}.values())
+    found = {lead: _Person(lead, remote, id, at) for lead, remote, id, at in rows if at is not None}
+    return list(found.values())
 
 
 async def _note(session: AsyncSession, org_id: str, connection_id: str, *, part: _Part, gone: set[str]) -> bool:
@@ -214,7 +215,9 @@ async def _note(session: AsyncSession, org_id: str, connection_id: str, *, part:
     if lost:
         now = clock.now()
         rows = [{"org_id": org_id, "connection_id": connection_id, "found_at": now, **p._asdict()} for p in lost]
-        fresh = {name: literal_column(f"excluded.{name}") for name in (*_Person._fields[1:], "found_at")}
+        fresh: dict[str, ColumnElement[Any]] = {
+            name: literal_column(f"excluded.{name}") for name in (*_Person._fields[1:], "found_at")
+        }
         await session.execute(upsert(Missing, rows, on=("connection_id", "lead_id"), set_=fresh))
     if any(person.lead_id not in were_known for person in lost):
         crm = (await connections.names(session, org_id))[connection_id]
