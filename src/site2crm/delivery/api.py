@@ -10,9 +10,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.connectors import queries as connections
 from site2crm.core.access import Who, needs
 from site2crm.core.paging import Page
-from site2crm.delivery import backfill, queries, service
+from site2crm.delivery import backfill, comparing, queries, service
+from site2crm.delivery.gone import Compared, MissingItem
 from site2crm.delivery.queries import AttemptItem, DeliveryItem, Wanted
 from site2crm.delivery.service import Replayed
 
@@ -32,15 +34,21 @@ class DeliveryPatch(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ReplayFilter(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Without `state`: what is dead, retrying or skipped. Delivered ones are sent again only when asked for."""
+    """Without `state`: what is dead, retrying or skipped. Delivered ones are sent again only when asked for.
+
+    `since` and `until` are about when the delivery was made, `code` is that of its error. `as_of`: as a dry run said;
+    what was sent again since then is left out, so that this may be repeated.
+    """
 
     ids: Annotated[list[str], Meta(max_length=1000)] = []
     lead: str = ""
     connection: str = ""
     form: str = ""
     state: str = ""
+    code: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    as_of: datetime | None = None
 
 
 class ReplayIn(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -69,12 +77,20 @@ async def list_deliveries(
     in_state: Annotated[str, QueryParameter(name="state")] = "",
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
+    code: FromQuery[str] = "",
     limit: FromQuery[int | None] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Page[DeliveryItem]:
     """Deliveries of the org, newest first. `state` is one, or "waiting"."""
     wanted = Wanted(
-        lead=lead, submission=submission, connection=connection, form=form, state=in_state, since=since, until=until
+        lead=lead,
+        submission=submission,
+        connection=connection,
+        form=form,
+        state=in_state,
+        code=code,
+        since=since,
+        until=until,
     )
     return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
 
@@ -144,6 +160,59 @@ async def start_backfill(
     return _backfill(await backfill.start(session, who.org_id, connection_id))
 
 
+class MissingOut(Struct, frozen=True):
+    """The last comparison (null: there was none yet), and the first fifty of the leads that are missing there."""
+
+    compared: Compared | None
+    count: int
+    data: list[MissingItem]
+
+
+class ResendIn(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Without `leads`: all that are missing."""
+
+    leads: Annotated[list[str], Meta(max_length=1000)] = []
+
+
+class Resent(Struct, frozen=True):
+    count: int
+
+
+@get("/{connection_id:str}/missing", opt=READ)
+async def list_missing(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> MissingOut:
+    """Leads that we delivered and the CRM does not have any more, as it said when it was last compared."""
+    await connections.get(session, who.org_id, connection_id)
+    counts = await queries.missing_counts(session, [connection_id])
+    compared = await queries.compared(session, who.org_id, connection_id)
+    found = await queries.missing(session, who.org_id, connection_id)
+    return MissingOut(compared, counts.get(connection_id, 0), found)
+
+
+@post("/{connection_id:str}/missing/resend", opt=WRITE, status_code=200)
+async def resend_missing(
+    connection_id: FromPath[str],
+    data: JSONBody[ResendIn],
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+) -> Resent:
+    """Send them once more. Doing it again sends nothing until a comparison finds them missing again."""
+    await connections.get(session, who.org_id, connection_id)
+    return Resent(await comparing.resend(session, who.org_id, connection_id, leads=data.leads))
+
+
+@post("/{connection_id:str}/compare", opt=WRITE, status_code=202)
+async def compare_connection(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> MissingOut:
+    """Compare it now; what this answers is what was known before."""
+    await comparing.compare_now(session, who.org_id, connection_id)
+    counts = await queries.missing_counts(session, [connection_id])
+    compared = await queries.compared(session, who.org_id, connection_id)
+    return MissingOut(compared, counts.get(connection_id, 0), [])
+
+
 def _backfill(found: backfill.Progress) -> BackfillOut:
     return BackfillOut(found.left, found.is_running, found.total, found.done)
 
@@ -167,5 +236,7 @@ router = Router(
     tags=["Deliveries"],
 )
 connection_router = Router(
-    path="/api/v1/connections", route_handlers=[show_backfill, start_backfill], tags=["Connections"]
+    path="/api/v1/connections",
+    route_handlers=[show_backfill, start_backfill, list_missing, resend_missing, compare_connection],
+    tags=["Connections"],
 )

@@ -6,6 +6,10 @@ REFUSED = "delivery.refused"
 """The alarm for leads that were refused for good; its subject is the connection."""
 
 
+GONE = "delivery.gone"
+"""The alarm for leads that we delivered and the CRM no longer has; its subject is the connection."""
+
+
 class DeliveriesSettled(Event, frozen=True, kw_only=True):
     """Something came of tries at this connection; told at most once a second while many go out."""
 

@@ -9,10 +9,10 @@ from site2crm.core.errors import Invalid
 from site2crm.delivery.queries import ALL_WAITING, Wanted
 from site2crm.delivery.states import WAITING, State
 
-NAMES = ("state", "connection", "form", "lead", "from", "to")
+NAMES = ("state", "connection", "form", "lead", "code", "from", "to")
 TABS = (("All", ""), ("Waiting", ALL_WAITING), ("Delivered", State.DELIVERED), ("Refused", State.DEAD),
         ("Skipped", State.SKIPPED))  # fmt: skip
-_CHIPS = {"connection": "CRM", "form": "Form", "lead": "Lead", "from": "From", "to": "To"}
+_CHIPS = {"connection": "CRM", "form": "Form", "lead": "Lead", "code": "Error", "from": "From", "to": "To"}
 
 
 def of_query(query: Mapping[str, str], *, zone: str) -> Wanted:
@@ -22,8 +22,10 @@ def of_query(query: Mapping[str, str], *, zone: str) -> Wanted:
         connection=query.get("connection", "").strip(),
         form=query.get("form", "").strip(),
         lead=query.get("lead", "").strip(),
+        code=query.get("code", "").strip(),
         since=_day("from", query.get("from", ""), zone=zone),
         until=_day("to", query.get("to", ""), zone=zone, later=1),
+        as_of=_moment("as_of", query.get("as_of", "")),
     )
 
 
@@ -64,3 +66,13 @@ def _day(field: str, text: str, *, zone: str, later: int = 0) -> datetime | None
         return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Invalid.field(field, "A day such as 2026-11-21.") from error
+
+
+def _moment(field: str, text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip()) if text.strip() else None
+    except ValueError as error:
+        raise Invalid.field(field, "A moment such as 2026-11-21T10:00:00+00:00.") from error
+    if moment is not None and moment.tzinfo is None:
+        raise Invalid.field(field, "A moment with its offset, such as 2026-11-21T10:00:00+00:00.")
+    return moment

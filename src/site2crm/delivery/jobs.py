@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import service as connections
 from site2crm.core import db, log
 from site2crm.core.machine import Machine
-from site2crm.core.queue import Cron, JobContext, job
-from site2crm.delivery import backfill, ledger, outbox, refused, sweeping
+from site2crm.core.queue import Cron, JobContext, enqueue, job
+from site2crm.delivery import backfill, comparing, ledger, outbox, refused, sweeping
 from site2crm.delivery.drain import drain, drains
 from site2crm.kit import clock
 
 SWEEP_S = 5.0
+NIGHTS_S = 600.0
 OVERDUE = timedelta(seconds=2)
 """What is due for less than this has its wake-up on the way."""
 
@@ -32,6 +33,22 @@ async def drain_connection(ctx: JobContext, *, org_id: str, connection_id: str) 
 async def give_what_came_before(ctx: JobContext, *, org_id: str, connection_id: str, total: int) -> None:
     """`total` stays in the queue's row, for the page that shows how far it is."""
     await backfill.run(ctx.machine, org_id, connection_id)
+
+
+@job(comparing.COMPARE, timeout_s=900, retries=3)
+async def compare(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
+    """Look up in the CRM what we delivered there; a slice at a time, so that others get their turn."""
+    machine: Machine = ctx.machine
+    wait = await comparing.run(machine, org_id, connection_id)
+    if wait is not None:
+        async with machine.session() as session:
+            key, at = f"{comparing.COMPARE}:{connection_id}", clock.now() + wait
+            await enqueue(session, comparing.COMPARE, key=key, at=at, org_id=org_id, connection_id=connection_id)
+
+
+async def look_for_nights(ctx: JobContext) -> None:
+    async with ctx.machine.session() as session:
+        await comparing.look(session)
 
 
 async def sweep(ctx: JobContext) -> None:
@@ -85,5 +102,8 @@ async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None
         await outbox.wake(session, org_id, [connection_id])
 
 
-JOBS = (drain_connection, give_what_came_before)
-CRONS = (Cron("delivery.sweep", function=sweep, every_s=SWEEP_S, timeout_s=60),)
+JOBS = (drain_connection, give_what_came_before, compare)
+CRONS = (
+    Cron("delivery.sweep", function=sweep, every_s=SWEEP_S, timeout_s=60),
+    Cron("delivery.compare_nightly", function=look_for_nights, every_s=NIGHTS_S, timeout_s=60),
+)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -14,7 +15,7 @@ from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.delivery import backfill, export, filters, queries, service, timeline, words
+from site2crm.delivery import backfill, comparing, export, filters, queries, service, timeline, words
 from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import Wanted
 from site2crm.delivery.states import State
@@ -25,8 +26,14 @@ READ, WRITE = needs("deliveries:read"), needs("deliveries:write")
 PLACE = "deliveries"
 PROPERTY = "property."
 REFRESH_S = 5
-SENT_AGAIN_TOGETHER = (State.DEAD, State.SKIPPED, State.RETRYING)
-"""The tabs that offer to send everything in them again."""
+NOT_ARRIVED = "Refused, being tried again, skipped"
+SENT_AGAIN = (
+    (State.DEAD, "Refused"),
+    (State.RETRYING, "Being tried again"),
+    (State.SKIPPED, "Skipped"),
+    (State.DELIVERED, "Delivered"),
+)
+"""What may be sent again by a filter; the first three together without one."""
 
 Answer = Response[Any]
 
@@ -40,8 +47,6 @@ async def list_deliveries(
     found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     crms, form_names = await timeline.crm_names(session, who.org_id), await forms.names(session, who.org_id)
     leads = await queries.lead_names(session, who.org_id, [delivery.lead for delivery in found.data])
-    together = wanted.state in SENT_AGAIN_TOGETHER and bool(found.data)
-    again = await service.replay_many(session, who.org_id, wanted, dry_run=True) if together else None
     cursor = found.page.next_cursor
     return await web.page(
         request,
@@ -57,7 +62,7 @@ async def list_deliveries(
         leads=leads,
         tabs=filters.tabs(base, query, await queries.counts(session, who.org_id)),
         chips=filters.chips(base, query, {**crms, **form_names, **leads}),
-        again=again.count if again else 0,
+        again_url=filters.address(f"{base}/again", query),
         here=filters.address(base, query, cursor=query.get("cursor") or None),
         csv=filters.address(f"{base}.csv", query),
         older=filters.address(base, query, cursor=cursor) if cursor else "",
@@ -84,6 +89,37 @@ async def export_deliveries(
     return Stream(content, media_type="text/csv", headers=headers)
 
 
+@get("/deliveries/again", opt=WRITE)
+async def count_again(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
+    """Which deliveries a filter finds, before they are sent again."""
+    query, base = _query(request), _base(who)
+    wanted = _wanted(query, who)
+    if wanted.state not in dict(SENT_AGAIN):
+        wanted = msgspec.structs.replace(wanted, state="")
+    found = await service.replay_many(session, who.org_id, wanted, dry_run=True)
+    of_any = msgspec.structs.replace(wanted, code="")
+    codes = (await service.replay_many(session, who.org_id, of_any, dry_run=True)).codes if wanted.code else found.codes
+    crms, form_names = await timeline.crm_names(session, who.org_id), await forms.names(session, who.org_id)
+    shown = {name: query.get(name, "") for name in filters.NAMES} | {"state": wanted.state}
+    return await web.page(
+        request,
+        session,
+        "delivery/again.html",
+        title="Send again",
+        base=base,
+        query=shown,
+        found=found,
+        codes=[(code, f"{code} ({count:,})") for code, count in sorted(codes.items())],
+        states=SENT_AGAIN,
+        words=dict(SENT_AGAIN),
+        not_arrived=NOT_ARRIVED,
+        crms=crms,
+        form_names=form_names,
+        leads=await queries.lead_names(session, who.org_id, [wanted.lead] if wanted.lead else []),
+        fields={**{name: value for name, value in shown.items() if value}, "as_of": found.as_of.isoformat()},
+    )
+
+
 @post("/deliveries/replay", opt=WRITE)
 async def replay_deliveries(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
@@ -92,7 +128,7 @@ async def replay_deliveries(
     posted = inputs.read(await request.form())
     chosen = posted.lists.get("id", ())
     wanted = Wanted(state=posted.get("ticked", "")) if chosen else _wanted(posted, who)
-    if not chosen and not wanted.state:
+    if not chosen and not wanted.state and wanted.as_of is None:
         raise Invalid.field("id", "Tick the deliveries that are to be sent again.")
     done = await service.replay_many(session, who.org_id, wanted, ids=chosen)
     return web.redirect(_base(who), flash=f"{formats.plural(done.count, 'lead')} on the way again.")
@@ -186,6 +222,26 @@ async def send_what_came_before(
     return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
 
 
+@post("/crms/{connection_id:str}/compare", opt=WRITE)
+async def compare(
+    connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    await comparing.compare_now(session, who.org_id, connection_id)
+    text = "The CRM is being asked; it takes a while where there is much."
+    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}#compared", flash=text)
+
+
+@post("/crms/{connection_id:str}/missing/resend", opt=WRITE)
+async def resend_missing(
+    connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+) -> Answer:
+    """All of them, or the one lead that is named."""
+    leads = [lead for lead in (inputs.read(await request.form()).get("lead", ""),) if lead]
+    count = await comparing.resend(session, who.org_id, connection_id, leads=leads)
+    text = f"{formats.plural(count, 'lead')} on the way again."
+    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
+
+
 async def _editor(
     request: AnyRequest,
     session: AsyncSession,
@@ -245,8 +301,9 @@ def _base(who: Who) -> str:
 router = Router(
     path="/o/{org:str}",
     route_handlers=[
-        list_deliveries, export_deliveries, replay_deliveries, skip_deliveries, show_delivery, replay_delivery,
-        skip_delivery, edit_delivery, resend_delivery, send_what_came_before,
+        list_deliveries, export_deliveries, count_again, replay_deliveries, skip_deliveries, show_delivery,
+        replay_delivery, skip_delivery, edit_delivery, resend_delivery, send_what_came_before, compare,
+        resend_missing,
     ],
     include_in_schema=False,
 )  # fmt: skip

@@ -82,8 +82,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
     form: str = ""
     state: str = ""
     """A state, or "waiting" for all in which it is still on its way."""
+    code: str = ""
+    """Of the error that it had last, as in `error_code`."""
     since: datetime | None = None
     until: datetime | None = None
+    as_of: datetime | None = None
+    """Only those to which nothing has happened since: what was sent again meanwhile is not sent once more."""
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -173,12 +177,15 @@ def conditions(of: type[Delivery], wanted: Wanted) -> list[ColumnElement[bool]]:
         of.submission_id: wanted.submission,
         of.connection_id: wanted.connection,
         of.form_id: wanted.form,
+        of.error_code: wanted.code,
     }
     found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value]
     if wanted.since is not None:
         found.append(of.created_at >= wanted.since)
     if wanted.until is not None:
         found.append(of.created_at < wanted.until)
+    if wanted.as_of is not None:
+        found.append(of.updated_at <= wanted.as_of)
     return found
 
 

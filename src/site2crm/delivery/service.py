@@ -1,8 +1,9 @@
 """What a person decides about deliveries: send again, edit and send, leave it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -34,10 +35,19 @@ SKIPPED_TEXT = "Left out by a person."
 
 
 class Replayed(Struct, frozen=True):
-    """How many were, or (dry run) would be, sent again."""
+    """How many were, or (dry run) would be, sent again; also by their state and by the code of their error.
+
+    `as_of`: when they were counted. Given with the replay that follows, only what was counted is sent, however often.
+    `more`: there are others, for another go.
+    """
 
     count: int
     dry_run: bool
+    as_of: datetime
+    states: dict[str, int] = {}
+    codes: dict[str, int] = {}
+    connections: dict[str, int] = {}
+    more: bool = False
 
 
 class Property(Struct, frozen=True):
@@ -54,6 +64,8 @@ class Property(Struct, frozen=True):
 class _Ref(Struct, frozen=True):
     id: str
     connection_id: str
+    state: str = ""
+    code: str = ""
 
 
 async def replay(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:
@@ -96,12 +108,21 @@ async def replay_many(
 ) -> Replayed:
     """Send all of these again, at most ten thousand; parked ones wait for their connection anyway."""
     states = [state for state in wanted.states or REPLAYED_WITHOUT_ASKING if state in REPLAYABLE]
-    if dry_run:
-        return Replayed(len(await _these(session, org_id, wanted, ids=ids, states=states)), dry_run)
-    await lock(session)
+    if not dry_run:
+        await lock(session)
+    as_of = clock.now()
     found = await _these(session, org_id, wanted, ids=ids, states=states)
-    await _start_all(session, org_id, found)
-    return Replayed(len(found), dry_run)
+    if not dry_run:
+        await _start_all(session, org_id, found)
+    return Replayed(
+        len(found),
+        dry_run,
+        as_of,
+        states=Counter(ref.state for ref in found),
+        codes=Counter(ref.code for ref in found if ref.code),
+        connections=Counter(ref.connection_id for ref in found),
+        more=len(found) == MOST_AT_ONCE,
+    )
 
 
 async def skip_many(session: AsyncSession, org_id: str, *, ids: Sequence[str]) -> int:
@@ -210,7 +231,7 @@ async def _these(
 ) -> list[_Ref]:
     of = _chosen(org_id, ids) if ids else Delivery
     rows = await session.execute(
-        select(of.id, of.connection_id)
+        select(of.id, of.connection_id, of.state, of.error_code)
         .where(of.org_id == org_id, of.state.in_(states), *queries.conditions(of, wanted))
         .order_by(of.created_at)
         .limit(MOST_AT_ONCE)

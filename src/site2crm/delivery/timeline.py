@@ -61,7 +61,16 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     """On its own page: the figures, and the leads that came before it."""
     data = await _connection_numbers(session, org, connection_id)
     found = await backfill.progress(session, org.id, connection_id)
-    return Panel("delivery/_connection.html", {**data, "before": found, "page": f"/o/{org.slug}/crms/{connection_id}"})
+    missing = await queries.missing(session, org.id, connection_id)
+    compared = {
+        "compared": await queries.compared(session, org.id, connection_id),
+        "missing": missing,
+        "missing_count": (await queries.missing_counts(session, [connection_id])).get(connection_id, 0),
+        "leads": await queries.lead_names(session, org.id, [each.lead for each in missing]),
+        "org_url": f"/o/{org.slug}",
+    }
+    page = f"/o/{org.slug}/crms/{connection_id}"
+    return Panel("delivery/_connection.html", {**data, **compared, "before": found, "page": page})
 
 
 async def lead_panel(session: AsyncSession, org: OrgRef, lead_id: str) -> Panel | None:

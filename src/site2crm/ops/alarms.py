@@ -14,7 +14,7 @@ from site2crm.core.access import OrgRef, Who, who_asks
 from site2crm.core.alarms import INSTANCE, OpenAlarm
 from site2crm.core.errors import Forbidden
 from site2crm.core.templates import Banner
-from site2crm.delivery.events import REFUSED
+from site2crm.delivery.events import GONE, REFUSED
 
 CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
@@ -56,6 +56,9 @@ def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
     if alarm.code in (UNKNOWN_PROPERTY, MAPPING_DRIFT):  # it ends when it is mended, not when it is read
         url = f"{base}/crms/{alarm.subject.partition(':')[0]}/mapping"
         return Banner(text=alarm.text, tone="warn", action_label="Open the mapping", action_url=url)
+    if alarm.code == GONE:  # sent again, or there again, it ends
+        url = f"{base}/crms/{alarm.subject}#compared"
+        return Banner(text=alarm.text, tone="warn", action_label="Look", action_url=url)
     return _to_be_seen(alarm, base) if may_clear else Banner(text=alarm.text, tone="warn")
 
 
