@@ -20,6 +20,7 @@ from site2crm.deals import feeds, service, storing
 from site2crm.deals.models import Stream
 from site2crm.deals.ranking import WeightsOut
 from site2crm.delivery import queries as delivery
+from site2crm.delivery.models import Comparison, Delivery, Missing
 from site2crm.kit import clock
 from tests.cast import Cast, Person
 
@@ -123,7 +124,29 @@ async def _sold(instance: Instance, org_id: str, connection_id: str, lead_id: st
         await feeds.open_all(session, instance.machine.vault, await connections.of_org(session, org_id))
     async with instance.machine.session() as session:
         session.add(Stream(connection_id=connection_id, name="deal", org_id=org_id, began_at=now, error=word))
+    await _miss(instance, org_id, connection_id, lead_id)
     return storing.deal_id(connection_id, "d")
+
+
+async def _miss(instance: Instance, org_id: str, connection_id: str, lead_id: str) -> None:
+    """The CRM has lost the lead again."""
+    now = clock.now()
+    async with instance.machine.session() as session:
+        arrived = select(Delivery).where(Delivery.lead_id == lead_id, Delivery.connection_id == connection_id)
+        sent = (await session.scalars(arrived)).first()
+        assert sent is not None
+        session.add(Comparison(connection_id=connection_id, org_id=org_id, due_at=now, finished_at=now, compared=1))
+        session.add(
+            Missing(
+                connection_id=connection_id,
+                lead_id=lead_id,
+                org_id=org_id,
+                remote_id=sent.remote_id or "1",
+                delivery_id=sent.id,
+                delivered_at=now,
+                found_at=now,
+            )
+        )
 
 
 async def _holding(instance: Instance, owner: Person, second: Person, word: str) -> Holding:

@@ -198,7 +198,6 @@ async def resend_missing(
     who: NamedDependency[Who],
 ) -> Resent:
     """Send them once more. Doing it again sends nothing until a comparison finds them missing again."""
-    await connections.get(session, who.org_id, connection_id)
     return Resent(await comparing.resend(session, who.org_id, connection_id, leads=data.leads))
 
 

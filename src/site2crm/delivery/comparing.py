@@ -92,7 +92,11 @@ async def compare_now(session: AsyncSession, org_id: str, connection_id: str) ->
 
 
 async def resend(session: AsyncSession, org_id: str, connection_id: str, *, leads: Sequence[str] = ()) -> int:
-    """Send those that are missing (these, or all) once more; they are no longer missing until the next comparison."""
+    """Send those that are missing (these, or all) once more; they are no longer missing until the next comparison.
+
+    Raises ConnectionNotFound.
+    """
+    await connections.get(session, org_id, connection_id)
     await db.lock(session)
     mine = in_org(Missing, org_id).where(Missing.connection_id == connection_id)
     found = (await session.scalars(mine.where(Missing.lead_id.in_(leads)) if leads else mine)).all()
