@@ -76,6 +76,13 @@ def test_a_kind_tells_the_form_all_it_needs(kind: ConnectorKind) -> None:
     assert all(field.label and field.name.isidentifier() for field in kind.settings)
 
 
+@pytest.mark.parametrize("sign", ["\\", "%2f", "%5c", " ", ";", "&", "_"])
+def test_a_host_that_others_may_read_otherwise_is_no_vendors(sign: str) -> None:
+    """A browser takes a backslash for a slash, and has a code sent to the first of two names."""
+    assert is_host_of("https://a-b.my.salesforce.com/x", (".salesforce.com",))
+    assert not is_host_of(f"https://evil.example{sign}.salesforce.com/x", (".salesforce.com",))
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.auth], ids=lambda kind: kind.name)
 async def test_the_browser_is_sent_to_a_host_of_the_vendor_only(kind: ConnectorKind) -> None:
     """With the choices that come first. A vendor without PKCE leaves the challenge out, none leaves the state out."""

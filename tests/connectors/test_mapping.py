@@ -164,6 +164,9 @@ def test_values_take_the_type_of_the_property(text: str, known: FieldDef, value:
         ("03/04/2026", field("date")),
         ("31.02.2026", field("date")),
         ("tomorrow", field("datetime")),
+        ("0001-01-01T00:00:00+14:00", field("datetime")),
+        ("9999-12-31T23:59:59-14:00", field("datetime")),
+        ("9" * 400, field("money")),
     ],
 )
 def test_what_does_not_fit_is_sent_as_typed_with_a_warning(text: str, known: FieldDef) -> None:

@@ -143,3 +143,11 @@ async def test_a_passing_fault_ends_no_sign_in(fake: PipedriveFake, http: Outbou
     fake.faults.append(fault)
     assert (await refused(auth(fake, http).refresh(grant))).kind is ErrorClass.RETRY
     assert (await auth(fake, http).refresh(grant)).access
+
+
+@pytest.mark.parametrize("life", [10**30, -1, True, "soon"])
+async def test_a_life_that_no_calendar_holds_is_none(fake: PipedriveFake, http: Outbound, life: object) -> None:
+    told = {"access_token": "a", "refresh_token": "r", "expires_in": life, "api_domain": "https://a.pipedrive.com"}
+    fake.faults.append(Fault("status", status=200, path="/oauth/token", body=told))
+    grant = await auth(fake, http).exchange({"code": "c"}, redirect_uri=BACK, verifier="v")
+    assert grant.expires_at is None or grant.expires_at < clock.now() + timedelta(seconds=2)

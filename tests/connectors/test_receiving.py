@@ -208,6 +208,7 @@ DEAL = {"id": "1", "title": "Offer"}
         ({"activities": [{"id": "1", "kind": "call", "at": "2026-11-22T10:00:00Z", "seconds": -1}]},
          "activities[0].seconds", "whole seconds"),
         ({"activities": [{"id": "1", "kind": "call", "at": "9999-12-31T23:59:59-12:00"}]}, "body", "calendar"),
+        ({"deals": [{**DEAL, "closed_at": "9999-12-31T00:00:00Z"}]}, "body", "1970 to 9998"),
         ({"directory": {"owners": []}}, "directory.pipelines", "needed"),
         ({"contacts": {"id": "1"}}, "contacts", "Expected `array`"),
     ],

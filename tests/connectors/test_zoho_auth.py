@@ -188,6 +188,15 @@ async def test_a_sign_in_without_lasting_access_is_refused(fake: ZohoFake) -> No
     assert refused.value.kind is ErrorClass.REAUTH
 
 
+async def test_a_life_that_no_calendar_holds_is_an_hour(fake: ZohoFake) -> None:
+    answer = {"access_token": "a", "api_domain": "https://www.zohoapis.eu", "expires_in": 1e300}
+    fake.faults.append(Fault("status", status=200, path="token", body=answer))
+    async with auth(fake.url) as zoho:
+        grant = await zoho.refresh(Grant("a", refresh="r"))
+    assert grant.expires_at is not None
+    assert grant.expires_at <= clock.now() + timedelta(hours=1)
+
+
 @pytest.mark.parametrize(
     "server",
     ["https://accounts.zoho.eu.evil.example", "http://accounts.zoho.eu", "https://evil.example/accounts.zoho.eu",

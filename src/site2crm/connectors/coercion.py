@@ -10,7 +10,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
 from site2crm.connectors.contract import FieldDef, Value
+from site2crm.kit import clock
 from site2crm.kit.text import fold
+
+MOST_DIGITS = 30
+"""With their marks: more are no amount, and no JSON number that a CRM would read."""
 
 _YES = frozenset(["yes", "y", "true", "1", "on", "checked", "accepted", "agreed", "ja", "oui", "si", "sim", "ok"])
 _NO = frozenset(["no", "n", "false", "0", "off", "unchecked", "declined", "nein", "non", "nao"])
@@ -63,7 +67,7 @@ def amount(text: str) -> Decimal | None:
         return None
     digits = re.sub(r"[ '\u00a0\u202f]", "", found[0]).rstrip(".,")
     try:
-        return Decimal(_with_point(digits))
+        return Decimal(_with_point(digits)) if len(digits) <= MOST_DIGITS else None
     except InvalidOperation:
         return None
 
@@ -108,7 +112,7 @@ def _datetime(text: str, field: FieldDef) -> Value:
     except ValueError:
         day = _date(text, field)
         return datetime(day.year, day.month, day.day, tzinfo=UTC) if isinstance(day, date) else None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return clock.as_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _choice(text: str, field: FieldDef) -> Value:

@@ -1,5 +1,6 @@
 """How a connector calls out: one function that reports each exchange, masks secrets and types network failures."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ from site2crm.kit import clock
 
 BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _WELL = frozenset({200, 201, 202, 204})
 _TOLD = frozenset({"grant_type", "redirect_uri", "client_id", "token_type_hint", "scope"})
 """What a sign-in sends that is no secret."""
@@ -140,6 +142,8 @@ def is_host_of(url: str, hosts: Collection[str]) -> bool:
         return False
     if parts.scheme != "https" or port not in (None, 443) or parts.username is not None:
         return False
+    if _HOST.fullmatch(host) is None:
+        return False  # where a backslash or a blank is, others read another host
     return any(host == known or (known.startswith(".") and host.endswith(known)) for known in hosts)
 
 

@@ -77,7 +77,7 @@ def period(query: Mapping[str, str], *, zone: str) -> tuple[datetime, datetime]:
         name = query.get("period", "") or USUAL
         if name not in PERIODS:
             raise Invalid.field("period", f"One of: {', '.join(PERIODS)}; or `from` and `to`.")
-        since = end - timedelta(days=PERIODS[name])
+        since = end - min(timedelta(days=PERIODS[name]), end - datetime.min.replace(tzinfo=UTC))
     if since >= end:
         raise Invalid.field("to", "The last day is before the first one.")
     return since, end

@@ -22,7 +22,12 @@ from site2crm.kit import money, text
 Ts = TypeVarTuple("Ts")
 
 MOST_ACTIVITIES = 100
+MOST_WORDS = 20
+"""Of a search; those after them narrow nothing."""
 STATES = (Status.OPEN, Status.WON, Status.LOST, Status.DELETED)
+_LOW = 10**9
+AMOUNTS = (func.sum(Deal.amount_minor // _LOW), func.sum(Deal.amount_minor % _LOW))
+"""What `whole` makes one of: SQLite adds within 64 bits only, and fails beyond them."""
 
 
 class Sum(Struct, frozen=True):
@@ -194,13 +199,13 @@ async def activities(session: AsyncSession, org_id: str, deal_id: str) -> list[A
 
 async def board(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Column]:
     """The stages of one pipeline in the CRM's order, then those that it no longer has and that deals are in."""
-    counted = select(Deal.stage, Deal.currency, func.count(), func.sum(Deal.amount_minor))
+    counted = select(Deal.stage, Deal.currency, func.count(), *AMOUNTS)
     statement = await _among(session, counted, org_id, wanted)
     counts: dict[str, int] = defaultdict(int)
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for stage, currency, count, amount in await session.execute(statement.group_by(Deal.stage, Deal.currency)):
+    for stage, currency, count, *amount in await session.execute(statement.group_by(Deal.stage, Deal.currency)):
         counts[stage] += count
-        sums[stage][currency] += int(amount or 0)
+        sums[stage][currency] += whole(*amount)
     known = await session.scalars(
         select(Stage)
         .where(Stage.org_id == org_id, Stage.connection_id == wanted.connection, Stage.pipeline == wanted.pipeline)
@@ -215,13 +220,13 @@ async def board(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Colu
 
 async def totals(session: AsyncSession, org_id: str, wanted: Wanted) -> dict[str, Total]:
     """Status -> how many and how much."""
-    counted = select(Deal.status, Deal.currency, func.count(), func.sum(Deal.amount_minor))
+    counted = select(Deal.status, Deal.currency, func.count(), *AMOUNTS)
     statement = await _among(session, counted, org_id, wanted)
     counts: dict[str, int] = defaultdict(int)
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for status, currency, count, amount in await session.execute(statement.group_by(Deal.status, Deal.currency)):
+    for status, currency, count, *amount in await session.execute(statement.group_by(Deal.status, Deal.currency)):
         counts[status] += count
-        sums[status][currency] += int(amount or 0)
+        sums[status][currency] += whole(*amount)
     return {status: Total(counts[status], in_words(sums[status])) for status in STATES}
 
 
@@ -269,6 +274,11 @@ async def selling(session: AsyncSession, org_id: str) -> dict[str, str]:
     return {ref.id: ref.name for ref in refs if (caps := connections.caps(ref.kind)).deals or caps.pushes}
 
 
+def whole(high: int | None, low: int | None) -> int:
+    """The sum of `AMOUNTS`."""
+    return int(high or 0) * _LOW + int(low or 0)
+
+
 def in_words(sums: dict[str, int]) -> list[Sum]:
     """The largest first; currencies are never added up."""
     ordered = sorted(((amount, currency) for currency, amount in sums.items() if amount), reverse=True)
@@ -292,7 +302,7 @@ async def _among(session: AsyncSession, statement: Select[*Ts], org_id: str, wan
         statement = statement.where(Deal.created_at >= wanted.since)
     if wanted.until is not None:
         statement = statement.where(Deal.created_at < wanted.until)
-    for word in text.search_text(wanted.search).split():
+    for word in text.search_text(wanted.search).split()[:MOST_WORDS]:
         statement = statement.where(contains(Deal.search_text, word))
     if not wanted.lead:
         return statement.where(Deal.org_id == org_id)

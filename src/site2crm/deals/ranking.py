@@ -138,14 +138,14 @@ async def _won(
     session: AsyncSession, org_id: str, since: datetime, until: datetime
 ) -> dict[tuple[str, str], tuple[int, dict[str, int]]]:
     rows = await session.execute(
-        select(Deal.connection_id, Deal.owner, Deal.currency, func.count(), func.sum(Deal.amount_minor))
+        select(Deal.connection_id, Deal.owner, Deal.currency, func.count(), *queries.AMOUNTS)
         .where(Deal.org_id == org_id, Deal.status == Status.WON, Deal.closed_at >= since, Deal.closed_at < until)
         .group_by(Deal.connection_id, Deal.owner, Deal.currency)
     )
     found: dict[tuple[str, str], tuple[int, dict[str, int]]] = {}
-    for connection_id, owner, currency, count, amount in rows:
+    for connection_id, owner, currency, count, *amount in rows:
         before, sums = found.get((connection_id, owner), (0, {}))
-        found[connection_id, owner] = (before + count, {**sums, currency: int(amount or 0)})
+        found[connection_id, owner] = (before + count, {**sums, currency: queries.whole(*amount)})
     return found
 
 

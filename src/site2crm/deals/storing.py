@@ -4,6 +4,7 @@ Nothing of a page is read first: ids are derived from the CRM's own, so that the
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -19,6 +20,9 @@ from site2crm.kit import ids, money, text
 
 LONGEST = 500
 """Characters of a name or a title."""
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+"""Somebody types the year 9999: in every zone it is to be a time still."""
+_MOST = 2**63 - 1
 
 
 def _table(model: type[Base]) -> Table:
@@ -145,7 +149,7 @@ def _deal(source: Source, deal: sales.Deal) -> dict[str, Any]:
         "owner": deal.owner or "",
         "close_on": deal.close.isoformat() if deal.close else None,
         "closed_at": deal.closed_at,
-        "url": deal.url,
+        "url": deal.url if deal.url and deal.url.startswith(("https://", "http://")) else None,
         "created_at": deal.created_at,
         "updated_at": deal.updated_at,
     }
@@ -182,7 +186,7 @@ async def _relate(session: AsyncSession, source: Source, people: Mapping[str, Se
         for place, person in enumerate(dict.fromkeys(persons))
     ]
     if rows:
-        await session.execute(insert(About), rows)
+        await session.execute(insert(About), [_fitting(row) for row in rows])
 
 
 async def _put(
@@ -201,4 +205,20 @@ async def _put(
     changed = {name: added.excluded[name] for name in rows[0] if name not in key and name not in keep}
     where = table.c.updated_at <= added.excluded.updated_at if newest else None
     upsert = added.on_conflict_do_update(index_elements=list(key), set_=changed, where=where)
-    await session.execute(upsert, list(rows))
+    await session.execute(upsert, [_fitting(row) for row in rows])
+
+
+def _fitting(row: Mapping[str, Any]) -> dict[str, Any]:
+    """As every database takes it: one record that none takes would stop the reading of all."""
+    return {name: _value(value) for name, value in row.items()}
+
+
+def _value(value: Any) -> Any:
+    match value:
+        case str():
+            return value.replace("\x00", "\ufffd")
+        case datetime():
+            return min(max(value, _EARLIEST), _LATEST)
+        case int():
+            return min(max(value, -_MOST), _MOST)
+    return value

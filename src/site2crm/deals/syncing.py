@@ -95,6 +95,8 @@ async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, un
         place = await feeds.place_of(session, lease.source.connection_id, name)
     while place is not None:
         page = await _page(lease, sales, name, place)
+        if page.more and page.cursor == place.cursor:
+            raise CrmError(ErrorClass.RETRY, f"The CRM gives the same page of {WORDS[name]} again and again.")
         async with machine.session() as session:
             await feeds.hold(session, lease)
             await page.store(session)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
 _now: Callable[[], float] = time.time
 
@@ -26,6 +26,11 @@ def since(seconds: float) -> datetime:
 def after(seconds: float) -> datetime:
     """The moment that many seconds from now."""
     return now() + timedelta(seconds=seconds)
+
+
+def as_utc(moment: datetime) -> datetime | None:
+    """None for the years 1 and 9999, at whose ends some zone has no time: somebody typed them, and meant none."""
+    return moment.astimezone(UTC) if MINYEAR < moment.year < MAXYEAR else None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from site2crm.connectors.contract import FieldDef, FieldType, Value
+from site2crm.kit import clock
 
 _TYPES: dict[str, FieldType] = {
     "bool": "bool",
@@ -43,11 +44,11 @@ def moment(value: object) -> datetime | None:
     text = str(value or "")
     try:
         if text.lstrip("-").isdecimal():
-            return datetime.fromtimestamp(int(text) / 1000, UTC)
+            return clock.as_utc(datetime.fromtimestamp(int(text) / 1000, UTC))
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return clock.as_utc(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def field_def(item: Mapping[str, object]) -> FieldDef | None:

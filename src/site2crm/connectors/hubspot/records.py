@@ -32,6 +32,9 @@ _UNDONE = {
 _STATE = {Act.CALL: "hs_call_status", Act.EMAIL: "hs_email_status", Act.MEETING: "hs_meeting_outcome",
           Act.TASK: "hs_task_status"}  # fmt: skip
 
+_MOST_DIGITS = 30
+"""HubSpot keeps texts: one that reads 1E+999999999 would take a gigabyte as a whole number."""
+
 
 def owner(item: Mapping[str, object]) -> Owner:
     """`id` is what records name; `userId` is another number."""
@@ -133,7 +136,7 @@ def _number(value: object) -> Decimal | None:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and number.adjusted() <= _MOST_DIGITS else None
 
 
 def _zone(tz: str | None) -> ZoneInfo:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from site2crm.connectors.sales import Money
+from site2crm.kit import clock
 
 
 def moment(value: object) -> datetime | None:
@@ -14,11 +15,11 @@ def moment(value: object) -> datetime | None:
         return None
     try:
         if isinstance(value, int | float) or str(value).lstrip("-").isdecimal():
-            return datetime.fromtimestamp(float(str(value)), UTC)
+            return clock.as_utc(datetime.fromtimestamp(float(str(value)), UTC))
         told = datetime.fromisoformat(str(value))
     except (ValueError, OverflowError, OSError):
         return None
-    return told.astimezone(UTC) if told.tzinfo else told.replace(tzinfo=UTC)
+    return clock.as_utc(told if told.tzinfo else told.replace(tzinfo=UTC))
 
 
 def money(value: object, currency: str | None) -> Money | None:

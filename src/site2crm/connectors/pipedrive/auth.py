@@ -17,6 +17,7 @@ from site2crm.core.http import Response
 from site2crm.kit import clock
 
 _HOST = "https://oauth.pipedrive.com"
+_LONGEST_S = 366 * 86_400
 
 
 class PipedriveAuth:
@@ -63,10 +64,11 @@ class PipedriveAuth:
             text = f"Pipedrive's sign-in named {domain[:100] or 'nothing'} as its address, which is not Pipedrive's."
             raise CrmError(ErrorClass.CONFIG, text, code="foreign_host")
         life = told.get("expires_in")
+        is_told = isinstance(life, int) and 0 < life < _LONGEST_S
         return Grant(
             access=_text(told, "access_token"),
             refresh=_text(told, "refresh_token") or (before.refresh if before else None),
-            expires_at=clock.now() + timedelta(seconds=life) if isinstance(life, int) and life > 0 else None,
+            expires_at=clock.now() + timedelta(seconds=life) if is_told else None,  # type: ignore[arg-type]
             scopes=frozenset(filter(None, _text(told, "scope").replace(",", " ").split())),
             extra={"api_domain": domain},
         )

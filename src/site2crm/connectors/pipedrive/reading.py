@@ -180,4 +180,4 @@ def _moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return clock.as_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

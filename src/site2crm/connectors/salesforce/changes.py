@@ -4,13 +4,14 @@ A page goes on behind the last row's moment and id, not by a locator: those expi
 """
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from site2crm.connectors.salesforce import soql
 from site2crm.connectors.salesforce.client import Client, Row
+from site2crm.kit import clock
 
 OVERLAP = timedelta(minutes=5)
 """A change that was being saved while we read may carry an earlier moment."""
@@ -89,14 +90,15 @@ def moment(value: object) -> datetime | None:
         found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return clock.as_utc(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def day(value: object) -> date | None:
     try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) else None
+        found = date.fromisoformat(value[:10]) if isinstance(value, str) else None
     except ValueError:
         return None
+    return found if found and MINYEAR < found.year < MAXYEAR else None
 
 
 def midnight(value: date | None) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from site2crm.connectors.hints import BadProof
 from site2crm.connectors.pushing import Contact, Push, Pushed
 from site2crm.connectors.webhook.signing import key_of, proven
 from site2crm.core.errors import BadRequest, Invalid
+from site2crm.kit import clock
 
 MOST = 1_000
 """Records of one kind in a message."""
@@ -23,6 +24,7 @@ LARGEST = Decimal(10) ** 13
 MOST_DECIMALS = 20
 """More than the sum of two binary fractions has; a number of a million digits is nobody's amount."""
 LONGEST_S = 7 * 86_400
+FIRST_YEAR = 1970
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
 _Ref = Annotated[str, Meta(max_length=200)]
@@ -141,7 +143,8 @@ def read(push: Push) -> Pushed:
             activities=[_activity(activity, proof.at) for activity in message.activities],
         )
     except OverflowError as error:
-        raise Invalid.field("body", "A time in it is outside the calendar. Write years from 1970 to 9998.") from error
+        text = f"A time in it is outside the calendar. Write years from {FIRST_YEAR} to 9998."
+        raise Invalid.field("body", text) from error
 
 
 def _message(body: bytes) -> MessageIn:
@@ -223,7 +226,7 @@ def _activity(given: ActivityIn, at: datetime) -> sales.Activity:
         id=given.id,
         kind=given.kind,
         owner=given.owner or None,
-        at=given.at.astimezone(UTC),
+        at=_in_calendar(given.at),
         done=given.done,
         updated_at=_utc(given.updated_at) or at,
         seconds=given.seconds,
@@ -233,4 +236,11 @@ def _activity(given: ActivityIn, at: datetime) -> sales.Activity:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
-    return moment.astimezone(UTC) if moment else None
+    return _in_calendar(moment) if moment else None
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    found = clock.as_utc(moment)
+    if found is None or found.year < FIRST_YEAR:
+        raise OverflowError
+    return found

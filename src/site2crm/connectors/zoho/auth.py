@@ -24,6 +24,7 @@ RIGHTS = (
 REFRESHES_WAIT = timedelta(minutes=10)
 """After ten refreshes within ten minutes nothing is given until they are over."""
 _ACCESS_LIVES_S = 3600
+_LONGEST_S = 366 * 86_400
 _WORDS = {
     "invalid_client": (
         ErrorClass.CONFIG, "client_id",
@@ -126,7 +127,8 @@ class ZohoAuth:
 
 
 def _lives_s(told: object) -> float:
-    return float(told) if isinstance(told, int | float) and not isinstance(told, bool) and told > 0 else _ACCESS_LIVES_S
+    is_told = isinstance(told, int | float) and not isinstance(told, bool) and 0 < told < _LONGEST_S
+    return float(told) if is_told else _ACCESS_LIVES_S  # type: ignore[arg-type]
 
 
 def _refusal(said: Mapping[str, object], status: int) -> CrmError:

@@ -16,6 +16,7 @@ from site2crm.connectors.zoho import answers, centres
 from site2crm.connectors.zoho.answers import Item, ZohoError
 from site2crm.connectors.zoho.sharing import Share, item_share, rows_share, shared_out
 from site2crm.core.http import OutboundError, Response
+from site2crm.kit import clock
 
 ZOHO_API_VERSION = "v8"
 LIMIT = Limit(4, 0.0)
@@ -238,7 +239,7 @@ def moment(value: object) -> datetime | None:
         found = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
+    return clock.as_utc(found) if found.tzinfo else None
 
 
 def written_time(value: datetime) -> str:

@@ -1,7 +1,7 @@
 """Zoho's users, pipelines, deals and activities in plain terms (crm/zoho.md 6 and 7)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -176,9 +176,10 @@ def _start_of(day: date, tz: str | None) -> datetime:
 
 def _date(value: object) -> date | None:
     try:
-        return date.fromisoformat(str(value))
+        found = date.fromisoformat(str(value))
     except ValueError:
         return None
+    return found if MINYEAR < found.year < MAXYEAR else None
 
 
 def _text(value: object) -> str | None:
