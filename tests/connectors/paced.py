@@ -34,22 +34,22 @@ class Counting(HubSpotFake):
 
     def __init__(self, limit: Limit, *, validate: bool = True) -> None:
         super().__init__(validate=validate)
-        self._limit = limit
+        self.limit = limit
         self._seen: deque[float] = deque()
         self.refused = 0
 
     def answer(self, request: Request) -> Answer:
         now = time.monotonic()
-        while self._seen and self._seen[0] <= now - self._limit.window_s:
+        while self._seen and self._seen[0] <= now - self.limit.window_s:
             self._seen.popleft()
-        if len(self._seen) >= self._limit.calls:
+        if len(self._seen) >= self.limit.calls:
             self.refused += 1
             return Answer(429, {"status": "error", "message": "limit", "policyName": "TEN_SECONDLY_ROLLING"})
         self._seen.append(now)
         answer = super().answer(request)
-        answer.headers["X-HubSpot-RateLimit-Max"] = str(self._limit.calls)
-        answer.headers["X-HubSpot-RateLimit-Remaining"] = str(self._limit.calls - len(self._seen))
-        answer.headers["X-HubSpot-RateLimit-Interval-Milliseconds"] = str(round(self._limit.window_s * 1000))
+        answer.headers["X-HubSpot-RateLimit-Max"] = str(self.limit.calls)
+        answer.headers["X-HubSpot-RateLimit-Remaining"] = str(self.limit.calls - len(self._seen))
+        answer.headers["X-HubSpot-RateLimit-Interval-Milliseconds"] = str(round(self.limit.window_s * 1000))
         return answer
 
 
@@ -82,6 +82,7 @@ def _salesforce_grants(server: Salesforce) -> Grants:
     return Granted(Grant(server.sign_in.give_access(), extra={"instance_url": INSTANCE_URL}))
 
 
+NO_LIMIT = 10_000_000
 HUBSPOT = Limit(100, 10.0)
 PACED = {
     "hubspot": Paced(lambda: Counting(HUBSPOT, validate=False), secrets={"token": TOKEN}, limits={"burst": HUBSPOT}),
@@ -154,20 +155,24 @@ def person(kind: str, number: int) -> PersonIn:
     return PersonIn(email=email, first="Ada", last="Lovelace", fields=fields, **refs)
 
 
-async def flood(name: str, leads: int, *, takes_s: float, skips: bool = True) -> Outcome:
-    """Side by side as a drain does it. `takes_s`: each call, at the vendor. `skips`: time is the test's."""
+async def flood(name: str, leads: int, *, takes_s: float, is_free: bool = False) -> Outcome:
+    """Side by side as a drain does it. `takes_s`: each call, at the vendor. `is_free`: in real time, without limits."""
     kind, played, server = name.partition("-")[0], PACED[name], PACED[name].server()
+    if is_free and isinstance(server, Counting):
+        server.limit = Limit(NO_LIMIT, server.limit.window_s)
+    if is_free and isinstance(server, Pipedrive):
+        server.limits.most = NO_LIMIT
     async with AsyncExitStack() as stack:
         await server.start()
         stack.push_async_callback(server.stop)
         given = {"settings": played.settings, "secrets": played.secrets, "base_url": server.url}
         given["grants"] = played.grants(server) if played.grants else None
-        given["budget"] = Budget(KINDS[kind].limit)
+        given["budget"] = Budget(None if is_free else KINDS[kind].limit)
         opened, _ = await stack.enter_async_context(context(timeout_s=100.0, **given))
         connector = registry.connect(kind, opened)
         await opened.http.request("GET", f"{server.url}/_fake/requests")  # threads of its start are in real time
         server.requests.clear()
-        if skips:
+        if not is_free:
             stack.enter_context(skipping())
         watch, began = Watch(server, takes_s), time.monotonic()
         await _send_all(connector, [person(kind, number) for number in range(leads)])
