@@ -2,7 +2,7 @@
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql, redis; ClickHouse's engine)
 # make bench    the budgets, as a table, with ratios measured in the same run
 # make soak     fifty rounds of kill -9 under load, ten upgrades, twenty of backup and restore, all that is hostile,
-#               and for each CRM two hundred deliveries killed between the call and its record
+#               and for each CRM two hundred deliveries that are killed, and ten thousand leads at its limit
 # make scoreboard  power cuts, full disks, hostile CRMs and clients: what is lost, doubled, crossed; ten minutes
 #               make scoreboard only=slow-clients tries one of them
 # make binary   dist/: the product as a folder (tar.xz) and as one file; five minutes
@@ -104,6 +104,7 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tests.backup.rounds --rounds 20
 	SITE2CRM_TEST_ALL=yes $(BIN)/python -m pytest tests/security/test_hostile.py
 	SITE2CRM_KILLS=200 $(BIN)/python -m pytest tests/delivery/test_kill.py
+	SITE2CRM_PACED=10000 $(BIN)/python -m pytest tests/connectors/test_limits.py
 
 # The library that lets syncs and writes fail is compiled when it is needed.
 compiler:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from site2crm.core import sqlite
-from tests.bench import events, many, overview, redirects, wrk
+from tests.bench import crms, events, many, overview, redirects, wrk
 from tests.bench.wrk import Result
 from tests.server import Server, environment, free_port
 
@@ -36,6 +36,7 @@ def main() -> None:
         rows += ready(Path(folder) / "ready")
         rows += intake(Path(folder) / "intake")
         rows += lists(Path(folder) / "lists")
+        rows += crms.measure(Path(folder) / "crms")
         rows += redirects.measure(Path(folder) / "redirects")
         rows += events.measure(Path(folder) / "events")
         rows += overview.measure(Path(folder) / "events", Path(folder) / "overview")

@@ -8,38 +8,16 @@ import pytest
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.hubspot.connector import HubSpot
-from site2crm.connectors.pacing import LOOK_AGAIN_S, Budget, Limit
+from site2crm.connectors.pacing import LOOK_AGAIN_S, OTHERS_S, Budget, Limit
 from site2crm.connectors.wire import Call, send
-from site2crm.demo.server import Answer, Request
 from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
+from tests.connectors.paced import Counting
+from tests.connectors.virtual import skipping
 from tests.fakes.hubspot import TOKEN, HubSpotFake
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 LIMIT = Limit(20, 1.0)
-
-
-class Counting(HubSpotFake):
-    """Counts calls as HubSpot does: so many in any window, and what remains stands in every answer."""
-
-    def __init__(self, limit: Limit) -> None:
-        super().__init__()
-        self._limit = limit
-        self._seen: list[float] = []
-        self.refused = 0
-
-    def answer(self, request: Request) -> Answer:
-        now = time.monotonic()
-        self._seen = [at for at in self._seen if at > now - self._limit.window_s]
-        if len(self._seen) >= self._limit.calls:
-            self.refused += 1
-            return Answer(429, {"status": "error", "message": "limit", "policyName": "TEN_SECONDLY_ROLLING"})
-        self._seen.append(now)
-        answer = super().answer(request)
-        answer.headers["X-HubSpot-RateLimit-Max"] = str(self._limit.calls)
-        answer.headers["X-HubSpot-RateLimit-Remaining"] = str(self._limit.calls - len(self._seen))
-        answer.headers["X-HubSpot-RateLimit-Interval-Milliseconds"] = str(round(self._limit.window_s * 1000))
-        return answer
 
 
 async def spend(budget: Budget, times: int, moments: list[float]) -> None:
@@ -80,6 +58,64 @@ async def test_what_others_use_is_not_ours() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), budget.call():
             pass
+
+
+async def within_a_window(budget: Budget, limit: Limit, *, others: int = 0) -> int:
+    """How many calls begin before it has passed; the vendor tells after each what it has counted."""
+    began, made = time.monotonic(), 0
+    while True:
+        async with budget.call() as ticket:
+            if time.monotonic() - began >= limit.window_s:
+                return made
+            made += 1
+            budget.told(limit.calls - made - others, limit, ticket)
+
+
+@pytest.mark.parametrize(("calls", "alone", "beside_others"), [(100, 95, 89), (20, 19, 17), (10, 10, 8)])
+async def test_who_is_alone_leaves_less_than_who_is_not(calls: int, alone: int, beside_others: int) -> None:
+    limit = Limit(calls, 10.0)
+    budget = Budget(limit)
+    with skipping():
+        first = await within_a_window(budget, limit)
+        await asyncio.sleep(OTHERS_S)
+        by_itself = await within_a_window(budget, limit)
+        await asyncio.sleep(limit.window_s)
+        met = await within_a_window(budget, limit, others=1)
+        await asyncio.sleep(OTHERS_S + limit.window_s)
+        again = await within_a_window(budget, limit)
+    assert (first, by_itself, again) == (calls - max(1, calls // 10), alone, alone)
+    assert met == beside_others
+
+
+async def test_a_slow_line_is_no_reason_to_use_less() -> None:
+    """What takes long leaves some to others by itself; yet in no window are more calls than the limit."""
+    limit, moments = Limit(20, 2.0), list[float]()
+    budget = Budget(limit)
+
+    async def lane() -> None:
+        for _ in range(100):
+            async with budget.call() as ticket:
+                await asyncio.sleep(0.2)
+                moments.append(now := time.monotonic())
+                recent = sum(now - limit.window_s < at for at in moments)
+                budget.told(limit.calls - recent, limit, ticket)
+
+    with skipping():
+        await asyncio.gather(*(lane() for _ in range(6)))
+    late = [at for at in moments if at > moments[0] + OTHERS_S]
+    most = max(sum(begin <= at < begin + limit.window_s for at in moments) for begin in moments)
+    assert most <= limit.calls
+    assert len(late) / (late[-1] - late[0]) >= 0.9 * limit.calls / limit.window_s
+
+
+async def test_a_part_is_closed_with_the_whole() -> None:
+    with clock.travel(START):
+        budget = Budget(LIMIT)
+        part = budget.part("search", LIMIT)
+        budget.close(timedelta(seconds=30))
+        assert part.closed_for == timedelta(seconds=30)
+        part.close(timedelta(seconds=40))
+        assert budget.closed_for == timedelta(seconds=30)
 
 
 async def test_who_gives_up_waiting_takes_no_token() -> None:

@@ -24,13 +24,17 @@ LAG_S = 3600.0
 
 @dataclass(frozen=True)
 class Crm:
-    """`mails`, `notes`, `companies`: one text for each record that the server keeps of them, None: it has no such."""
+    """`mails`, `notes`, `companies`: one text for each record that the server keeps of them, None: it has no such.
+
+    `ids`: of the people, in the order of `mails`.
+    """
 
     server: Callable[[], Any]
     mails: Texts
     settings: Mapping[str, str] = field(default_factory=dict)
     notes: Texts | None = None
     companies: Texts | None = None
+    ids: Texts | None = None
 
 
 def _lagging_nutshell() -> nutshell.Nutshell:
@@ -70,6 +74,7 @@ CRMS: dict[str, Crm] = {
         },
         notes=lambda server: [task["Description"] for task in server.all("Task")],
         companies=lambda server: [account["Name"] for account in server.all("Account")],
+        ids=lambda server: [person["Id"] for person in server.people],
     ),
     "pipedrive": Crm(
         _lagging_pipedrive,
@@ -89,6 +94,7 @@ CRMS: dict[str, Crm] = {
         },
         notes=lambda server: [note["Note_Content"] for note in server.records["Notes"].values()],
         companies=lambda server: [each["Account_Name"] for each in server.records["Accounts"].values()],
+        ids=lambda server: [person["id"] for person in server.people],
     ),
     "nutshell": Crm(
         _lagging_nutshell,

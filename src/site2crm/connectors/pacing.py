@@ -1,11 +1,13 @@
 """Staying below a vendor's limit: a bucket of tokens for each connection, corrected by what the vendor says remains.
 
 A token comes back when the vendor's window has passed since its call was answered: when the vendor counted it, within
-the call, is not known. Waiting is counted on the machine's own clock, for it is a matter of seconds; when a vendor says
-until when nothing may be sent at all, that is a moment of `kit.clock`.
+the call, is not known. So no window of the vendor's has more calls of ours than it allows, however slow the line, and
+what is reached is tokens / (window + the time that a call takes). Waiting is counted on the machine's own clock, for it
+is a matter of seconds; when a vendor says until when nothing may be sent at all, that is a moment of `kit.clock`.
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
@@ -16,12 +18,20 @@ from typing import NamedTuple
 from site2crm.kit import clock
 
 RESERVE = 0.1
-"""The share of a limit that is never used: calls that are still on the way are not in what the vendor says."""
+"""The share of a limit that is left to others who use the same access, at least one call: where the vendor's count has
+shown calls that are not ours, and where it shows nothing at all, as with searches."""
+RESERVE_ALONE = 0.05
+"""... and where it shows ours alone: for the first calls of somebody who comes, within the window in which we have not
+seen them yet. It is of what is reached: a token that comes back late, by as long as calls take, has been left to others
+already. So at a small limit it may be less than a call."""
+OTHERS_S = 30.0
+"""For so long after a call of theirs others are taken to be there."""
 DELIVERY_SHARE = 0.2
 """The share of what may be used that is never taken by what can wait."""
 DAY_S = 86_400.0
 LOOK_AGAIN_S = 0.2
 """An answer to another call may bring tokens earlier than the window does."""
+_REMEMBERED = 16
 
 
 class Limit(NamedTuple):
@@ -29,10 +39,6 @@ class Limit(NamedTuple):
 
     calls: int
     window_s: float
-
-    @property
-    def tokens(self) -> int:
-        return max(1, self.calls - max(1, round(self.calls * RESERVE)))
 
 
 class Left(NamedTuple):
@@ -53,8 +59,9 @@ class Ticket(NamedTuple):
 class Budget:
     """What we may still send at one connection, shared by all who use it. Without a limit: anything."""
 
-    def __init__(self, limit: Limit | None = None) -> None:
+    def __init__(self, limit: Limit | None = None, *, within: "Budget | None" = None) -> None:
         self._limit = limit
+        self._within = within
         self._calls = 0
         self._under_way = 0
         self._answered: deque[float] = deque()
@@ -66,6 +73,10 @@ class Budget:
         self._spare_closed_until: datetime | None = None
         self._parts: dict[str, Budget] = {}
         self._last_wait = timedelta()
+        self._alone_from = math.inf
+        """From when on the vendor's count is taken to show ours alone."""
+        self._lasts_s = 0.0
+        """How long a call takes, of late."""
         self._as_spare: Budget | None = None
         self._is_told = False
         self._day: Left | None = None
@@ -86,7 +97,8 @@ class Budget:
     @property
     def closed_for(self) -> timedelta:
         """How long nothing may be sent at all; zero: it is open."""
-        return _until(self._closed_until)
+        mine = _until(self._closed_until)
+        return max(mine, self._within.closed_for) if self._within else mine
 
     @property
     def spare(self) -> "Budget":
@@ -96,8 +108,8 @@ class Budget:
         return self._as_spare
 
     def part(self, name: str, limit: Limit) -> "Budget":
-        """The budget of calls that have a limit of their own beside the common one."""
-        return self._parts.setdefault(name, Budget(limit))
+        """The budget of calls that have a limit of their own beside the common one; closed when that is closed."""
+        return self._parts.setdefault(name, Budget(limit, within=self))
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Ticket]:
@@ -154,20 +166,27 @@ class Budget:
         Whether it has counted the calls that were made at the same time or since, nobody knows: they come on top.
         """
         self._limit, self._is_told = limit, True
-        if remaining <= 0:
-            self.close(timedelta(seconds=limit.window_s))
-            return
         counted = limit.calls - remaining
         at_most = counted + ticket.beside + self._calls - ticket.number
         while self._answered and len(self._answered) + self._under_way > at_most:
             self._answered.popleft()
-        others = counted - len(self._answered) - self._under_way
-        self._answered.extend([time.monotonic()] * others)
+        others, now = counted - len(self._answered) - self._under_way, time.monotonic()
+        self._answered.extend([now] * others)
+        self._alone_from = now + OTHERS_S if others > 0 else min(self._alone_from, now + OTHERS_S)
+        if remaining <= 0 and others > 0:  # when theirs come back, nobody knows; when ours do, we know
+            self.close(timedelta(seconds=limit.window_s))
+
+    def _tokens(self, limit: Limit) -> int:
+        """What may be used of it within a window."""
+        if time.monotonic() < self._alone_from:
+            return max(1, limit.calls - max(1, round(limit.calls * RESERVE)))
+        late = self._lasts_s / limit.window_s if limit.window_s else 0.0
+        return max(1, min(limit.calls, round(limit.calls * (1 - RESERVE_ALONE) * (1 + late))))
 
     @property
     def _share(self) -> int:
         """The tokens that what can wait leaves alone; it always gets one."""
-        tokens = self._limit.tokens if self._limit else 0
+        tokens = self._tokens(self._limit) if self._limit else 0
         return min(max(1, round(tokens * DELIVERY_SHARE)), tokens - 1)
 
     def _begin(self) -> Ticket:
@@ -177,11 +196,14 @@ class Budget:
 
     @contextmanager
     def _under(self, ticket: Ticket) -> Iterator[None]:
+        began = time.monotonic()
         try:
             yield
         finally:
+            now = time.monotonic()
             self._under_way -= 1
-            self._answered.append(time.monotonic())
+            self._answered.append(now)
+            self._lasts_s += (now - began - self._lasts_s) / _REMEMBERED
 
     def _wait_s(self, untouched: int = 0) -> float:
         if self._limit is None:
@@ -190,7 +212,7 @@ class Budget:
         now = time.monotonic()
         while self._answered and self._answered[0] <= now - self._limit.window_s:
             self._answered.popleft()
-        missing = len(self._answered) + self._under_way + 1 + untouched - self._limit.tokens
+        missing = len(self._answered) + self._under_way + 1 + untouched - self._tokens(self._limit)
         if missing <= 0:
             return 0
         if missing > len(self._answered):

@@ -58,9 +58,9 @@ async def send(
     """
     if hosts and context.base_url is None and not is_host_of(call.url, hosts):
         raise _foreign(call.url)
-    _stay_in(context.budget)
+    stay_in(context.budget)
     async with context.budget.call() as ticket:
-        _stay_in(context.budget)  # the limit may have been reached while this call waited
+        stay_in(context.budget)  # the limit may have been reached while this call waited
         try:
             answer = await context.http.request(
                 call.method,
@@ -128,6 +128,13 @@ async def send_form(
         return answer
     said = [value for name, value in form.items() if name not in _TOLD]
     return _without(_in_every_form([*said, context.app.client_secret, sent.get("Authorization", "")]), answer)
+
+
+def stay_in(budget: Budget) -> None:
+    """Raises CrmError(THROTTLE) while nothing may be sent."""
+    if wait := budget.closed_for:
+        text = "The limit for this access is used up for the moment."
+        raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
 
 
 def is_host_of(url: str, hosts: Collection[str]) -> bool:
@@ -207,12 +214,6 @@ def embedded_json(text: str) -> object:
         return loads(text[start:]) if start >= 0 else None
     except (JSONDecodeError, RecursionError):
         return None
-
-
-def _stay_in(budget: Budget) -> None:
-    if wait := budget.closed_for:
-        text = "The limit for this access is used up for the moment."
-        raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
 
 
 def _hushed(context: Context, call: Call, answer: Response) -> Response:

@@ -29,6 +29,9 @@ from site2crm.core.http import (
 RESOLVE_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 30.0
+MOST_CONNECTIONS = 1_000
+"""More than are called at the same time: who waits for a place here waits for somebody else's slow server. Callers keep
+bounds of their own, such as one call for each CRM when there are many."""
 
 
 class Engine:
@@ -82,7 +85,7 @@ class Engine:
             context = await asyncio.to_thread(_tls)
             self._pool = self._pool or httpcore.AsyncConnectionPool(
                 ssl_context=context,
-                max_connections=100,
+                max_connections=MOST_CONNECTIONS,
                 max_keepalive_connections=20,
                 keepalive_expiry=KEEPALIVE_S,
                 network_backend=self._backend,

@@ -6,6 +6,7 @@ stops before it is used up, so that leads and other people's integrations go on 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
@@ -18,7 +19,7 @@ from site2crm.connectors.grants import Grant
 from site2crm.connectors.pacing import Budget, Limit, Ticket
 from site2crm.connectors.pipedrive import answers
 from site2crm.connectors.pipedrive.answers import PipedriveError
-from site2crm.connectors.wire import Call, is_host_of, masked, network_error, send, send_granted
+from site2crm.connectors.wire import Call, is_host_of, masked, network_error, send, send_granted, stay_in
 from site2crm.core.http import OutboundError, Response
 from site2crm.kit import clock
 
@@ -129,25 +130,20 @@ class Client:
         return self.context.account.currency if self.context.account else None
 
     async def _sent(self, ask: Ask, *, max_bytes: int | None) -> Response:
-        if not ask.searches:
-            return await self._send(ask, max_bytes=max_bytes, own=None)
-        searches = self.context.budget.part("search", SEARCH_LIMIT)
-        if wait := searches.closed_for:
-            text = "Pipedrive's limit for searches is used up."
-            raise CrmError(ErrorClass.THROTTLE, text, code="BUDGET", retry_after=wait)
-        async with searches.call() as ticket:
-            return await self._send(ask, max_bytes=max_bytes, own=(searches, ticket))
+        """Searches have a limit of their own, and take nothing of the other one."""
+        context = self.context
+        if ask.searches:
+            stay_in(context.budget)
+            context = replace(context, budget=context.budget.part("search", SEARCH_LIMIT))
 
-    async def _send(self, ask: Ask, *, max_bytes: int | None, own: tuple[Budget, Ticket] | None) -> Response:
         def answered(answer: Response, ticket: Ticket) -> None:
-            budget, mine = own or (self.context.budget, ticket)
-            self._heed(answer.headers, budget, mine)
+            self._heed(answer.headers, context.budget, ticket)
 
-        if self.context.grants is None:
+        if context.grants is None:
             call = self._call(ask, None)
-            return await send(self.context, call, hosts=HOSTS, max_bytes=max_bytes, answered=answered)
+            return await send(context, call, hosts=HOSTS, max_bytes=max_bytes, answered=answered)
         return await send_granted(
-            self.context,
+            context,
             lambda grant: self._call(ask, grant),
             is_stale=lambda answer: answer.status == 401,
             hosts=HOSTS,

@@ -1,0 +1,81 @@
+"""At the limit that a vendor publishes leads arrive at no less than nine tenths of it, and nothing is ever refused.
+
+`SITE2CRM_PACED=10000` (`make soak`): so many leads for each; waiting takes no time (`virtual.skipping`).
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from site2crm.connectors.hubspot.connector import HubSpot
+from site2crm.connectors.pacing import Budget
+from tests.connectors.connector_cases import context
+from tests.connectors.paced import HUBSPOT, LEADS, PACED, TOKEN, Counting, flood, person
+from tests.connectors.virtual import skipping
+
+PUBLISHED = [name for name, paced in PACED.items() if paced.limits]
+DAY = {"salesforce": 100_000, "zoho": 50_000}
+"""Calls, or credits, of the smallest edition that has an API and is not for trying it out."""
+
+
+@pytest.mark.timeout(300 if LEADS < 1_000 else 3_000)
+@pytest.mark.parametrize("name", PUBLISHED)
+async def test_leads_arrive_at_nine_tenths_of_the_published_limit(name: str) -> None:
+    outcome = await flood(name, LEADS, takes_s=0.02)
+    share = outcome.share(PACED[name].limits)
+    print(f"{name}: {share:.1%} of the limit, {LEADS / outcome.seconds:.2f} leads/s, {outcome.calls}")
+    assert outcome.refused == 0
+    assert share >= 0.9
+
+
+@pytest.mark.parametrize("name", DAY)
+async def test_ten_thousand_leads_fit_into_a_day_by_far(name: str) -> None:
+    """Nobody publishes a limit for a shorter time here, but for calls at once: Zoho's smallest edition has five."""
+    outcome = await flood(name, 400, takes_s=0.2)
+    used = outcome.server.daily_used if name == "salesforce" else outcome.server.credits_used
+    print(f"{name}: {used} of a day for {outcome.leads} leads, {outcome.at_once} at once")
+    assert used / outcome.leads * 10_000 <= DAY[name] / 5
+    assert outcome.at_once <= 3
+    assert outcome.leads / outcome.seconds >= 10_000 / 3_600
+
+
+async def test_without_a_published_limit_we_keep_to_our_own() -> None:
+    outcome = await flood("nutshell", 20, takes_s=0.2)
+    rate = outcome.calls.total() / outcome.seconds
+    print(f"nutshell: {rate:.2f} calls/s, {outcome.at_once} at once")
+    assert outcome.at_once == 2
+    assert 2.2 <= rate <= 3
+
+
+async def test_who_uses_the_same_access_is_made_room_for_once_they_are_seen() -> None:
+    """A tenth of the limit is used by somebody else, from the second minute on: we see it in the next answers."""
+    portal, told = Counting(HUBSPOT, validate=False), list[int]()
+    async with AsyncExitStack() as stack:
+        await portal.start()
+        stack.push_async_callback(portal.stop)
+        secrets = {"token": TOKEN}
+        opened, _ = await stack.enter_async_context(
+            context(secrets=secrets, base_url=portal.url, budget=Budget(HUBSPOT))
+        )
+        await opened.http.request("GET", f"{portal.url}/_fake/requests")
+        stack.enter_context(skipping())
+
+        async def others() -> None:
+            await asyncio.sleep(60)
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            for _ in range(60):
+                answer = await opened.http.request("GET", f"{portal.url}/account-info/2026-09/details", headers=headers)
+                told.append(answer.status)
+                await asyncio.sleep(1)
+
+        async def ours(lane: int) -> None:
+            for number in range(lane, 600, 6):
+                [written] = await HubSpot(opened).upsert_people([person("hubspot", number)])
+                assert written.error is None
+
+        await asyncio.gather(others(), *(ours(lane) for lane in range(6)))
+    unseen = round(HUBSPOT.window_s) + 1
+    assert portal.refused == told.count(429)
+    assert told[:unseen].count(200) >= 4
+    assert set(told[unseen:]) == {200}

@@ -1,0 +1,31 @@
+"""Time that a test controls: whoever waits, waits no longer than until nobody has anything to do.
+
+Both ends of each connection have to be in this event loop. Computing takes no time; what a vendor is to take for an
+answer, its server sleeps.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+_ON_ITS_WAY_S = 0.001
+"""Of real time: what was sent over loopback has arrived by then."""
+
+
+@contextmanager
+def skipping() -> Iterator[None]:
+    """Every wait of the running loop is skipped; `time.monotonic` is as if it had been waited for."""
+    loop: Any = asyncio.get_running_loop()
+    now, look = [time.monotonic()], loop._selector.select
+
+    def select(timeout: float | None) -> Any:
+        if timeout is None or timeout <= 0 or (found := look(min(timeout, _ON_ITS_WAY_S))):
+            return look(timeout) if timeout is None or timeout <= 0 else found
+        now[0] += timeout
+        return look(0)
+
+    with mock.patch.object(loop._selector, "select", select), mock.patch.object(time, "monotonic", lambda: now[0]):
+        yield
