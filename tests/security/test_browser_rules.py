@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from site2crm.accounts.permissions import Role
+from site2crm.core.security import OPEN_TO_OTHER_SITES
 from tests import cast
 from tests.cast import PASSWORD, Cast
 from tests.security import pages, routes
@@ -47,6 +48,8 @@ async def test_a_forged_request_is_refused_everywhere(world: World, browser: htt
     for headers in FORGED:
         before, wrong = await world.fingerprint(), []
         for route in routes.every(world.instance):
+            if route.path.startswith(OPEN_TO_OTHER_SITES):  # whoever calls there proves it, with every body
+                continue
             if route.method in UNSAFE and all(name in world.acme.ids | routes.NOT_IDS for name in route.parameters):
                 answer = await route.call(browser, world.acme, **headers)
                 if answer.status_code != 403:

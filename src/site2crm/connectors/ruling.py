@@ -32,8 +32,8 @@ class ConnectionIn(Struct, forbid_unknown_fields=True, kw_only=True):
     settings: dict[str, str] = {}
     mapping: MappingIn | UnsetType = UNSET
     form_mappings: FormMappingsIn = {}
-    owner: OwnerRule = OwnerRule()
-    deal: DealRule = DealRule()
+    owner: OwnerRule = msgspec.field(default_factory=OwnerRule)
+    deal: DealRule = msgspec.field(default_factory=DealRule)
     form_ids: list[str] = []
 
 
