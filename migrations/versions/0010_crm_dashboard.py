@@ -9,20 +9,13 @@ branch_labels = None
 depends_on = None
 
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-HAS_ARRIVED = sa.text("delivered_at IS NOT NULL")
 PLACES = ["connection_id", "state", "due_at"]
 
 
 def upgrade() -> None:
     op.drop_index("ix_delivery_connection", table_name="delivery")
     op.create_index("ix_delivery_connection", "delivery", [*PLACES, "created_at", "updated_at"])
-    op.create_index(
-        "ix_delivery_arrived",
-        "delivery",
-        ["connection_id", "delivered_at"],
-        sqlite_where=HAS_ARRIVED,
-        postgresql_where=HAS_ARRIVED,
-    )
+    op.create_index("ix_delivery_arrived", "delivery", ["connection_id", "delivered_at"])
     op.create_table(
         "crm_comparison",
         sa.Column("connection_id", sa.String(), nullable=False),

@@ -96,7 +96,7 @@ PACED = {
         secrets={"token": PIPEDRIVE_TOKEN},
         limits={"burst": Limit(100, 2.0), "search": Limit(10, 2.0)},
     ),
-    "nutshell": Paced(Nutshell, settings={"email": EMAIL}, secrets={"key": KEY}),
+    "nutshell": Paced(Nutshell, settings={"email": EMAIL}, secrets={"api_key": KEY}),
     "salesforce": Paced(Salesforce, settings={"target": "contact"}, grants=_salesforce_grants),
     "zoho": Paced(
         Zoho,

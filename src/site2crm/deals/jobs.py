@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.connectors.events import ConnectionRemoved
+from site2crm.core import patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.deals import feeds, hooks, syncing
@@ -94,11 +96,16 @@ async def ready(machine: Machine) -> AsyncIterator[None]:
     """This process holds the folder: a lease that stands was left by one that was killed, unless another node reads."""
     machine.put(Readings())
     machine.put(hooks.Hinted())
+    async with patience.done("deals.ready", partial(_take_back, machine)):
+        yield
+
+
+async def _take_back(machine: Machine) -> None:
+    """A reading of ours that has begun meanwhile finds its lease gone, and writes nothing more."""
     mine = (feeds.of_node(machine.node),) if machine.database.is_shared else ()
     async with machine.session() as session:
         if await session.scalar(select(Feed.connection_id).where(Feed.lease != "", *mine).limit(1)) is not None:
             await feeds.take_back(session, *mine)
-    yield
 
 
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
-from site2crm.core import db, log
+from site2crm.core import db, log, patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.delivery import backfill, comparing, ledger, outbox, refused, sweeping
@@ -82,15 +83,16 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
     and the sweep finds it then.
     At the end, drains that go on beside the queue get the time that jobs get.
     """
-    await _recover(machine)
-    yield
+    async with patience.done("delivery.recovered", partial(_recover, machine, clock.now())):
+        yield
     await drains(machine).shares.close(machine.settings.server.shutdown_grace)
 
 
-async def _recover(machine: Machine) -> None:
+async def _recover(machine: Machine, begun_at: datetime) -> None:
+    """What was claimed since then is ours, and under way."""
     async with machine.session() as session:
         await db.lock(session)
-        mine = (ledger.of_node(machine.node),) if machine.database.is_shared else ()
+        mine = (ledger.of_node(machine.node), ledger.claimed_by(begun_at)) if machine.database.is_shared else ()
         taken = await ledger.take_back(session, *mine, spared=())
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
     if taken:

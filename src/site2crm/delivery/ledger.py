@@ -147,6 +147,10 @@ def of_node(node: str) -> ColumnElement[bool]:
     return Delivery.node == node
 
 
+def claimed_by(moment: datetime) -> ColumnElement[bool]:
+    return Delivery.updated_at <= moment
+
+
 async def take_back(session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str]) -> list[str]:
     """Of the deliveries that are being sent, the `lost` ones are due again: all, where nothing is said of them.
 

@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core.db import Base, OrgOwned
-
-_HAS_ARRIVED = text("delivered_at IS NOT NULL")
 
 
 class Delivery(OrgOwned, Base):
@@ -18,13 +16,7 @@ class Delivery(OrgOwned, Base):
         Index("ix_delivery_due", "state", "due_at"),
         # The last two so that the dashboard of a connection is counted without reading a row.
         Index("ix_delivery_connection", "connection_id", "state", "due_at", "created_at", "updated_at"),
-        Index(
-            "ix_delivery_arrived",
-            "connection_id",
-            "delivered_at",
-            sqlite_where=_HAS_ARRIVED,
-            postgresql_where=_HAS_ARRIVED,
-        ),
+        Index("ix_delivery_arrived", "connection_id", "delivered_at"),
         Index("ix_delivery_form", "form_id", "state", "created_at"),
         Index("ix_delivery_lead", "lead_id", "connection_id", "created_at"),
         Index("ix_delivery_org", "org_id", "created_at", "id"),

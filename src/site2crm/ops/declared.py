@@ -21,7 +21,7 @@ from site2crm.core.declared import plan, reading
 from site2crm.core.declared.contract import Declares, NotYet
 from site2crm.core.declared.plan import Action, NotApplied, Step
 from site2crm.core.declared.reading import Declaration
-from site2crm.core.errors import AppError
+from site2crm.core.errors import AppError, Unavailable
 from site2crm.core.machine import Machine
 
 ALARM = "config.declared"
@@ -67,7 +67,7 @@ async def apply(machine: Machine) -> list[Step]:
 
 @asynccontextmanager
 async def applied(machine: Machine) -> AsyncIterator[None]:
-    """At the start; again until there is an owner to give the orgs to."""
+    """At the start; again until there is an owner to give the orgs to, and a database that answers."""
     if await apply_or_ring(machine):
         yield
         return
@@ -76,10 +76,10 @@ async def applied(machine: Machine) -> AsyncIterator[None]:
 
 
 async def apply_or_ring(machine: Machine) -> bool:
-    """Whether that is settled: applied, or refused with an alarm. Not before the first owner is there."""
+    """Whether that is settled: applied, or refused with an alarm. Not before there is an owner, and a database."""
     try:
         await apply(machine)
-    except NotYet:
+    except (NotYet, Unavailable):
         return False
     except NotApplied as error:
         await _ring(machine, error.problems)
