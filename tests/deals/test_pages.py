@@ -16,8 +16,8 @@ from tests.deals.conftest import Floor
 
 async def filled(floor: Floor) -> tuple[str, str]:
     """A won deal of a lead, an open one in another currency, and a salesperson with a day's work."""
+    owner = floor.fake.sales.add_owner("Grace", "Hopper")  # first: a cron that comes due in between reads them, too
     lead, contact = await floor.lead()
-    owner = floor.fake.sales.add_owner("Grace", "Hopper")
     now = clock.now()
     closed = {"dealstage": "closedwon", "closedate": (now - timedelta(days=1)).isoformat()}
     floor.deal("Big one", contacts=(contact,), amount="1500.50", hubspot_owner_id=owner, **closed)
