@@ -24,6 +24,7 @@ from site2crm.connectors.contract import (
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.hubspot.portal import HUBSPOT_API_VERSION, Portal, id_of, objects, results, text
 from site2crm.connectors.hubspot.properties import encode_all, field_def
+from site2crm.connectors.singly import one_by_one
 from site2crm.connectors.wire import Call
 
 CAPS = Caps(oauth=True, static_key=True, deals=True, add_deals=True, activities=frozenset(Act))
@@ -33,7 +34,6 @@ _CONTACTS = objects("contacts")
 _OBJECTS = {Kind.PERSON: "contacts", Kind.COMPANY: "companies", Kind.DEAL: "deals"}
 _PROPERTY_LIST_BYTES = 16_000_000
 _OWNER = "hubspot_owner_id"
-_STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 
 
 class HubSpot:
@@ -66,16 +66,7 @@ class HubSpot:
 
     async def upsert_people(self, people: Sequence[PersonIn]) -> Sequence[Written]:
         """One after the other; a dead token or a reached limit is not tried again for the rest."""
-        written: list[Written] = []
-        stopped: CrmError | None = None
-        for person in people:
-            if stopped is None:
-                written.append(await self._upsert(person))
-                error = written[-1].error
-                stopped = error if error and error.kind in _STOPS_THE_REST else None
-            else:
-                written.append(Written(person.ref, error=stopped))
-        return written
+        return await one_by_one(people, self._upsert)
 
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         """What `upsert_people` sends if HubSpot refuses nothing."""

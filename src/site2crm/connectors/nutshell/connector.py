@@ -43,11 +43,11 @@ from site2crm.connectors.nutshell.properties import (
     numbers_of,
     same_number,
 )
+from site2crm.connectors.singly import one_by_one
 from site2crm.connectors.wire import Call, masked
 
 SITE = "https://app.nutshell.com"
 _TABLES = {Kind.PERSON: "contacts", Kind.COMPANY: "accounts", Kind.DEAL: "leads"}
-_STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 _FINAL = {ErrorClass.CONFLICT: ErrorClass.PERMANENT, ErrorClass.NOT_FOUND: ErrorClass.RETRY}
 _turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -87,17 +87,7 @@ class Nutshell:
 
     async def upsert_people(self, people: Sequence[PersonIn]) -> Sequence[Written]:
         """One after the other; a dead key or a reached limit is not tried again for the rest."""
-        written: list[Written] = []
-        stopped: CrmError | None = None
-        for person in people:
-            if stopped is None:
-                async with self._turn_of(person):
-                    written.append(await self._upsert(person))
-                error = written[-1].error
-                stopped = error if error and error.kind in _STOPS_THE_REST else None
-            else:
-                written.append(Written(person.ref, error=stopped))
-        return written
+        return await one_by_one(people, self._upsert_in_turn)
 
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         """What `upsert_people` sends for somebody who is not there yet, or for the contact that is known."""
@@ -130,6 +120,10 @@ class Nutshell:
         value = leads[0].get("value") if leads else None
         currency = value.get("currency") if isinstance(value, dict) else None
         return currency if isinstance(currency, str) and currency else None
+
+    async def _upsert_in_turn(self, person: PersonIn) -> Written:
+        async with self._turn_of(person):
+            return await self._upsert(person)
 
     async def _upsert(self, person: PersonIn) -> Written:
         values, warnings = Values(person), list[Warned]()

@@ -28,13 +28,13 @@ from site2crm.connectors.pipedrive.capabilities import CAPS
 from site2crm.connectors.pipedrive.client import Ask, Client, address_of, id_of
 from site2crm.connectors.pipedrive.people import Body, Record
 from site2crm.connectors.pipedrive.properties import Said, field_defs, read_person
+from site2crm.connectors.singly import one_by_one
 from site2crm.kit.text import fold
 
 RIGHT = "contacts:full"
 _NEWEST = {"sort_by": "id", "sort_direction": "desc", "limit": "100"}
 """Search learns of a new record within seconds; so many more are not made meanwhile."""
 _FIELDS = {Kind.PERSON: "personFields", Kind.COMPANY: "organizationFields", Kind.DEAL: "dealFields"}
-_STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 _MENDED_AT_MOST = 5
 _turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -76,16 +76,7 @@ class Pipedrive:
 
     async def upsert_people(self, people: Sequence[PersonIn]) -> Sequence[Written]:
         """One after the other; a dead token or a reached limit is not tried again for the rest."""
-        written: list[Written] = []
-        stopped: CrmError | None = None
-        for person in people:
-            if stopped is None:
-                written.append(await self._upsert(person))
-                error = written[-1].error
-                stopped = error if error and error.kind in _STOPS_THE_REST else None
-            else:
-                written.append(Written(person.ref, error=stopped))
-        return written
+        return await one_by_one(people, self._upsert)
 
     def preview(self, person: PersonIn) -> Sequence[Exchange]:
         """What `upsert_people` sends for somebody who is new, or known by their id, if nothing is refused."""

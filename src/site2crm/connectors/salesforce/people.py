@@ -10,11 +10,11 @@ from site2crm.connectors.salesforce.client import Client
 from site2crm.connectors.salesforce.finding import Draft
 from site2crm.connectors.salesforce.properties import COMPANY, CONTACT, LEAD, NOTE, encode_all, of_a_contact
 from site2crm.connectors.salesforce.saving import Record, headers_of, path_of, save
+from site2crm.connectors.singly import STOPS_THE_REST
 
 NOT_PROVIDED = "[not provided]"
 """A lead without a company is refused; so says Salesforce's own form."""
 _LONGEST_NAME = 80
-_STOPS_THE_REST = (ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG)
 
 
 _locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -35,7 +35,7 @@ class People:
             if stopped is None:
                 await self._write(wave)
                 errors = [draft.record.error for draft in wave]
-                stopped = next((error for error in errors if error and error.kind in _STOPS_THE_REST), None)
+                stopped = next((error for error in errors if error and error.kind in STOPS_THE_REST), None)
             else:
                 for draft in wave:
                     draft.record.error = stopped

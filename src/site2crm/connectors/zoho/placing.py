@@ -7,6 +7,7 @@ was converted is one); the lead of the same address, else a new one, is written 
 from collections.abc import Mapping, Sequence
 
 from site2crm.connectors.contract import CrmError, ErrorClass, PersonIn
+from site2crm.connectors.singly import STOPS_THE_REST
 from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import Item, ZohoError
 from site2crm.connectors.zoho.client import BATCH, Client, chunks, link_of
@@ -25,7 +26,6 @@ TRIES = 4
 """Of one record: without a property, at another id, as a new one."""
 LOCATED = "Converted_Contact,Converted__s"
 _NOT_ASKED = {"INVALID_QUERY", "INVALID_MODULE", "NOT_SUPPORTED"}
-_STOPS_THE_REST = {ErrorClass.REAUTH, ErrorClass.THROTTLE, ErrorClass.CONFIG}
 
 
 class Placing:
@@ -60,7 +60,7 @@ class Placing:
             refused = error
             _refuse(batch, error)
         await self._write_notes([work for work in batch if work.done and work.note])
-        return refused if refused and refused.kind in _STOPS_THE_REST else None
+        return refused if refused and refused.kind in STOPS_THE_REST else None
 
     async def _locate(self, works: Sequence[Work]) -> None:
         """Whether a known record is still there, and whether it is still a lead."""
