@@ -7,7 +7,7 @@ PAUSE_S = 0.4
 """Between two looks, however fast leads and clicks come."""
 
 _pages = OpenPages(pause_s=PAUSE_S)
-stream, wake = _pages.stream, _pages.wake
+stream, answer, wake = _pages.stream, _pages.answer, _pages.wake
 
 
 async def leads_changed(event: LeadsChanged) -> None:

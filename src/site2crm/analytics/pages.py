@@ -56,8 +56,7 @@ async def show_overview(
 @get("/overview/live", opt=READ)
 async def live_overview(who: NamedDependency[Who]) -> Stream:
     """Server-sent events: the page looks again at each one."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Stream(live.stream(who.org_id), media_type="text/event-stream", headers=headers)
+    return live.answer(who.org_id)
 
 
 @get("/analytics/timeseries.csv", opt=READ)

@@ -108,7 +108,7 @@ async def show_dry_run(
         last=count,
         lead=lead,
         url=_url(who, connection_id),
-        base=_base(who),
+        base=who.path("crms"),
     )
 
 
@@ -142,7 +142,7 @@ async def show_inbox(
         records=await queries.records(session, who.org_id, connection_id, cursor=cursor),
         count=await queries.record_count(session, who.org_id, connection_id),
         url=_url(who, connection_id),
-        base=_base(who),
+        base=who.path("crms"),
     )
 
 
@@ -164,7 +164,7 @@ async def show_record(
         connection=connection,
         record=record,
         url=_url(who, connection_id),
-        base=_base(who),
+        base=who.path("crms"),
     )
 
 
@@ -246,7 +246,7 @@ async def _editor(
         preview=shown,
         errors=draft.errors,
         url=_url(who, connection.id),
-        base=_base(who),
+        base=who.path("crms"),
     )
 
 
@@ -289,13 +289,8 @@ async def _inbox(session: AsyncSession, org_id: str, connection_id: str) -> Conn
     return connection
 
 
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/crms"
-
-
 def _url(who: Who, connection_id: str) -> str:
-    return f"{_base(who)}/{connection_id}"
+    return f"{who.path('crms')}/{connection_id}"
 
 
 router = Router(

@@ -142,8 +142,7 @@ def around(who: Who) -> dict[str, Any]:
 
 
 def base_of(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/crms"
+    return who.path("crms")
 
 
 def url_of(who: Who, connection_id: str) -> str:

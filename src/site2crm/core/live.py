@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 
+from litestar.response import Stream
+
 PING_S = 20
 """Proxies cut streams that stay silent."""
 LONGEST_S = 600
@@ -43,8 +45,13 @@ class OpenPages:
             for listener in self._listeners.get(org_id, ()):
                 listener.event.set()
 
+    def answer(self, org_id: str) -> Stream:
+        """To a page that listens: server-sent events."""
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return Stream(self.stream(org_id), media_type="text/event-stream", headers=headers)
+
     async def stream(self, org_id: str) -> AsyncIterator[bytes]:
-        """Server-sent events for one page. Holds no session."""
+        """The events for one page. Holds no session."""
         listener = _Listener()
         self._listeners.setdefault(org_id, set()).add(listener)
         _open.add(listener)

@@ -106,6 +106,11 @@ def redirect(url: str, *, flash: str = "", tone: str = "good") -> Html:
     return response
 
 
+def query(request: AnyRequest) -> dict[str, str]:
+    """The first of each parameter, without zero bytes, which no database takes."""
+    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
+
+
 def wants_fragment(request: AnyRequest) -> bool:
     """htmx asks for a part; a boosted navigation or a browser asks for the page."""
     return request.headers.get("HX-Request-Type") == "partial"

@@ -10,7 +10,7 @@ from litestar.response import Stream
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import inputs, web
+from site2crm.core import downloads, inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
@@ -20,7 +20,6 @@ from site2crm.deals.queries import Wanted
 from site2crm.deals.ranking import WeightsOut
 from site2crm.deals.timeline import Reading
 from site2crm.delivery import queries as delivery
-from site2crm.kit import clock
 from site2crm.leads import queries as leads
 
 READ, WRITE = needs("deals:read"), needs("deals:write")
@@ -33,7 +32,7 @@ Answer = Response[Any]
 
 @get("/deals", opt=READ)
 async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
-    query, base = _query(request), _base(who)
+    query, base = web.query(request), who.path(PLACE)
     wanted = _wanted(query, who)
     found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     crms = await queries.selling(session, who.org_id)
@@ -84,9 +83,9 @@ async def export_deals(
     machine: NamedDependency[Machine],
 ) -> Stream:
     """The list with its filters."""
-    wanted = _wanted(_query(request), who)
+    wanted = _wanted(web.query(request), who)
     await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
-    return _csv(who, "deals", export.deals(machine, who.org_id, wanted))
+    return downloads.csv(who, "deals", export.deals(machine, who.org_id, wanted))
 
 
 @get("/deals/people", opt=READ)
@@ -98,8 +97,8 @@ async def list_people(request: AnyRequest, session: NamedDependency[AsyncSession
 async def export_people(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Stream:
-    found = await _ranking(session, who, _query(request))
-    return _csv(who, "salespeople", export.people(found, await queries.selling(session, who.org_id)))
+    found = await _ranking(session, who, web.query(request))
+    return downloads.csv(who, "salespeople", export.people(found, await queries.selling(session, who.org_id)))
 
 
 @post("/deals/people", opt=WRITE)
@@ -112,7 +111,7 @@ async def save_weights(
     except Invalid as refused:
         await session.rollback()
         return await _people_page(request, session, who, entered=posted, errors=refused.errors)
-    return web.redirect(f"{_base(who)}/people", flash="Saved. The ranking counts by it from now on.")
+    return web.redirect(f"{who.path(PLACE)}/people", flash="Saved. The ranking counts by it from now on.")
 
 
 @post("/deals/sync", opt=WRITE)
@@ -124,7 +123,7 @@ async def read_now(
 ) -> Answer:
     posted = inputs.read(await request.form())
     await service.read_now(session, machine, org_id=who.org_id, connection=posted.get("connection", ""))
-    return web.redirect(_base(who), flash="Reading what is new.")
+    return web.redirect(who.path(PLACE), flash="Reading what is new.")
 
 
 @get("/deals/{deal_id:str}", opt=READ)
@@ -133,7 +132,7 @@ async def show_deal(
 ) -> Html:
     deal = await queries.get(session, who.org_id, deal_id)
     lead = await leads.lead(session, who.org_id, deal.lead) if deal.lead else None
-    base = _base(who)
+    base = who.path(PLACE)
     return await web.page(
         request,
         session,
@@ -158,7 +157,7 @@ async def _people_page(
     entered: Mapping[str, str] | None = None,
     errors: Sequence[FieldError] = (),
 ) -> Html:
-    query, base = _query(request), f"{_base(who)}/people"
+    query, base = web.query(request), f"{who.path(PLACE)}/people"
     found = await _ranking(session, who, query)
     crms = await queries.selling(session, who.org_id)
     readings = await timeline.readings(session, who.org_id, crms)
@@ -170,14 +169,14 @@ async def _people_page(
         title="Salespeople",
         status=422 if errors else 200,
         base=base,
-        deals_url=_base(who),
-        org_url=_base(who).removesuffix(f"/{PLACE}"),
+        deals_url=who.path(PLACE),
+        org_url=who.path("").removesuffix("/"),
         ranking=found,
         crms=crms,
         query={name: query.get(name, "") for name in ("connection", "period", "from", "to")},
         period=period,
         periods=[(name, f"Last {days} days") for name, days in filters.PERIODS.items()],
-        sections=_sections(_base(who), "people"),
+        sections=_sections(who.path(PLACE), "people"),
         untold=shown.untold(found, crms),
         is_first=any(reading.is_first and not reading.is_stopped for reading in readings),
         refusals=shown.refusals(readings),
@@ -252,25 +251,9 @@ def _sections(base: str, here: str) -> list[tuple[str, str, bool]]:
     return [("Deals", base, here == "deals"), ("Salespeople", f"{base}/people", here == "people")]
 
 
-def _csv(who: Who, name: str, content: Any) -> Stream:
-    assert who.org is not None
-    file = f"{name}-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
-    return Stream(content, media_type="text/csv", headers=headers)
-
-
-def _query(request: AnyRequest) -> dict[str, str]:
-    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
-
-
 def _wanted(query: Mapping[str, str], who: Who) -> Wanted:
     assert who.org is not None
     return filters.of_query(query, zone=who.org.time_zone)
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/{PLACE}"
 
 
 router = Router(

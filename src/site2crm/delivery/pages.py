@@ -10,7 +10,7 @@ from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
-from site2crm.core import formats, inputs, web
+from site2crm.core import downloads, formats, inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
@@ -20,7 +20,6 @@ from site2crm.delivery.errors import NotNow
 from site2crm.delivery.queries import Wanted
 from site2crm.delivery.states import State
 from site2crm.forms import queries as forms
-from site2crm.kit import clock
 
 READ, WRITE = needs("deliveries:read"), needs("deliveries:write")
 PLACE = "deliveries"
@@ -42,7 +41,7 @@ Answer = Response[Any]
 async def list_deliveries(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
-    query, base = _query(request), _base(who)
+    query, base = web.query(request), who.path(PLACE)
     wanted = _wanted(query, who)
     found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     crms, form_names = await timeline.crm_names(session, who.org_id), await forms.names(session, who.org_id)
@@ -80,19 +79,15 @@ async def export_deliveries(
     machine: NamedDependency[Machine],
 ) -> Stream:
     """The list with its filters."""
-    assert who.org is not None
-    name = f"deliveries-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
-    wanted = _wanted(_query(request), who)
+    wanted = _wanted(web.query(request), who)
     await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
-    content = export.lines(machine, who.org_id, wanted)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(content, media_type="text/csv", headers=headers)
+    return downloads.csv(who, "deliveries", export.lines(machine, who.org_id, wanted))
 
 
 @get("/deliveries/again", opt=WRITE)
 async def count_again(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
     """Which deliveries a filter finds, before they are sent again."""
-    query, base = _query(request), _base(who)
+    query, base = web.query(request), who.path(PLACE)
     wanted = _wanted(query, who)
     if wanted.state not in dict(SENT_AGAIN):
         wanted = msgspec.structs.replace(wanted, state="")
@@ -131,7 +126,7 @@ async def replay_deliveries(
     if not chosen and not wanted.state and wanted.as_of is None:
         raise Invalid.field("id", "Tick the deliveries that are to be sent again.")
     done = await service.replay_many(session, who.org_id, wanted, ids=chosen)
-    return web.redirect(_base(who), flash=f"{formats.plural(done.count, 'lead')} on the way again.")
+    return web.redirect(who.path(PLACE), flash=f"{formats.plural(done.count, 'lead')} on the way again.")
 
 
 @post("/deliveries/skip", opt=WRITE)
@@ -142,7 +137,7 @@ async def skip_deliveries(
     if not chosen:
         raise Invalid.field("id", "Tick the deliveries that are to be skipped.")
     count = await service.skip_many(session, who.org_id, ids=chosen)
-    return web.redirect(_base(who), flash=f"Skipped: {count}.")
+    return web.redirect(who.path(PLACE), flash=f"Skipped: {count}.")
 
 
 @get("/deliveries/{delivery_id:str}", opt=READ)
@@ -157,8 +152,8 @@ async def show_delivery(
         session,
         "delivery/show.html",
         title=f"{lead} to {crm}",
-        base=_base(who),
-        org_url=_base(who).removesuffix(f"/{PLACE}"),
+        base=who.path(PLACE),
+        org_url=who.path("").removesuffix("/"),
         delivery=delivery,
         attempts=(await queries.attempts(session, who.org_id, [delivery_id]))[delivery_id],
         properties=await _properties(session, who, delivery_id),
@@ -178,7 +173,7 @@ async def replay_delivery(
     delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.replay(session, who.org_id, delivery_id)
-    return web.redirect(f"{_base(who)}/{delivery_id}", flash="On the way again.")
+    return web.redirect(f"{who.path(PLACE)}/{delivery_id}", flash="On the way again.")
 
 
 @post("/deliveries/{delivery_id:str}/skip", opt=WRITE)
@@ -186,7 +181,7 @@ async def skip_delivery(
     delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.skip(session, who.org_id, delivery_id)
-    return web.redirect(f"{_base(who)}/{delivery_id}", flash="Skipped. It can still be sent.")
+    return web.redirect(f"{who.path(PLACE)}/{delivery_id}", flash="Skipped. It can still be sent.")
 
 
 @get("/deliveries/{delivery_id:str}/edit", opt=WRITE)
@@ -209,7 +204,7 @@ async def resend_delivery(
     except Invalid as refused:
         await session.rollback()
         return await _editor(request, session, who, delivery_id=delivery_id, entered=entered, errors=refused.errors)
-    return web.redirect(f"{_base(who)}/{delivery_id}", flash="On the way again, with your changes.")
+    return web.redirect(f"{who.path(PLACE)}/{delivery_id}", flash="On the way again, with your changes.")
 
 
 @post("/crms/{connection_id:str}/backfill", opt=WRITE)
@@ -219,7 +214,7 @@ async def send_what_came_before(
     found = await backfill.start(session, who.org_id, connection_id)
     leads = formats.plural(found.total, "lead")
     text = f"{leads} on the way, oldest first." if found.is_running else "There is nothing to send."
-    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
+    return web.redirect(f"{who.path('crms')}/{connection_id}", flash=text)
 
 
 @post("/crms/{connection_id:str}/compare", opt=WRITE)
@@ -228,7 +223,7 @@ async def compare(
 ) -> Answer:
     await comparing.compare_now(session, who.org_id, connection_id)
     text = "The CRM is being asked; it takes a while where there is much."
-    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}#compared", flash=text)
+    return web.redirect(f"{who.path('crms')}/{connection_id}#compared", flash=text)
 
 
 @post("/crms/{connection_id:str}/missing/resend", opt=WRITE)
@@ -239,7 +234,7 @@ async def resend_missing(
     leads = [lead for lead in (inputs.read(await request.form()).get("lead", ""),) if lead]
     count = await comparing.resend(session, who.org_id, connection_id, leads=leads)
     text = f"{formats.plural(count, 'lead')} on the way again."
-    return web.redirect(f"{_base(who).removesuffix(PLACE)}crms/{connection_id}", flash=text)
+    return web.redirect(f"{who.path('crms')}/{connection_id}", flash=text)
 
 
 async def _editor(
@@ -262,7 +257,7 @@ async def _editor(
         "delivery/edit.html",
         title="Edit and resend",
         status=422 if errors else 200,
-        base=_base(who),
+        base=who.path(PLACE),
         delivery=delivery,
         properties=await service.properties(session, who.org_id, delivery_id),
         entered=entered or {},
@@ -284,18 +279,9 @@ def _plain(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _query(request: AnyRequest) -> dict[str, str]:
-    return {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
-
-
 def _wanted(query: dict[str, str], who: Who) -> Wanted:
     assert who.org is not None
     return filters.of_query(query, zone=who.org.time_zone)
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/{PLACE}"
 
 
 router = Router(

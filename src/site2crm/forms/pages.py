@@ -34,7 +34,7 @@ async def list_forms(
 ) -> Html:
     found = await queries.page(session, who.org_id, archived=archived, q=q, cursor=cursor)
     return await web.page(
-        request, session, "forms/index.html", title="Forms", forms=found, q=q, archived=archived, base=_base(who)
+        request, session, "forms/index.html", title="Forms", forms=found, q=q, archived=archived, base=who.path("forms")
     )
 
 
@@ -42,7 +42,7 @@ async def list_forms(
 async def new_form(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
     rows = [editor.Row(field.name, field.type.value, field.label, "1" if field.required else "") for field in STARTER]
     empty = Edited("", rows, "", "", "", "", "", "")
-    return await _editor(request, session, who, title="New form", edited=empty, action=_base(who))
+    return await _editor(request, session, who, title="New form", edited=empty, action=who.path("forms"))
 
 
 @post(opt=WRITE)
@@ -54,9 +54,9 @@ async def create_form(request: AnyRequest, session: NamedDependency[AsyncSession
     except Invalid as refused:
         await session.rollback()
         return await _editor(
-            request, session, who, title="New form", edited=edited, action=_base(who), errors=refused.errors
+            request, session, who, title="New form", edited=edited, action=who.path("forms"), errors=refused.errors
         )
-    return web.redirect(f"{_base(who)}/{form.id}", flash="The form is ready: put it on a page.")
+    return web.redirect(f"{who.path('forms')}/{form.id}", flash="The form is ready: put it on a page.")
 
 
 @get("/{form_id:str}", opt=READ)
@@ -79,7 +79,7 @@ async def show_form(
         panels=await feature.panels(session, who.org, "form", form.id),
         lock=await books.lock_of(session, form.id),
         toml=copying.as_toml(form),
-        base=_base(who),
+        base=who.path("forms"),
     )
 
 
@@ -88,7 +88,7 @@ async def edit_form(
     form_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Html:
     form = await service.get(session, who.org_id, form_id)
-    action = f"{_base(who)}/{form.id}/edit"
+    action = f"{who.path('forms')}/{form.id}/edit"
     return await _editor(
         request, session, who, title=f"Edit {form.name}", edited=editor.of_form(form), action=action, form_id=form.id
     )
@@ -103,7 +103,7 @@ async def save_form(
         await service.change(session, who.org_id, form_id, patch=editor.to_patch(edited))
     except Invalid as refused:
         await session.rollback()
-        action = f"{_base(who)}/{form_id}/edit"
+        action = f"{who.path('forms')}/{form_id}/edit"
         return await _editor(
             request,
             session,
@@ -114,7 +114,7 @@ async def save_form(
             errors=refused.errors,
             form_id=form_id,
         )
-    return web.redirect(f"{_base(who)}/{form_id}", flash="Saved.")
+    return web.redirect(f"{who.path('forms')}/{form_id}", flash="Saved.")
 
 
 @post("/{form_id:str}/archive", opt=WRITE)
@@ -122,7 +122,7 @@ async def archive_form(
     form_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     form = await service.archive(session, who.org_id, form_id)
-    return web.redirect(_base(who), flash=f"“{form.name}” is archived. Its leads stay.")
+    return web.redirect(who.path("forms"), flash=f"“{form.name}” is archived. Its leads stay.")
 
 
 @post("/{form_id:str}/restore", opt=WRITE)
@@ -130,7 +130,7 @@ async def restore_form(
     form_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     form = await service.restore(session, who.org_id, form_id)
-    return web.redirect(f"{_base(who)}/{form.id}", flash=f"“{form.name}” takes submissions again.")
+    return web.redirect(f"{who.path('forms')}/{form.id}", flash=f"“{form.name}” takes submissions again.")
 
 
 async def _editor(
@@ -155,19 +155,14 @@ async def _editor(
         errors=errors,
         types=editor.TYPE_LABELS,
         lock=await books.lock_of(session, form_id),
-        back=f"{_base(who)}/{form_id}" if form_id else _base(who),
-        base=_base(who),
+        back=f"{who.path('forms')}/{form_id}" if form_id else who.path("forms"),
+        base=who.path("forms"),
     )
 
 
 def _as_new(patch: service.FormPatch) -> FormIn:
     values = {name: getattr(patch, name) for name in FormIn.__struct_fields__}
     return FormIn(**values)
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/forms"
 
 
 router = Router(

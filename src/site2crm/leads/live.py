@@ -7,7 +7,7 @@ PAUSE_S = 0.15
 """At most a few looks a second, however many leads come."""
 
 _pages = OpenPages(pause_s=PAUSE_S)
-stream = _pages.stream
+stream, answer = _pages.stream, _pages.answer
 
 
 async def changed(event: LeadsChanged) -> None:

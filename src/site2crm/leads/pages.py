@@ -10,13 +10,12 @@ from litestar.response import Stream
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import feature, inputs, web
+from site2crm.core import downloads, feature, inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
-from site2crm.kit import clock
 from site2crm.leads import export, filters, finding, live, queries, service
 from site2crm.leads.errors import EmailTaken
 from site2crm.leads.finding import LeadItem, Wanted
@@ -46,7 +45,7 @@ class Edited(Struct):
 
 @get("/leads", opt=READ)
 async def list_leads(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
-    query, base = _query(request), _base(who)
+    query, base = _query(request), who.path(PLACE)
     wanted = _wanted(query, who)
     found = await finding.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
     names = await forms.names(session, who.org_id)
@@ -79,8 +78,7 @@ async def list_leads(request: AnyRequest, session: NamedDependency[AsyncSession]
 @get("/leads/live", opt=READ)
 async def live_leads(who: NamedDependency[Who]) -> Stream:
     """Server-sent events: the list looks again at each one."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return Stream(live.stream(who.org_id), media_type="text/event-stream", headers=headers)
+    return live.answer(who.org_id)
 
 
 @get("/leads.csv", opt=EXPORT)
@@ -92,16 +90,13 @@ async def export_leads(
 ) -> Stream:
     """The list with its filters, or the leads that were ticked (`id`, repeated)."""
     chosen = request.query_params.getall("id", [])
-    assert who.org is not None
-    name = f"leads-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
     if chosen:
         content: Any = await export.chosen_lines(session, who.org_id, chosen[: service.MOST_AT_ONCE])
     else:
         wanted = _wanted(_query(request), who)
         await finding.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
         content = export.lines(machine, who.org_id, wanted)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(content, media_type="text/csv", headers=headers)
+    return downloads.csv(who, "leads", content)
 
 
 @post("/leads/archive", opt=WRITE)
@@ -110,7 +105,7 @@ async def archive_leads(
 ) -> Answer:
     chosen = await _chosen(request)
     await service.archive(session, who.org_id, chosen)
-    return web.redirect(_base(who), flash=f"Archived: {len(chosen)}.")
+    return web.redirect(who.path(PLACE), flash=f"Archived: {len(chosen)}.")
 
 
 @post("/leads/restore", opt=WRITE)
@@ -119,7 +114,7 @@ async def restore_leads(
 ) -> Answer:
     chosen = await _chosen(request)
     await service.restore(session, who.org_id, chosen)
-    return web.redirect(_base(who), flash=f"Back in the list: {len(chosen)}.")
+    return web.redirect(who.path(PLACE), flash=f"Back in the list: {len(chosen)}.")
 
 
 @get("/leads/{lead_id:str}", opt=READ)
@@ -137,7 +132,7 @@ async def show_lead(
         form_name=(await forms.names(session, who.org_id)).get(lead.form, ""),
         entries=await feature.timeline(session, who.org_id, lead.id),
         panels=await feature.panels(session, who.org, "lead", lead.id),
-        base=_base(who),
+        base=who.path(PLACE),
         errors=(),
         edited=_as_fields(lead),
         refresh_s=REFRESH_S,
@@ -162,11 +157,11 @@ async def save_lead(
             title=f"Edit {lead.name}",
             status=422,
             lead=lead,
-            base=_base(who),
+            base=who.path(PLACE),
             errors=errors,
             edited={**_as_fields(lead), **posted},
         )
-    return web.redirect(f"{_base(who)}/{lead_id}", flash="Saved.")
+    return web.redirect(f"{who.path(PLACE)}/{lead_id}", flash="Saved.")
 
 
 @post("/leads/{lead_id:str}/archive", opt=WRITE)
@@ -174,7 +169,7 @@ async def archive_lead(
     lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.archive(session, who.org_id, [lead_id])
-    return web.redirect(f"{_base(who)}/{lead_id}", flash="Archived.")
+    return web.redirect(f"{who.path(PLACE)}/{lead_id}", flash="Archived.")
 
 
 @post("/leads/{lead_id:str}/restore", opt=WRITE)
@@ -182,7 +177,7 @@ async def restore_lead(
     lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.restore(session, who.org_id, [lead_id])
-    return web.redirect(f"{_base(who)}/{lead_id}", flash="Back in the list.")
+    return web.redirect(f"{who.path(PLACE)}/{lead_id}", flash="Back in the list.")
 
 
 @post("/leads/{lead_id:str}/delete", opt=WRITE)
@@ -190,7 +185,7 @@ async def delete_lead(
     lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.erase(session, who.org_id, [lead_id])
-    return web.redirect(_base(who), flash="The lead is deleted.")
+    return web.redirect(who.path(PLACE), flash="The lead is deleted.")
 
 
 async def _link_names(session: AsyncSession, who: Who, link_id: str) -> dict[str, str]:
@@ -200,7 +195,7 @@ async def _link_names(session: AsyncSession, who: Who, link_id: str) -> dict[str
 
 
 async def _tabs(session: AsyncSession, who: Who, status: str) -> list[tuple[str, str, bool, int | None]]:
-    base = _base(who)
+    base = who.path(PLACE)
     review = await queries.count_to_review(session, who.org_id)
     held = await queries.count_quarantined(session, who.org_id)
     return [
@@ -216,9 +211,8 @@ async def _chosen(request: AnyRequest) -> list[str]:
 
 
 def _query(request: AnyRequest) -> dict[str, str]:
-    """The first of each parameter; an unset filter of the search form arrives as ""."""
-    given = {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
-    return {**dict.fromkeys((*filters.NAMES, "cursor"), ""), **given}
+    """An unset filter of the search form arrives as ""."""
+    return {**dict.fromkeys((*filters.NAMES, "cursor"), ""), **web.query(request)}
 
 
 def _wanted(query: Query, who: Who) -> Wanted:
@@ -247,11 +241,6 @@ def _patch(posted: inputs.Fields) -> LeadPatch:
 def _as_fields(lead: LeadItem) -> dict[str, str]:
     plain = {name: getattr(lead, name) or "" for name in Edited.__struct_fields__}
     return plain | {CUSTOM + name: value for name, value in lead.custom.items()}
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/{PLACE}"
 
 
 router = Router(

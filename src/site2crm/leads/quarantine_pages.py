@@ -29,7 +29,7 @@ async def list_quarantine(
     form: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
 ) -> Html:
-    base = _base(who)
+    base = who.path("quarantine")
     found = await queries.submissions(
         session, who.org_id, form=form, status=SubmissionStatus.QUARANTINED, cursor=cursor or None
     )
@@ -67,25 +67,20 @@ async def release(
     window_s, seal = machine.settings.intake.dedupe_window, clicks.seal_of(machine)
     released = await service.release(session, who.org_id, await _chosen(request), window_s=window_s, seal=seal)
     if len(released) == 1:
-        lead = _base(who).removesuffix("quarantine") + f"leads/{released[0].lead_id}"
+        lead = f"{who.path('leads')}/{released[0].lead_id}"
         return web.redirect(lead, flash="Released: this is the lead, and it is on its way.")
-    return web.redirect(_base(who), flash=f"Released and on their way: {len(released)}.")
+    return web.redirect(who.path("quarantine"), flash=f"Released and on their way: {len(released)}.")
 
 
 @post("/quarantine/delete", opt=WRITE)
 async def discard(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Answer:
     chosen = await _chosen(request)
     await service.discard(session, who.org_id, chosen)
-    return web.redirect(_base(who), flash=f"Deleted for good: {len(chosen)}.")
+    return web.redirect(who.path("quarantine"), flash=f"Deleted for good: {len(chosen)}.")
 
 
 async def _chosen(request: AnyRequest) -> list[str]:
     return list(dict.fromkeys(inputs.read(await request.form()).lists.get("id", ())))
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/quarantine"
 
 
 router = Router(path="/o/{org:str}", route_handlers=[list_quarantine, release, discard], include_in_schema=False)

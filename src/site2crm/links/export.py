@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import downloads
 from site2crm.core.access import Who
 from site2crm.core.machine import Machine
-from site2crm.kit import clock, csv
+from site2crm.kit import csv
 from site2crm.links import queries
 from site2crm.links.destinations import UTM
 from site2crm.links.queries import LinkItem, Wanted
@@ -20,11 +21,8 @@ COLUMNS = (
 
 
 async def download(session: AsyncSession, machine: Machine, who: Who, *, wanted: Wanted) -> Stream:
-    assert who.org is not None
     await queries.page(session, who.org_id, wanted, limit=1)  # a wrong filter is told before the first line is sent
-    name = f"links-{who.org.slug}-{clock.now():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Stream(_lines(machine, who.org_id, wanted), media_type="text/csv", headers=headers)
+    return downloads.csv(who, "links", _lines(machine, who.org_id, wanted))
 
 
 async def _lines(machine: Machine, org_id: str, wanted: Wanted) -> AsyncIterator[str]:

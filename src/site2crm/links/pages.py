@@ -30,7 +30,7 @@ async def list_links(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Html:
-    query, base = _query(request), _base(who)
+    query, base = _query(request), who.path("links")
     wanted = filters.of_query(query, base_url=machine.settings.base_url)
     found = await queries.page(session, who.org_id, wanted, cursor=query["cursor"] or None)
     cursor = found.page.next_cursor
@@ -93,7 +93,7 @@ async def create_link(
         return await _editor(
             request, session, who, machine, title="New link", edited=edited, link_id="", errors=refused.errors
         )
-    return web.redirect(f"{_base(who)}/{link.id}", flash="The link is live.")
+    return web.redirect(f"{who.path('links')}/{link.id}", flash="The link is live.")
 
 
 @post("/links/archive", opt=WRITE)
@@ -101,7 +101,7 @@ async def archive_links(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     links = await service.archive(session, who.org_id, await _chosen(request))
-    return web.redirect(_base(who), flash=f"Archived: {formats.plural(len(links), 'link')}.")
+    return web.redirect(who.path("links"), flash=f"Archived: {formats.plural(len(links), 'link')}.")
 
 
 @post("/links/restore", opt=WRITE)
@@ -109,7 +109,7 @@ async def restore_links(
     request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     links = await service.restore(session, who.org_id, await _chosen(request))
-    return web.redirect(_base(who), flash=f"Live again: {formats.plural(len(links), 'link')}.")
+    return web.redirect(who.path("links"), flash=f"Live again: {formats.plural(len(links), 'link')}.")
 
 
 @get("/links/{link_id:str}", opt=READ)
@@ -130,7 +130,7 @@ async def show_link(
         link=view(link, machine.settings.base_url),
         carry=dict(editor.CARRY_LABELS)[link.carry_click],
         panels=await feature.panels(session, who.org, "link", link.id),
-        base=_base(who),
+        base=who.path("links"),
     )
 
 
@@ -165,7 +165,7 @@ async def save_link(
         return await _editor(
             request, session, who, machine, title="Edit link", edited=edited, link_id=link_id, errors=refused.errors
         )
-    return web.redirect(f"{_base(who)}/{link_id}", flash="Saved, and live.")
+    return web.redirect(f"{who.path('links')}/{link_id}", flash="Saved, and live.")
 
 
 @post("/links/{link_id:str}/archive", opt=WRITE)
@@ -173,7 +173,7 @@ async def archive_link(
     link_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.archive(session, who.org_id, [link_id])
-    return web.redirect(f"{_base(who)}/{link_id}", flash="Archived: visitors are told that the link has ended.")
+    return web.redirect(f"{who.path('links')}/{link_id}", flash="Archived: visitors are told that the link has ended.")
 
 
 @post("/links/{link_id:str}/restore", opt=WRITE)
@@ -181,7 +181,7 @@ async def restore_link(
     link_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
     await service.restore(session, who.org_id, [link_id])
-    return web.redirect(f"{_base(who)}/{link_id}", flash="The link is live again.")
+    return web.redirect(f"{who.path('links')}/{link_id}", flash="The link is live again.")
 
 
 async def _editor(
@@ -195,7 +195,7 @@ async def _editor(
     link_id: str,
     errors: tuple[FieldError, ...] = (),
 ) -> Html:
-    base = _base(who)
+    base = who.path("links")
     return await web.page(
         request,
         session,
@@ -218,14 +218,8 @@ async def _chosen(request: AnyRequest) -> list[str]:
 
 
 def _query(request: AnyRequest) -> dict[str, str]:
-    """The first of each parameter; an unset filter of the search form arrives as ""."""
-    given = {name: request.query_params.getall(name)[0].replace("\x00", "") for name in request.query_params}
-    return {**dict.fromkeys((*filters.NAMES, "cursor"), ""), **given}
-
-
-def _base(who: Who) -> str:
-    assert who.org is not None
-    return f"/o/{who.org.slug}/links"
+    """An unset filter of the search form arrives as ""."""
+    return {**dict.fromkeys((*filters.NAMES, "cursor"), ""), **web.query(request)}
 
 
 router = Router(
