@@ -63,8 +63,8 @@ async def test_what_was_deleted_there_is_found_told_and_sent_again(
 async def test_it_is_done_by_itself_at_night(office: Office, alice: Person, forward: Callable[[float], None]) -> None:
     del office.fake.contacts[(await remote_ids(office))[0]]
     await office.work()
-    for _ in range(30):
-        forward(3600)
+    for _ in range(10):
+        forward(3 * 3600)
         await office.work()
     told = (await alice.api.get(f"/api/v1/connections/{office.connection_id}/missing")).json()
     assert (told["count"], told["compared"]["is_running"]) == (1, False)
