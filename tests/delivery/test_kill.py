@@ -38,8 +38,10 @@ HELD_S = 60.0
 PATIENCE_S = 60.0
 WRITING_S = 0.1
 """In this time after the answer its outcome is written down."""
-TOGETHER = 3
+TOGETHER = 2
 """Leads that come in at once, where the CRM takes several in a call."""
+LEFT = 1
+"""So few may wait from before when new ones come: rounds with ever more to do would take ever longer."""
 SETTINGS: dict[str, tuple[str, dict[str, str]]] = {
     **{kind: (kind, {}) for kind in CRMS},
     "zoho leads": ("zoho", {"module": "Leads"}),
@@ -78,17 +80,15 @@ class Hold(Fault):
         return True
 
 
-@dataclass
-class Killed:
-    """What came of it all."""
+class Killed(NamedTuple):
+    """What came of it all. `deals`: by the id that we keep."""
 
-    leads: list[int]
+    leads: range
     kills: Counter[str]
-    """By the call."""
-    states: Counter[str] = field(default_factory=Counter)
-    deals: Counter[str | None] = field(default_factory=Counter)
-    """By the id that we keep."""
-    cut_off: Counter[str] = field(default_factory=Counter)
+    """By moment and call."""
+    states: Counter[str]
+    deals: Counter[str | None]
+    cut_off: Counter[str]
     """Tries, by what was sent."""
 
 
@@ -116,24 +116,26 @@ def moments(calls: list[str], seed: str) -> Iterator[tuple[Place, str]]:
     yield from itertools.cycle(chosen)
 
 
-async def serve(folder: Path, settings: dict[str, str], office: Office, numbers: list[int]) -> None:
-    """Until everything is delivered, or for as long as we live."""
+async def serve(folder: Path, settings: dict[str, str], office: Office, together: int) -> None:
+    """What was left is delivered, and so many new leads, or we are killed before."""
     for name, kind in list(KINDS.items()):  # nobody waits for us: our own pace would only make it last
         KINDS[name] = replace(kind, limit=None)
     async with cast.an_instance(folder, background=True, **settings) as instance:
-        office.machine = instance.machine
-        await submit(office, numbers)
-        while (await office.numbers()).waiting:
+        office.machine, is_submitted = instance.machine, False
+        while (found := await office.numbers()).waiting or not is_submitted:
+            if found.waiting <= LEFT and not is_submitted:
+                await submit(office, range(found.created, found.created + together))
+                is_submitted = True
             await asyncio.sleep(0.1)
 
 
-def child(folder: Path, settings: dict[str, str], names: tuple[Any, ...], numbers: list[int]) -> None:
+def child(folder: Path, settings: dict[str, str], names: tuple[Any, ...], together: int) -> None:
     org, form_id, connection_id = names
     office = Office(None, org, form_id, connection_id, None)  # type: ignore[arg-type]
-    asyncio.run(serve(folder, settings, office, numbers))
+    asyncio.run(serve(folder, settings, office, together))
 
 
-async def submit(office: Office, numbers: list[int]) -> None:
+async def submit(office: Office, numbers: range) -> None:
     await office.take([
         office.frame(email(number), last_name="Lovelace", company=company(number), message=f"Message {number:03}.")
         for number in numbers
@@ -167,7 +169,7 @@ async def reached(server: FakeServer, process: Any, place: Place, moment: str) -
         await asyncio.sleep(random.uniform(0, WRITING_S))
 
 
-async def calls_of(office: Office, server: FakeServer, numbers: list[int]) -> list[str]:
+async def calls_of(office: Office, server: FakeServer, numbers: range) -> list[str]:
     """What it takes to deliver these when nothing goes wrong."""
     server.requests.clear()
     await submit(office, numbers)
@@ -180,23 +182,20 @@ async def killed_again_and_again(way: str, processes: ForkServerContext, tmp_pat
     kind, other = SETTINGS[way]
     settings = {**crms.flags({kind: server}), "database__url": records.url_of(tmp_path)}
     together = TOGETHER if connections.batch_of(kind) > 1 else 1
-    given = (list(range(start, start + together)) for start in itertools.count(0, together))
     async with AsyncExitStack() as stack:
         instance = await stack.enter_async_context(cast.an_instance(tmp_path, **settings))
         alice = await Cast(instance, stack).person("alice", Role.OWNER, "acme")
         office = await crms.open_office(instance, alice, kind, server, **other)
         await crms.make_deals(office, kind, title="Offer for {email}")
-        leads = next(given)
-        chosen = moments(await calls_of(office, server, leads), way)
+        chosen = moments(await calls_of(office, server, range(together)), way)
     names, kills = (office.org, office.form_id, office.connection_id), Counter[str]()
     while kills.total() < (ROUNDS or FEW):
-        (place, moment), numbers = next(chosen), next(given)
-        process = processes.Process(target=child, args=(tmp_path, settings, names, numbers))
+        place, moment = next(chosen)
+        process = processes.Process(target=child, args=(tmp_path, settings, names, together))
         process.start()
         await reached(server, process, place, moment)
         process.kill()
         await asyncio.to_thread(process.join)
-        leads += numbers
         if process.exitcode == -signal.SIGKILL:
             kills[f"{moment}: {place.call}"] += 1
     server.faults.clear()
@@ -204,19 +203,21 @@ async def killed_again_and_again(way: str, processes: ForkServerContext, tmp_pat
         office.machine = instance.machine
         while (await office.numbers()).waiting:
             await office.work()
-        return await outcome(office, Killed(leads, kills))
+        return await outcome(office, kills)
 
 
-async def outcome(office: Office, killed: Killed) -> Killed:
+async def outcome(office: Office, kills: Counter[str]) -> Killed:
+    created = (await office.numbers()).created
     async with office.machine.session() as session:
-        page = await queries.page_of_any_size(session, office.org.id, queries.Wanted(), limit=10 * len(killed.leads))
+        page = await queries.page_of_any_size(session, office.org.id, queries.Wanted(), limit=created + 1)
         found = await queries.attempts(session, office.org.id, [delivery.id for delivery in page.data])
-    killed.states.update(delivery.state for delivery in page.data)
-    killed.deals.update(delivery.deal_id for delivery in page.data)
-    killed.cut_off.update(
-        attempt.step for tries in found.values() for attempt in tries if attempt.outcome == INTERRUPTED
+    return Killed(
+        range(created),
+        kills,
+        Counter(delivery.state for delivery in page.data),
+        Counter(delivery.deal_id for delivery in page.data),
+        Counter(attempt.step for tries in found.values() for attempt in tries if attempt.outcome == INTERRUPTED),
     )
-    return killed
 
 
 @pytest.mark.timeout(3600 if ROUNDS else 300)
