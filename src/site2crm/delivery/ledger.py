@@ -29,6 +29,9 @@ from site2crm.delivery.states import DEAL, INTERRUPTED, PERSON, STARTABLE, WAITI
 from site2crm.kit import clock, ids
 
 INTERRUPTED_TEXT = "The process ended during the call. It was sent again; the CRM keeps one record."
+SETTLES_S = 10.0
+"""A CRM still carries out what a process asked for that has ended meanwhile. Who looks earlier finds nothing, and has
+it done again."""
 
 _Known = dict[tuple[str, str], str]
 """(lead id, kind of record) -> the CRM's id."""
@@ -131,19 +134,21 @@ def claimed_by(moment: datetime) -> ColumnElement[bool]:
     return Delivery.updated_at <= moment
 
 
-async def take_back(session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str]) -> list[str]:
-    """Of the deliveries that are being sent, the `lost` ones are due again: all, where nothing is said of them.
-
-    Returns their ids.
+async def take_back(
+    session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str], pause_s: float = 0
+) -> list[str]:
+    """Of the deliveries that are being sent, the `lost` ones are due again after `pause_s`: all, where nothing is said
+    of them. Returns their ids.
     """
     rows = await session.scalars(select(Delivery.id).where(Delivery.state == State.SENDING, *lost))
     found = [id for id in rows.all() if id not in spared]
     if found:
         now = clock.now()
+        due = {"due_at": clock.after(pause_s)} if pause_s else {}
         await session.execute(
             update(_DELIVERY)
             .where(_DELIVERY.c.id.in_(found))
-            .values(state=State.PENDING, lease_until=None, updated_at=now)
+            .values(state=State.PENDING, lease_until=None, updated_at=now, **due)
         )
         await session.execute(
             update(_ATTEMPT)
