@@ -230,6 +230,16 @@ async def test_two_leads_with_the_same_title_make_two_deals_whatever_is_lost(
     assert (len(fake.deals.rows), len(fake.notes.rows)) == (2, 2)
 
 
+async def test_a_deal_is_found_again_whatever_became_of_the_spaces_in_its_title(
+    fake: PipedriveFake, sales: PipedriveSales
+) -> None:
+    wanted = DealIn(ids.new("dlv"), "Web lead:  Ada ")
+    person = fake.add_person(name="Ada")
+    lost = fake.add_deal(title="Web lead: Ada", person_id=person)
+    written = await sales.add_deal(wanted, str(person))
+    assert (written.created, written.id) == (False, str(lost))
+
+
 async def test_a_deal_that_a_person_made_before_is_not_taken_for_ours(
     fake: PipedriveFake, sales: PipedriveSales
 ) -> None:

@@ -126,6 +126,18 @@ async def test_a_field_that_is_gone_does_not_stop_a_conversion(fake: ZohoFake) -
     assert (written.created, [warned.property for warned in written.warnings]) == (True, ["Next_Step"])
 
 
+@pytest.mark.parametrize("as_lead", [True, False])
+async def test_without_a_place_for_our_reference_no_deal_is_made(fake: ZohoFake, as_lead: bool) -> None:
+    """It could not be found again, so a second try would make a second one."""
+    nobody = dict.fromkeys(("web_create", "web_update", "api_create", "api_update"), False)
+    fake.fields["Deals"]["Description"]["operation_type"] = nobody
+    person = lead(fake) if as_lead else fake.add("Contacts", Last_Name="L")
+    written = await add_deal(fake, DealIn("dlv_1", "Offer", fields={"Nonsense": "x"}), person)
+    assert written.error is not None
+    assert (written.error.kind, written.error.field) == (ErrorClass.PERMANENT, "Description")
+    assert fake.records["Deals"] == {}
+
+
 @pytest.mark.parametrize("several", [True, False])
 async def test_a_currency_that_is_not_kept_is_refused_before_it_becomes_another_amount(
     fake: ZohoFake, several: bool

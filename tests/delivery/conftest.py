@@ -1,6 +1,6 @@
 """An org with a form and a fake HubSpot: leads go in at one end, contacts come out at the other."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,12 @@ class Office:
 
     async def submit(self, email: str | None = "ada@example.com", **answers: Any) -> str:
         """A lead comes in. Returns the submission's id."""
-        frame = SubmissionFrame(
+        frame = self.frame(email, **answers)
+        await self.take([frame])
+        return frame.id
+
+    def frame(self, email: str | None, **answers: Any) -> SubmissionFrame:
+        return SubmissionFrame(
             version=1,
             id=ids.new("sub"),
             org_id=self.org.id,
@@ -54,9 +59,11 @@ class Office:
             origin="",
             normalised=Normalised(email=email, **{"first_name": "Ada", **answers}),
         )
+
+    async def take(self, frames: Sequence[SubmissionFrame]) -> None:
+        """They come in together."""
         async with self.machine.session() as session:
-            await capture.store(session, [frame], window_s=0, seal=clicks.seal_of(self.machine))
-        return frame.id
+            await capture.store(session, frames, window_s=0, seal=clicks.seal_of(self.machine))
 
     async def work(self) -> None:
         """Everything that is due is done."""

@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from site2crm.app import Instance
-from site2crm.connectors import registry, signing_in
+from site2crm.connectors import registry, service, signing_in
+from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, Way
-from site2crm.connectors.service import ConnectionIn
+from site2crm.connectors.nutshell.deal_making import without_mark
+from site2crm.connectors.service import ConnectionIn, ConnectionPatch
 from site2crm.core.access import OrgRef, Who
 from site2crm.demo import hubspot, nutshell, pipedrive, salesforce, salesforce_oauth, zoho, zoho_accounts
 from site2crm.forms import service as forms
@@ -24,17 +26,20 @@ LAG_S = 3600.0
 
 @dataclass(frozen=True)
 class Crm:
-    """`mails`, `notes`, `companies`: one text for each record that the server keeps of them, None: it has no such.
+    """`mails`, `notes`, `companies`, `deals`: one text for each record that the server keeps of them, of a deal its
+    title; None: it has no such.
 
-    `ids`: of the people, in the order of `mails`.
+    `ids`: of the people, in the order of `mails`. `pipeline`: where a deal is to go, if a call of its own puts it there.
     """
 
     server: Callable[[], Any]
     mails: Texts
+    deals: Texts
     settings: Mapping[str, str] = field(default_factory=dict)
     notes: Texts | None = None
     companies: Texts | None = None
     ids: Texts | None = None
+    pipeline: str = ""
 
 
 def _lagging_nutshell() -> nutshell.Nutshell:
@@ -61,11 +66,13 @@ CRMS: dict[str, Crm] = {
     "hubspot": Crm(
         hubspot.HubSpot,
         lambda server: [contact["properties"]["email"] for contact in server.contacts.values()],
+        lambda server: [deal["properties"]["dealname"] for deal in server.sales.records["deals"].values()],
         {"token": hubspot.TOKEN},
     ),
     "salesforce": Crm(
         salesforce.Salesforce,
         lambda server: [person["Email"] for person in server.people],
+        lambda server: [deal["Name"] for deal in server.all("Opportunity")],
         {
             "login": "production",
             "target": "contact",
@@ -79,13 +86,15 @@ CRMS: dict[str, Crm] = {
     "pipedrive": Crm(
         _lagging_pipedrive,
         lambda server: [entry["value"] for person in server.people for entry in person["emails"]],
+        lambda server: [deal["title"] for deal in server.deals.alive_rows()],
         {"token": pipedrive.TOKEN},
-        notes=lambda server: [note["content"] for note in server.notes.rows.values()],
+        notes=lambda server: [note["content"] for note in server.notes.rows.values() if "person_id" in note],
         companies=lambda server: [each["name"] for each in server.organizations.alive_rows()],
     ),
     "zoho": Crm(
         _lagging_zoho,
         lambda server: [person["Email"] for person in server.people],
+        lambda server: [deal["Deal_Name"] for deal in server.records["Deals"].values()],
         {
             "data_centre": "eu",
             "module": "Contacts",
@@ -99,9 +108,11 @@ CRMS: dict[str, Crm] = {
     "nutshell": Crm(
         _lagging_nutshell,
         lambda server: [entry["value"] for person in server.contacts.values() for entry in person["emails"]],
+        lambda server: [without_mark(deal["description"]) for deal in server.leads.values()],
         {"email": nutshell.EMAIL, "api_key": nutshell.KEY},
         notes=lambda server: [note["body"] for note in server.notes.values()],
         companies=lambda server: [each["name"] for each in server.accounts.values()],
+        pipeline="2-stagesets",
     ),
 }
 
@@ -120,30 +131,40 @@ def flags(servers: Mapping[str, Any]) -> dict[str, str]:
     return {**bases, "outbound__allow_private": '["127.0.0.1"]', "outbound__timeout": "10s", "queue__jitter": "0"}
 
 
-async def open_office(instance: Instance, owner: Person, kind: str, server: Any) -> Office:
-    """An org with a form and a connection of this kind, mapped as it suggests."""
+async def open_office(instance: Instance, owner: Person, kind: str, server: Any, **settings: str) -> Office:
+    """An org with a form and a connection of this kind, mapped as it suggests. `settings`: other than the kind's."""
     org = OrgRef(id=owner.org.id, slug=owner.org.slug, name=owner.org.name)
     async with instance.machine.session() as session:
         form = await forms.create(session, org.id, FormIn(name="Contact"))
     office = Office(instance.machine, org, form.id, "", server)
-    office.connection_id = await connect(office, kind, Who(user_id=owner.user_id, org=org))
+    office.connection_id = await connect(office, kind, Who(user_id=owner.user_id, org=org), **settings)
     return office
 
 
-async def connect(office: Office, kind: str, who: Who) -> str:
+async def connect(office: Office, kind: str, who: Who, **settings: str) -> str:
+    settings = {**CRMS[kind].settings, **settings}
     if Way.KEY in registry.KINDS[kind].ways:
-        return await office.connect(
-            kind=kind, mapping=dict(registry.KINDS[kind].default_mapping), **CRMS[kind].settings
+        return await office.connect(kind=kind, mapping=dict(registry.KINDS[kind].default_mapping), **settings)
+    return await _signed_in(office, kind, who, settings)
+
+
+async def make_deals(office: Office, kind: str, *, title: str) -> None:
+    """From now on: one for each lead."""
+    rule = DealRule(enabled=True, title=title, amount="constant:1500", pipeline=CRMS[kind].pipeline)
+    async with office.machine.session() as session:
+        await service.change(
+            session,
+            office.machine,
+            org_id=office.org.id,
+            connection_id=office.connection_id,
+            patch=ConnectionPatch(deal=rule),
         )
-    return await _signed_in(office, kind, who)
 
 
-async def _signed_in(office: Office, kind: str, who: Who) -> str:
+async def _signed_in(office: Office, kind: str, who: Who, settings: dict[str, str]) -> str:
     """As a browser does it, with a person who allows everything."""
     machine = office.machine
-    data = ConnectionIn(
-        kind=kind, settings=dict(CRMS[kind].settings), mapping=dict(registry.KINDS[kind].default_mapping)
-    )
+    data = ConnectionIn(kind=kind, settings=settings, mapping=dict(registry.KINDS[kind].default_mapping))
     async with machine.session() as session:
         begun = await signing_in.begin(session, machine, who=who, data=data)
     answer = await machine.outbound.request("GET", f"{begun.authorize_url}&allow=1")

@@ -9,8 +9,9 @@ import pytest
 
 from site2crm.connectors import service as connections
 from site2crm.delivery import service
-from site2crm.delivery.drain import drain
+from site2crm.delivery.drain import SIDE_BY_SIDE, drain
 from site2crm.delivery.queries import Wanted
+from site2crm.delivery.values import FRESH_S
 from site2crm.demo.server import Answer, Fault
 from site2crm.leads import service as leads
 from tests.cast import Person
@@ -87,11 +88,11 @@ async def test_ten_megabytes_of_thanks_are_a_delivery(office: Office, receiver: 
     assert ((await office.only()).state, len(receiver.received)) == ("delivered", 1)
 
 
-async def under_way(office: Office, *, seconds: float = 0.5) -> asyncio.Task[None]:
-    """A call that HubSpot takes its time for; it will succeed."""
-    office.fake.faults.append(Fault("slow", method="PATCH", seconds=seconds))
+async def under_way(office: Office, *, calls: int = 1) -> asyncio.Task[None]:
+    """So many calls for which HubSpot takes its time, until it is told to `hurry`; they will succeed."""
+    office.fake.faults.append(Fault("slow", count=calls, method="PATCH"))
     draining = asyncio.create_task(drain(office.machine, office.org.id, office.connection_id))
-    while not office.fake.requests:
+    while len(office.fake.requests) < calls:
         await asyncio.sleep(0.01)
     return draining
 
@@ -99,10 +100,10 @@ async def under_way(office: Office, *, seconds: float = 0.5) -> asyncio.Task[Non
 async def test_a_connection_removed_during_a_call_keeps_what_came_of_it(office: Office) -> None:
     for number in range(30):
         await office.submit(f"p{number:02}@example.com")
-    office.fake.faults.append(Fault("slow", count=5, method="PATCH", seconds=0.5))
-    draining = await under_way(office)
+    draining = await under_way(office, calls=SIDE_BY_SIDE)
     async with office.machine.session() as session:
         await connections.remove(session, office.org.id, office.connection_id)
+    office.fake.hurry.set()
     await draining
     await office.work()
 
@@ -119,6 +120,7 @@ async def test_a_lead_erased_during_its_call_leaves_nothing_and_stops_nobody(off
     draining = await under_way(office)
     async with office.machine.session() as session:
         await leads.erase(session, office.org.id, [ada.lead])
+    office.fake.hurry.set()
     await draining
     left = await office.only()
     assert (left.id, left.state) == (bob.id, "delivered")
@@ -128,10 +130,11 @@ async def test_a_lead_erased_before_its_call_is_not_sent(office: Office) -> None
     for number in range(8):
         await office.submit(f"p{number}@example.com")
     last = (await office.deliveries())[-1]
-    office.fake.faults.append(Fault("slow", count=6, method="PATCH", seconds=1.5))
-    draining = await under_way(office, seconds=1.5)
+    draining = await under_way(office, calls=SIDE_BY_SIDE)
     async with office.machine.session() as session:
         await leads.erase(session, office.org.id, [last.lead])
+    await asyncio.sleep(FRESH_S)
+    office.fake.hurry.set()
     await draining
     assert "p7@example.com" not in [contact["properties"]["email"] for contact in office.fake.contacts.values()]
     assert {delivery.state for delivery in await office.deliveries()} == {"delivered"}
@@ -161,6 +164,7 @@ async def test_a_replay_during_the_call_is_refused_and_told_why(office: Office, 
     draining = await under_way(office)
     delivery = await office.only()
     answer = await alice.api.post(f"/api/v1/deliveries/{delivery.id}/replay")
+    office.fake.hurry.set()
     await draining
     said: dict[str, Any] = answer.json()
     assert (answer.status_code, said["code"]) == (409, "delivery_state")

@@ -93,15 +93,16 @@ async def _recover(machine: Machine, begun_at: datetime) -> None:
     async with machine.session() as session:
         await db.lock(session)
         mine = (ledger.of_node(machine.node), ledger.claimed_by(begun_at)) if machine.database.is_shared else ()
-        taken = await ledger.take_back(session, *mine, spared=())
+        taken = await ledger.take_back(session, *mine, spared=(), pause_s=ledger.SETTLES_S)
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
+        await _wake_all(session, await sweeping.connections_of(session, taken), at=clock.after(ledger.SETTLES_S))
     if taken:
         _log.warning("delivery.interrupted", count=len(taken))
 
 
-async def _wake_all(session: AsyncSession, found: list[tuple[str, str]]) -> None:
+async def _wake_all(session: AsyncSession, found: list[tuple[str, str]], *, at: datetime | None = None) -> None:
     for org_id, connection_id in found:
-        await outbox.wake(session, org_id, [connection_id])
+        await outbox.wake(session, org_id, [connection_id], at=at)
 
 
 JOBS = (drain_connection, give_what_came_before, compare)

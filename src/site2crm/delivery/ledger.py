@@ -1,24 +1,21 @@
-"""The books of delivery: what is claimed is written down before the call, what came of it after it.
+"""The books of delivery before the call: who is claimed is written down, and taken back when nothing came of it.
 
-Each function runs in the caller's transaction, which holds the write lock.
+What came of it: `recording.py`. Each function runs in the caller's transaction, which holds the write lock.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Table,
     and_,
-    bindparam,
     case,
     delete,
     exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     update,
@@ -26,16 +23,15 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from site2crm.connectors.contract import ErrorClass
-from site2crm.core.sql import upsert
-from site2crm.delivery.calling import Claim, Result
-from site2crm.delivery.judging import Verdict
+from site2crm.delivery.calling import Claim
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
-from site2crm.delivery.states import DEAL, DELIVERED, INTERRUPTED, PERSON, STARTABLE, WAITING, State
+from site2crm.delivery.states import DEAL, INTERRUPTED, PERSON, STARTABLE, WAITING, State
 from site2crm.kit import clock, ids
 
 INTERRUPTED_TEXT = "The process ended during the call. It was sent again; the CRM keeps one record."
-LONGEST_ERROR = 4_000
+SETTLES_S = 10.0
+"""A CRM still carries out what a process asked for that has ended meanwhile. Who looks earlier finds nothing, and has
+it done again."""
 
 _Known = dict[tuple[str, str], str]
 """(lead id, kind of record) -> the CRM's id."""
@@ -103,29 +99,6 @@ async def claim(
     return claims
 
 
-async def settle(session: AsyncSession, outcomes: Sequence[tuple[Result, Verdict | None]]) -> None:
-    """Write down what came of each call; without a verdict it was delivered."""
-    done = [result for result, verdict in outcomes if verdict is None]
-    half_way = [(result, verdict) for result, verdict in outcomes if verdict is not None and result.error is None]
-    failed = [(result, verdict) for result, verdict in outcomes if verdict is not None and result.error is not None]
-    if people := [result for result in done if not result.is_of_deal]:
-        await session.execute(_MARK_DELIVERED, [_delivered(result) for result in people])
-    if deals := [result for result in done if result.is_of_deal]:
-        await session.execute(_MARK_DEAL_MADE, [_deal_made(result) for result in deals])
-    if half_way:
-        await session.execute(_MARK_HALF_WAY, [_half_way(result, verdict) for result, verdict in half_way])
-    await _remember(session, PERSON, [*people, *(result for result, _ in half_way)])
-    await _remember(session, DEAL, deals)
-    if failed:
-        await session.execute(_MARK_FAILED, [_failed(result, verdict) for result, verdict in failed])
-    unsent = [result.claim for result, _ in failed if _was_not_sent(result)]
-    if unsent:
-        await _forget_intents(session, unsent)
-    sent = [result for result, _ in outcomes if not _was_not_sent(result)]
-    if sent:
-        await session.execute(_FINISH_ATTEMPT, [_finished(result) for result in sent])
-
-
 async def release(session: AsyncSession, claims: Sequence[Claim]) -> None:
     """Claimed, but not called: as if it had not been claimed."""
     if claims:
@@ -135,7 +108,17 @@ async def release(session: AsyncSession, claims: Sequence[Claim]) -> None:
             .where(_DELIVERY.c.id.in_([claim.id for claim in claims]), _DELIVERY.c.state == State.SENDING)
             .values(state=before, lease_until=None)
         )
-        await _forget_intents(session, claims)
+        await forget_intents(session, claims)
+
+
+async def forget_intents(session: AsyncSession, unsent: Sequence[Claim]) -> None:
+    """No call was made, so there was no try."""
+    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([claim.attempt_id for claim in unsent])))
+    await session.execute(
+        update(_DELIVERY)
+        .where(_DELIVERY.c.id.in_([claim.id for claim in unsent]))
+        .values(attempts=_DELIVERY.c.attempts - 1)
+    )
 
 
 def lapsed(now: datetime) -> ColumnElement[bool]:
@@ -151,19 +134,21 @@ def claimed_by(moment: datetime) -> ColumnElement[bool]:
     return Delivery.updated_at <= moment
 
 
-async def take_back(session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str]) -> list[str]:
-    """Of the deliveries that are being sent, the `lost` ones are due again: all, where nothing is said of them.
-
-    Returns their ids.
+async def take_back(
+    session: AsyncSession, *lost: ColumnElement[bool], spared: Collection[str], pause_s: float = 0
+) -> list[str]:
+    """Of the deliveries that are being sent, the `lost` ones are due again after `pause_s`: all, where nothing is said
+    of them. Returns their ids.
     """
     rows = await session.scalars(select(Delivery.id).where(Delivery.state == State.SENDING, *lost))
     found = [id for id in rows.all() if id not in spared]
     if found:
         now = clock.now()
+        due = {"due_at": clock.after(pause_s)} if pause_s else {}
         await session.execute(
             update(_DELIVERY)
             .where(_DELIVERY.c.id.in_(found))
-            .values(state=State.PENDING, lease_until=None, updated_at=now)
+            .values(state=State.PENDING, lease_until=None, updated_at=now, **due)
         )
         await session.execute(
             update(_ATTEMPT)
@@ -234,170 +219,3 @@ async def _known_ids(session: AsyncSession, connection_id: str, lead_ids: Sequen
         )
     )
     return {(row.lead_id, row.kind): row.remote_id for row in rows}
-
-
-async def _remember(session: AsyncSession, kind: str, done: Sequence[Result]) -> None:
-    """The CRM's id of each lead, and of its newest deal; a contact that was merged there has another one now."""
-    was = "known_id" if kind == PERSON else "deal_id"
-    new = [result for result in done if result.written.id not in (None, getattr(result.claim, was))]
-    # A lead that was erased during its call has no delivery any more, and may leave no trace.
-    ids_left = select(Delivery.id).where(Delivery.id.in_([result.claim.id for result in new]))
-    left = set((await session.scalars(ids_left)).all()) if new else set[str]()
-    rows = [
-        {
-            "id": ids.new("rmt"),
-            "org_id": result.claim.org_id,
-            "lead_id": result.claim.lead_id,
-            "connection_id": result.claim.connection_id,
-            "kind": kind,
-            "remote_id": result.written.id,
-            "url": result.written.url,
-            "created_at": result.finished_at,
-        }
-        for result in new
-        if result.claim.id in left
-    ]
-    if rows:
-        theirs: dict[str, ColumnElement[str]] = {
-            name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")
-        }
-        await session.execute(upsert(RemoteRecord, rows, on=("lead_id", "connection_id", "kind"), set_=theirs))
-
-
-async def _forget_intents(session: AsyncSession, unsent: Sequence[Claim]) -> None:
-    """No call was made, so there was no try."""
-    await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([claim.attempt_id for claim in unsent])))
-    await session.execute(
-        update(_DELIVERY)
-        .where(_DELIVERY.c.id.in_([claim.id for claim in unsent]))
-        .values(attempts=_DELIVERY.c.attempts - 1)
-    )
-
-
-def _was_not_sent(result: Result) -> bool:
-    return result.error is not None and result.error.kind is ErrorClass.THROTTLE and not result.exchanges
-
-
-def _delivered(result: Result) -> dict[str, Any]:
-    return {
-        "of_id": result.claim.id,
-        "to_remote_id": result.written.id,
-        "to_remote_url": result.written.url,
-        "to_warnings": _warnings(result),
-        "at": result.finished_at,
-    }
-
-
-def _half_way(result: Result, verdict: Verdict) -> dict[str, Any]:
-    return {
-        **_delivered(result),
-        "to_state": verdict.state,
-        "to_due_at": result.claim.due_at if verdict.state in STARTABLE else None,
-    }
-
-
-def _deal_made(result: Result) -> dict[str, Any]:
-    return {
-        "of_id": result.claim.id,
-        "to_warnings": _warnings(result),
-        "to_deal_id": result.written.id,
-        "to_deal_url": result.written.url,
-        "at": result.finished_at,
-    }
-
-
-def _failed(result: Result, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "of_id": result.claim.id,
-        "to_state": verdict.state,
-        "to_due_at": verdict.due_at or (result.claim.due_at if verdict.state in STARTABLE else None),
-        "to_failures": verdict.failures,
-        "to_error_code": verdict.code,
-        "to_error": _clean(verdict.text),
-        "to_error_field": verdict.field,
-        "to_warnings": _warnings(result),
-        "to_person_at": None if verdict.person_is_gone else result.claim.person_at,
-        "at": result.finished_at,
-    }
-
-
-def _finished(result: Result) -> dict[str, Any]:
-    return {
-        "of_id": result.claim.attempt_id,
-        "to_started_at": result.started_at,
-        "to_finished_at": result.finished_at,
-        "to_outcome": result.error.kind if result.error else DELIVERED,
-        "to_error": _clean(result.error.text) if result.error else "",
-        "to_exchanges": msgspec.to_builtins(result.exchanges),
-    }
-
-
-def _warnings(result: Result) -> list[dict[str, Any]]:
-    """Those of the person stay beside those of its deal."""
-    return [
-        *result.claim.warnings,
-        *({"property": each.property, "text": each.text} for each in result.written.warnings),
-    ]
-
-
-def _clean(text: str) -> str:
-    """What every database can store: a CRM may answer with half a surrogate."""
-    return text[:LONGEST_ERROR].encode("utf-8", "replace").decode().replace("\x00", "")
-
-
-_OF_MINE = and_(_DELIVERY.c.id == bindparam("of_id"), _DELIVERY.c.state == State.SENDING)
-_AT_REST: dict[str, Any] = {
-    "lease_until": None,
-    "error_code": "",
-    "error": "",
-    "error_field": "",
-    "warnings": bindparam("to_warnings"),
-    "updated_at": bindparam("at"),
-}
-_AT_ITS_END = {**_AT_REST, "state": State.DELIVERED, "due_at": None, "person_at": None, "delivered_at": bindparam("at")}
-_AS_PERSON: dict[str, Any] = {"remote_id": bindparam("to_remote_id"), "remote_url": bindparam("to_remote_url")}
-_MARK_DELIVERED = update(_DELIVERY).where(_OF_MINE).values(**_AT_ITS_END, **_AS_PERSON)
-_MARK_HALF_WAY = (
-    update(_DELIVERY)
-    .where(_OF_MINE)
-    .values(
-        **_AT_REST,
-        **_AS_PERSON,
-        state=bindparam("to_state"),
-        due_at=bindparam("to_due_at"),
-        failures=0,
-        person_at=bindparam("at"),
-    )
-)
-_MARK_DEAL_MADE = (
-    update(_DELIVERY)
-    .where(_OF_MINE)
-    .values(**_AT_ITS_END, deal_id=bindparam("to_deal_id"), deal_url=bindparam("to_deal_url"))
-)
-_MARK_FAILED = (
-    update(_DELIVERY)
-    .where(_OF_MINE)
-    .values(
-        state=bindparam("to_state"),
-        due_at=bindparam("to_due_at"),
-        lease_until=None,
-        failures=bindparam("to_failures"),
-        error_code=bindparam("to_error_code"),
-        error=bindparam("to_error"),
-        error_field=bindparam("to_error_field"),
-        warnings=bindparam("to_warnings"),
-        person_at=bindparam("to_person_at"),
-        updated_at=bindparam("at"),
-    )
-)
-_FINISH_ATTEMPT = (
-    update(_ATTEMPT)
-    .where(_ATTEMPT.c.id == bindparam("of_id"))
-    .values(
-        started_at=bindparam("to_started_at"),
-        finished_at=bindparam("to_finished_at"),
-        outcome=bindparam("to_outcome"),
-        error=bindparam("to_error"),
-        exchanges=bindparam("to_exchanges"),
-    )
-)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.core import log
-from site2crm.delivery import ledger, outbox, refused
+from site2crm.delivery import outbox, recording, refused
 from site2crm.delivery.calling import Result, wants_deal
 from site2crm.delivery.judging import Schedule, Verdict, judge, judge_deal
 from site2crm.delivery.states import State
@@ -25,7 +25,7 @@ async def settle(
 ) -> None:
     """`way`: the connection as it is in this transaction, None if it was removed."""
     outcomes = [(result, await _verdict(session, way, result, schedule=schedule)) for result in results]
-    await ledger.settle(session, outcomes)
+    await recording.settle(session, outcomes)
     people = [result for result in results if not result.is_of_deal]
     warned = {warning.property: warning.text for result in people for warning in result.written.warnings}
     for name, text in warned.items():

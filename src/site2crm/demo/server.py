@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on loopback that can also misbehave: status, slow, timeout, reset, half an answer, a page.
 
 Faults are scripted one by one: each is used `count` times (-1: until cleared) by requests it matches. With `effect`
-the request is carried out first, so that the caller cannot know whether it was.
+the request is carried out first, so that the caller cannot know whether it was. `hurry.set()` ends what is slow.
 """
 
 import asyncio
@@ -88,6 +88,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.requests: deque[Request] = deque(maxlen=50_000)
         self.faults: list[Fault] = []
+        self.hurry = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -161,7 +162,8 @@ class FakeServer:
         self.requests.append(request)
         fault = self._take_fault(request)
         if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.hurry.wait(), fault.seconds)
             fault = None
         if fault is None or fault.effect:
             answer = self.answer(request)

@@ -123,7 +123,7 @@ class PipedriveSales:
         begun = ids.made_at(deal.ref)  # no try was before
         for row in await self._client.records(_look_ask(person_id)):
             made = reading.deal(row, url=None)
-            if made is None or made.title != deal.title or (begun and made.created_at < begun - _CLOCKS_DIFFER_BY):
+            if made is None or not _is_titled(made, deal) or (begun and made.created_at < begun - _CLOCKS_DIFFER_BY):
                 continue
             claims = await notes.marks(self._client, {"deal_id": int(made.id)})
             if any(notes.mark_of(deal.ref) in claim for claim in claims):
@@ -147,6 +147,11 @@ class PipedriveSales:
         name, usual = _TYPES[kind]
         listed = self._settings.get(name) or usual
         return {text.strip().casefold() for text in listed.split(",") if text.strip()}
+
+
+def _is_titled(made: Deal, deal: DealIn) -> bool:
+    """Whatever became of the spaces there."""
+    return made.title.split() == deal.title.split()
 
 
 def _look_ask(person_id: str) -> Ask:

@@ -21,7 +21,9 @@ _CLOSES_IN = timedelta(days=30)
 """Expected, if nobody says: Zoho makes no deal without a date."""
 _LOOKED_AT = 50
 """Deals of one contact, the newest: a repeat comes within days."""
-_AT_CONVERSION = frozenset({"Deal_Name", "Stage", "Pipeline", "Amount", "Closing_Date", "Lead_Source", "Description",
+_NOTE = "Description"
+"""Where our reference stands: a deal without it would not be found again, and made twice."""
+_AT_CONVERSION = frozenset({"Deal_Name", "Stage", "Pipeline", "Amount", "Closing_Date", "Lead_Source", _NOTE,
                             "Next_Step", "Type", "Probability", "Campaign_Source"})  # fmt: skip
 
 
@@ -71,8 +73,8 @@ class Dealing:
     async def _made_before(self, ref: str, contact: str) -> str | None:
         """A try whose answer never came has made the deal all the same."""
         theirs, _ = await self._client.query(_newest_deals(contact))
-        for row in await self._client.by_ids("Deals", [str(deal["id"]) for deal in theirs], "Description"):
-            if _mark(ref) in str(row.get("Description") or "").splitlines():
+        for row in await self._client.by_ids("Deals", [str(deal["id"]) for deal in theirs], _NOTE):
+            if _mark(ref) in str(row.get(_NOTE) or "").splitlines():
                 return str(row["id"])
         return None
 
@@ -122,7 +124,7 @@ class Dealing:
         dropped = {"Owner"}
         if error.field != "Owner":
             known = {str(item.get("api_name")): is_writable(item) for item in await self._client.fields("Deals")}
-            dropped = {name for name in row if not known.get(name, False)}
+            dropped = {name for name in row if name != _NOTE and not known.get(name, False)}
         if error.field not in dropped:
             return set()
         self.warnings += [Warned(name, error.text) for name in sorted(dropped)]
@@ -164,8 +166,8 @@ class Dealing:
 def _row_of(deal: DealIn, *, pipeline: str | None, stage: str | None) -> Row:
     close = deal.close or (clock.now() + _CLOSES_IN).date()
     row = encode_all(deal.fields)
-    said = [text for text in (row.get("Description"), _mark(deal.ref)) if text]
-    row |= {"Deal_Name": deal.title, "Closing_Date": close.isoformat(), "Description": "\n\n".join(map(str, said))}
+    said = [text for text in (row.get(_NOTE), _mark(deal.ref)) if text]
+    row |= {"Deal_Name": deal.title, "Closing_Date": close.isoformat(), _NOTE: "\n\n".join(map(str, said))}
     row |= {"Stage": stage} if stage else {}
     row |= {"Pipeline": pipeline} if pipeline else {}
     return row | ({"Owner": {"id": deal.owner}} if deal.owner else {})
