@@ -27,7 +27,12 @@ from site2crm.connectors import (
 )
 from site2crm.connectors.asking import Examined as Examined
 from site2crm.connectors.asking import examine as examine
+from site2crm.connectors.asking import strange as strange
 from site2crm.connectors.contract import CrmError, FieldDef
+from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES
+from site2crm.connectors.declared_check import Written as Written
+from site2crm.connectors.declared_check import answered as answered
+from site2crm.connectors.declared_check import written as written
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
@@ -337,14 +342,6 @@ async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str
     if text := strange(before, checked):
         raise Invalid.field(f"settings.{place}", text)
     return _Change(access=access, checked=checked)
-
-
-def strange(before: Connection, checked: Checked) -> str:
-    """Why new access may not replace the old: the ids of contacts are the other account's, and hit strangers there."""
-    was, now = before.account.get("id"), checked.account.id if checked.account else None
-    if not was or not now or was == now or kind_named(before.kind).caps.custom_key:
-        return ""
-    return f"This belongs to account {now}, the connection to account {was}. Make a new connection for {now}."
 
 
 def known(machine: Machine, connection: Connection) -> Entered:

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import mapping, queries, sources
+from site2crm.connectors import drift, mapping, queries, sources
 from site2crm.connectors.contract import Exchange, FieldDef
-from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.mapping import Row, Transform
 from site2crm.connectors.models import Connection
@@ -135,8 +134,9 @@ def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, ap
 
 
 def lines(connection: Connection) -> list[Line]:
-    known = {field.key: field for field in field_defs(connection)}
-    return [_line(row, known.get(row.property), connection) for row in mapping.stored(connection.mapping)]
+    known, rows = {field.key: field for field in field_defs(connection)}, mapping.stored(connection.mapping)
+    warned = warnings(connection, rows)
+    return [_line(row, known.get(row.property), warned.get(row.property, "")) for row in rows]
 
 
 def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
@@ -144,17 +144,10 @@ def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
     return ", ".join(names.get(id, "a removed form") for id in form_ids) or "every form"
 
 
-def warning_of(property: str, connection: Connection) -> str:
-    """Why this property will not be filled, as far as is known."""
-    for warning in connection.warnings:
-        if warning["property"] == property:
-            return str(warning["text"])
-    if not connection.fields or kind_named(connection.kind).caps.custom_key:
-        return ""
-    field = next((field for field in field_defs(connection) if field.key == property), None)
-    if field is None:
-        return f"{label(connection.kind)} has no property of this name: leads arrive without it."
-    return "" if field.writable else "This property can only be read: leads arrive without it."
+def warnings(connection: Connection, rows: Sequence[Row]) -> dict[str, str]:
+    """Property -> why it will not be filled, in the words of the CRM where it said so itself."""
+    judged = {each.name: each.text for each in reversed(drift.of_rows(connection, rows))}
+    return judged | {str(warning["property"]): str(warning["text"]) for warning in connection.warnings}
 
 
 def choices_text(field: FieldDef | None) -> str:
@@ -182,7 +175,7 @@ def _source_text(row: Row) -> str:
     return ", else ".join(map(sources.label_of, [row.source, *row.otherwise]))
 
 
-def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
+def _line(row: Row, field: FieldDef | None, warning: str) -> Line:
     change = "" if row.transform is Transform.NONE else dict(CHANGES).get(row.transform.value, "By a list of values")
     return Line(
         source=_source_text(row),
@@ -191,5 +184,5 @@ def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
         label=field.label if field else "",
         type=field.type if field else "",
         choices=choices_text(field),
-        warning=warning_of(row.property, connection),
+        warning=warning,
     )

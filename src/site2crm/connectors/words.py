@@ -30,10 +30,10 @@ def refusal(kind: ConnectorKind, checked: Checked) -> FieldError:
     passing = checked.error_class in (ErrorClass.RETRY, ErrorClass.THROTTLE)
     what_to_do = "Try again in a few minutes." if passing else cure(kind.name, checked.error)
     text = f"{kind.label} said no: {sentence(checked.error)} {what_to_do} Nothing was saved."
-    return FieldError(f"settings.{_place(kind, checked)}", text)
+    return FieldError(f"settings.{setting_of(kind, checked)}", text)
 
 
-def _place(kind: ConnectorKind, checked: Checked) -> str:
+def setting_of(kind: ConnectorKind, checked: Checked) -> str:
     """The CRM seldom says which one: a refused identity is the secret's, all else the address's, if there is one."""
     names = [field.name for field in kind.settings]
     if checked.setting in names:
