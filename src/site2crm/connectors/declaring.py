@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import declared_rules, entering, health, mapping, opening, queries, registry, sealing
+from site2crm.connectors import declared_rules, entering, health, leaving, mapping, opening, queries, registry, sealing
 from site2crm.connectors.contract import Context, CrmError
 from site2crm.connectors.entering import Entered
 from site2crm.connectors.errors import ConnectionNotFound
@@ -85,7 +85,7 @@ class Connections:
             raise Invalid(faults[0].message, errors=list(dict.fromkeys(faults)))
 
     def locks(self, entry: Entry) -> Collection[str]:
-        return {"name", "settings", "form_ids", "remove", *_given(entry)}
+        return {"name", "settings", "way", "form_ids", "remove", *_given(entry)}
 
     async def find(self, work: Work, entry: Entry) -> str | None:
         given = entry.values.get("id")
@@ -124,6 +124,8 @@ class Connections:
         assert connection is not None
         kind = entering.kind_named(self._kind_name(entry))
         was_gone = row.was_gone and connection.state == State.PAUSED
+        if connection.way != _way(entry, kind):
+            await leaving.enqueued(work.session, connection)
         _write(work, entry, kind, connection)
         if was_gone and not _wanted(entry).paused:
             health.set_state(connection, State.ACTIVE)

@@ -132,11 +132,15 @@ def open_sales(machine: Machine, connection: Connection) -> Sales:
 
 def open_hooks(machine: Machine, connection: Connection) -> Hooks | None:
     """None: this kind has none. Raises as `open_connector`."""
-    kind = registry.KINDS[connection.kind]
-    if kind.hooks is None:
+    return hooks_side(machine, access_to(machine, connection)) if registry.KINDS[connection.kind].hooks else None
+
+
+def hooks_side(machine: Machine, access: Access) -> Hooks | None:
+    opens = registry.KINDS[access.kind].hooks
+    if opens is None:
         return None
-    context = _context(machine, access_to(machine, connection), forget_exchange)
-    return kind.hooks(replace(context, budget=context.budget.spare))
+    context = _context(machine, access, forget_exchange)
+    return opens(replace(context, budget=context.budget.spare))
 
 
 def sales_side(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:

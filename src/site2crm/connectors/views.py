@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import drift, mapping, queries, sources
+from site2crm.connectors import dealing, drift, mapping, owners, queries, sending, sources
 from site2crm.connectors.contract import Exchange, FieldDef
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.mapping import Row, Transform
@@ -108,6 +108,12 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     return f"{label(kind)} said no: {sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
 
 
+def what_next(kind: str) -> str:
+    """After a connection was made, whichever way it got in."""
+    also = (" and deals" if sending.can_add_deals(kind) else "") if sending.has_owners(kind) else ""
+    return f"Next, look over its mapping{', owners' if sending.has_owners(kind) else ''}{also} below."
+
+
 def settings_of(
     kind: ConnectorKind, values: dict[str, str], *, is_new: bool, way: Way = Way.KEY, app_is_set: bool = False
 ) -> list[Setting]:
@@ -116,6 +122,13 @@ def settings_of(
     `app_is_set`: the operator has an app, so that nobody else needs one.
     """
     return [_setting(field, values, is_new=is_new, app_is_set=app_is_set) for field in kind.fields_of(way)]
+
+
+def settings_of_other(kind: ConnectorKind, values: dict[str, str], *, way: Way, app_is_set: bool) -> list[Setting]:
+    """The inputs of the way that this connection does not go, without those that both ways have."""
+    other = Way.OAUTH if way is Way.KEY else Way.KEY
+    own = [field for field in kind.settings if field.way is other] if other in kind.ways else []
+    return [_setting(field, values, is_new=True, app_is_set=app_is_set) for field in own]
 
 
 def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, app_is_set: bool) -> Setting:
@@ -137,6 +150,31 @@ def lines(connection: Connection) -> list[Line]:
     known, rows = {field.key: field for field in field_defs(connection)}, mapping.stored(connection.mapping)
     warned = warnings(connection, rows)
     return [_line(row, known.get(row.property), warned.get(row.property, "")) for row in rows]
+
+
+class Rule(NamedTuple):
+    """Who gets a record, or the deal that it brings, in a line. `part`: its place on the page of the mapping."""
+
+    label: str
+    text: str
+    part: str
+    is_set: bool
+
+
+def rules(connection: Connection) -> list[Rule]:
+    """Of a kind that has owners; and deals, if we can make them there."""
+    if not sending.has_owners(connection.kind):
+        return []
+    directory = owners.directory_of(connection.directory)
+    owner, deal = owners.stored(connection.owner_rule), dealing.stored(connection.deal_rule)
+    named = ", ".join(dict.fromkeys(owners.name_of(id, directory) for id in owners.named(owner)))
+    found = [Rule("Owner", named or "Nobody in particular", "owner", bool(named))]
+    if sending.can_add_deals(connection.kind):
+        place = dealing.place_name(deal, directory) or "in the first stage"
+        found.append(
+            Rule("Deal", f"One for each {deal.per}, {place}" if deal.enabled else "None is made", "deal", deal.enabled)
+        )
+    return found
 
 
 def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
