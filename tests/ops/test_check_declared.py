@@ -16,10 +16,14 @@ from site2crm.connectors.contract import CrmError, ErrorClass, FieldDef
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
+from site2crm.core import config, feature
 from site2crm.core.declared.plan import Action
 from site2crm.demo.hubspot import READ, TOKEN, WRITE
+from site2crm.features import FEATURES
 from site2crm.ops import checks_connections, declared
+from site2crm.ops.findings import Finding
 from tests.connectors.kinds import PLAYED, Played
+from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.sales_crm import FIELDS, NAME, SalesCrm
 from tests.ops.test_declared import rows, started
 
@@ -278,3 +282,45 @@ async def test_a_file_that_the_server_cannot_read_so_is_told(tmp_path: Path, led
         assert ("failed", True) in [(each["level"], "nothing" in each["says"]) for each in told]
         file.write_text(LEDGER)
         assert [step.action for step in await declared.apply(instance.machine)] == [Action.KEEP] * 3
+
+
+async def without_server(tmp_path: Path, portal: HubSpotFake, text: str) -> list[Finding]:
+    """Before the file is at the machine where it will serve: no database, no server."""
+    file = tmp_path / "site2crm.toml"
+    allowed = '[outbound]\nallow_private = ["127.0.0.1"]\n'
+    file.write_text(f'[connectors.hubspot]\nbase_url = "{portal.url}"\n{allowed}{text}')
+    settings = config.load(file, env={}, flags={"data.dir": str(tmp_path / "data")})
+    feature.install(FEATURES)
+    found = await checks_connections.alone(settings)
+    assert not (tmp_path / "data").exists()
+    return found
+
+
+@pytest.fixture
+async def portal() -> AsyncIterator[HubSpotFake]:
+    fake = HubSpotFake()
+    await fake.start()
+    yield fake
+    await fake.stop()
+
+
+HUBSPOT = f'[[orgs]]\nkey = "globex"\n[[orgs.crm]]\nkey = "main"\nkind = "hubspot"\ntoken = "{TOKEN}"\n'
+SIGN_IN = '[[orgs.crm]]\nkey = "other"\nkind = "hubspot"\nway = "oauth"\n'
+
+
+async def test_without_a_server_the_file_alone_is_asked(tmp_path: Path, portal: HubSpotFake) -> None:
+    said, told = await without_server(tmp_path, portal, HUBSPOT + SIGN_IN)
+    assert (said.level, "while the server runs" in said.says) == ("ok", True)
+    assert (told.level, "globex/crm/main answers as HubSpot account" in told.says) == ("ok", True)
+
+
+async def test_without_a_server_rows_of_the_file_are_judged(tmp_path: Path, portal: HubSpotFake) -> None:
+    rows = '[orgs.crm.fields]\nemail = "email"\nphone = "gone"\n'
+    _, told = await without_server(tmp_path, portal, HUBSPOT + rows)
+    assert (told.level, "site2crm.toml:13  globex/crm/main fields.phone: " in told.says) == ("warning", True)
+
+
+async def test_without_a_server_a_dead_token_fails(tmp_path: Path, portal: HubSpotFake) -> None:
+    portal.tokens.clear()
+    _, told = await without_server(tmp_path, portal, HUBSPOT)
+    assert (told.level, "site2crm.toml:10  globex/crm/main token: HubSpot says no" in told.says) == ("failed", True)

@@ -31,8 +31,11 @@ from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.asking import strange as strange
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES
+from site2crm.connectors.declared_check import Alone as Alone
+from site2crm.connectors.declared_check import Answered as Answered
 from site2crm.connectors.declared_check import Written as Written
 from site2crm.connectors.declared_check import answered as answered
+from site2crm.connectors.declared_check import answered_alone as answered_alone
 from site2crm.connectors.declared_check import written as written
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused

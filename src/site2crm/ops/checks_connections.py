@@ -1,7 +1,8 @@
 """Check of the connections: each CRM is asked what the button Test asks. Nothing is written, no lead is sent.
 
-The running server does it: it has the access, and it keeps below the limits of the CRMs while leads go out. What the
-configuration file declares is put to the CRM as the file has it now, applied or not, and told with file and line.
+The running server does it: it has the access, and it keeps below the limits of the CRMs while leads go out; without a
+server, what the file alone tells is asked. What the configuration file declares is put to the CRM as the file has it
+now, applied or not, and told with file and line.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import queries
 from site2crm.connectors import service as connectors
 from site2crm.connectors.queries import ConnectionRef
-from site2crm.connectors.service import Written
+from site2crm.connectors.service import Answered, Written
 from site2crm.core import control
 from site2crm.core.config import Settings
 from site2crm.core.declared.reading import Declaration
@@ -31,10 +32,23 @@ LONGEST_S = 1800.0
 MEND = "mend the line"
 
 
-def asked(settings: Settings, *, runs: bool) -> list[Finding]:
+async def alone(settings: Settings) -> list[Finding]:
+    """Without a server: what the file says by itself, such as before it is taken to the machine where it will serve."""
+    declaration = await asyncio.to_thread(declared.read, settings)
+    entries = [entry for entry in declaration.entries if entry.table in connectors.DECLARED_TABLES]
+    desk = connectors.Alone(settings)
+    try:
+        asked = [await connectors.answered_alone(desk, entry) for entry in entries]
+    finally:
+        await desk.outbound.aclose()
+    findings = [ok(CHECK, "connections with a sign-in, and those of the browser, are asked while the server runs")]
+    for each in filter(None, asked):
+        findings += _told(*each)
+    return findings
+
+
+def asked(settings: Settings) -> list[Finding]:
     """Through the server of this data folder."""
-    if not runs:
-        return [ok(CHECK, "the CRMs are asked while the server runs")]
     file = {"file": str(settings.file.absolute())} if settings.file is not None else {}
     try:
         answer = control.ask(settings.data.dir, VERB, timeout_s=LONGEST_S, **file)
@@ -82,7 +96,10 @@ async def _written(
 
 
 async def _declared(machine: Machine, one: Written) -> list[Finding]:
-    answered = await connectors.answered(machine, one)
+    return _told(one, await connectors.answered(machine, one))
+
+
+def _told(one: Written, answered: Answered) -> list[Finding]:
     if not answered.said:
         account = answered.checked.account
         named = f"{one.entry.source}: {one.entry.path}"
