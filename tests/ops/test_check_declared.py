@@ -19,6 +19,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.core import config, feature
 from site2crm.core.declared.plan import Action
 from site2crm.demo.hubspot import READ, TOKEN, WRITE
+from site2crm.demo.hubspot_sales import SALES_SCOPES
 from site2crm.features import FEATURES
 from site2crm.ops import checks_connections, declared
 from site2crm.ops.findings import Finding
@@ -185,6 +186,10 @@ async def test_a_right_that_is_missing_is_named(case: Case) -> None:
         case.fake.tokens[TOKEN] = {READ}
         [told] = await case.checks()
         assert (told["level"], f"lacks the right {WRITE}" in told["says"]) == ("failed", True)
+        case.fake.tokens[TOKEN] = {READ, WRITE, *SALES_SCOPES} - {"crm.objects.deals.write"}
+        [told] = await case.checks()
+        assert (told["level"], "does not give the right crm.objects.deals.write" in told["says"]) == ("warning", True)
+        assert f"site2crm.toml:{case.line_of('token = ')}" in told["says"]
 
 
 async def test_nothing_of_it_is_saved(case: Case) -> None:

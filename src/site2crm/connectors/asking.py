@@ -13,6 +13,8 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
 from site2crm.core.machine import Machine
 
+GIVE_RIGHTS = "Give the access this right in the CRM; a sign-in has to be made again then."
+
 
 class Examined(Struct, frozen=True, kw_only=True):
     """What a test said. `found`: what does not fit between the mapping and what the CRM has now."""
@@ -48,6 +50,12 @@ def judged(connection: Connection, checked: Checked) -> list[Drift]:
         changed["directory"] = checked.directory
     before = msgspec.convert(connection.fields, list[FieldDef])
     return drift.kept(drift.found(connection, before=before, changed=changed), drift.stored(connection.drift))
+
+
+def lacking(crm: str, checked: Checked) -> str:
+    """Which rights for deals and owners are missing, in a sentence; empty if none is."""
+    lacks = ", ".join(checked.account.lacks) if checked.account else ""
+    return f"{crm} does not give the right {lacks}: leads arrive, deals and owners stay out." if lacks else ""
 
 
 def strange(before: Connection, checked: Checked) -> str:

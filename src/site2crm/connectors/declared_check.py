@@ -129,7 +129,9 @@ def _said(one: Written, kind: ConnectorKind, checked: Checked) -> Iterator[Said]
         return
     if text := asking.strange(one.connection, checked):
         yield _told(one, words.setting_of(kind, checked), text, "Enter the one of the account that is connected.")
-    if checked.directory_error:
+    if text := asking.lacking(kind.label, checked):
+        yield _told(one, words.secret_of(kind, one.connection.way), text, asking.GIVE_RIGHTS, refused=False)
+    elif checked.directory_error:
         text = f"Owners and pipelines cannot be read: {words.sentence(checked.directory_error)}"
         yield _told(one, "owner" if "owner" in one.entry.values else "deal", text, NOT_READ, refused=False)
     for fault in _rules(one, kind, checked):

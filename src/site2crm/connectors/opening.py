@@ -215,8 +215,8 @@ def refused(error: CrmError) -> Checked:
 
 
 def as_stored(account: Account) -> dict[str, str]:
-    """Only what the vendor told."""
-    return {name: value for name, value in msgspec.to_builtins(account).items() if value}
+    """Only what the vendor told of who we are."""
+    return {name: value for name, value in msgspec.to_builtins(account).items() if value and isinstance(value, str)}
 
 
 def _account(stored: Mapping[str, str]) -> Account | None:

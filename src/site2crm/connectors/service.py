@@ -26,8 +26,10 @@ from site2crm.connectors import (
     sealing,
     words,
 )
+from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
 from site2crm.connectors.asking import Examined as Examined
 from site2crm.connectors.asking import examine as examine
+from site2crm.connectors.asking import lacking as lacking
 from site2crm.connectors.asking import strange as strange
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES

@@ -1,7 +1,7 @@
 """What is said about a kind of CRM and about its refusals, on pages and in the API alike."""
 
 from site2crm.connectors.contract import ErrorClass
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.registry import KINDS
 from site2crm.core.errors import FieldError
@@ -31,6 +31,11 @@ def refusal(kind: ConnectorKind, checked: Checked) -> FieldError:
     what_to_do = "Try again in a few minutes." if passing else cure(kind.name, checked.error)
     text = f"{kind.label} said no: {sentence(checked.error)} {what_to_do} Nothing was saved."
     return FieldError(f"settings.{setting_of(kind, checked)}", text)
+
+
+def secret_of(kind: ConnectorKind, way: str) -> str:
+    """The setting that the rights are those of."""
+    return next((field.name for field in kind.fields_of(Way(way)) if field.kind == "secret"), "")
 
 
 def setting_of(kind: ConnectorKind, checked: Checked) -> str:

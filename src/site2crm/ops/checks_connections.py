@@ -121,4 +121,6 @@ async def _made(machine: Machine, ref: ConnectionRef, slug: str) -> list[Finding
         (failed if each.refused else warning)(CHECK, f"{named}: {each.text}", f"{each.cure} {page}/mapping")
         for each in examined.found
     ]
+    if text := connectors.lacking(queries.label(ref.kind), checked):
+        found = [warning(CHECK, f"{named}: {text}", f"{connectors.GIVE_RIGHTS} {page}"), *found]
     return list(found) or [ok(CHECK, f"{named} answers" + (f" as {checked.account.name}" if checked.account else ""))]

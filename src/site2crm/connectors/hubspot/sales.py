@@ -13,7 +13,6 @@ from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Page, P
 from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call
 
-SALES_RIGHTS = ("crm.objects.owners.read", "crm.objects.deals.read", "crm.objects.deals.write")
 _DEAL_TO_CONTACT = 3
 _NOTE = "description"
 """The property in which a deal carries our reference: without one of our own, which needs another right, there is none
