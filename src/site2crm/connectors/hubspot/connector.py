@@ -82,7 +82,7 @@ class HubSpot:
             calls.append(self._create_call(_for_create(person, properties), note=note))
         return self._portal.shown(calls)
 
-    async def _check_rights(self) -> Sequence[str]:
+    async def _check_rights(self) -> tuple[str, ...]:
         """Those for deals and owners that are missing. Raises CrmError without those for leads."""
         grants = self._portal.grants
         granted = (await grants.current()).scopes if grants else await self._listed()
@@ -91,7 +91,7 @@ class HubSpot:
         elif missing := [right for right in RIGHTS if right not in granted]:
             text = f"The {'sign-in' if grants else 'token'} lacks the right {', '.join(missing)}."
             raise CrmError(ErrorClass.CONFIG, text, code="MISSING_SCOPES", field="token")
-        return [right for right in SALES_RIGHTS if granted is not None and right not in granted]
+        return tuple(right for right in SALES_RIGHTS if granted is not None and right not in granted)
 
     async def _listed(self) -> frozenset[str] | None:
         """The rights of a static token; None if HubSpot does not tell."""
