@@ -22,6 +22,8 @@ build/venv/bin/python -m PyInstaller --noconfirm --log-level ERROR \
 find build/dist/site2crm/_internal -type f -name '*.so*' ! -path '*.libs/*' -exec strip --strip-unneeded {} +
 rm -rf "build/dist/$name"
 mv build/dist/site2crm "build/dist/$name"
+mkdir "build/dist/$name/examples"
+cp packaging/examples/*.toml "build/dist/$name/examples/"
 cp packaging/examples/site2crm.toml "build/dist/$name/"
 [ "${1:-}" != folder ] || exit 0
 

@@ -10,10 +10,13 @@ root=build/deb
 
 rm -rf $root
 install -d $root/DEBIAN $root/opt $root/usr/bin $root/usr/lib/systemd/system $root/etc/site2crm
+install -d $root/usr/share/doc/site2crm/examples
 cp -a "$folder" $root/opt/site2crm
+rm -rf $root/opt/site2crm/examples  # they are in /usr/share/doc
 ln -s /opt/site2crm/site2crm $root/usr/bin/site2crm
 install -m 644 packaging/systemd/site2crm.service $root/usr/lib/systemd/system/
 install -m 644 packaging/examples/site2crm.toml $root/etc/site2crm/
+install -m 644 packaging/examples/*.toml $root/usr/share/doc/site2crm/examples/
 install -m 755 packaging/deb/postinst packaging/deb/prerm packaging/deb/postrm $root/DEBIAN/
 echo /etc/site2crm/site2crm.toml >$root/DEBIAN/conffiles
 sed -e "s/@VERSION@/$version/" -e "s/@ARCH@/$arch/" -e "s/@SIZE@/$(du -sk $root/opt | cut -f1)/" \

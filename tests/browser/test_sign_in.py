@@ -44,8 +44,42 @@ def sign_in(page: Page, answer: str) -> None:
     page.wait_for_url(re.compile(r"//localhost:\d+/o/acme/crms/"))
 
 
+def set_owner_and_deal(page: Page) -> None:
+    """As after a key was entered: from the connection's page to the mapping, and back."""
+    page.get_by_role("link", name="Choose the owner").click()
+    page.wait_for_url(re.compile(r"/mapping#owner$"))
+    page.get_by_role("radio", name="One owner").check()
+    page.get_by_label("Owner, or for every other value").select_option(label="Olive Owner")
+    page.get_by_label("Make a deal in HubSpot").check()
+    page.get_by_role("button", name="Save mapping").click()
+    page.wait_for_url(re.compile(r"/crms/con_\w+$"))
+    expect(page.get_by_text("Olive Owner")).to_be_visible()
+    expect(page.get_by_role("link", name="Change the deal")).to_be_visible()
+
+
+def test_from_a_sign_in_to_a_key_and_back(visitor: Visitor, server: Server) -> None:
+    page, base = visitor.page, f"http://localhost:{server.port}/o/acme/crms"
+    page.goto(f"{base}/new/hubspot")
+    page.get_by_role("button", name="Sign in at HubSpot").click()
+    sign_in(page, "Connect app")
+    there = page.url
+
+    page.get_by_text("Use a key in the place of the sign-in").click()
+    page.get_by_label("Access token").fill(chaos.TOKEN)
+    page.get_by_role("button", name="Test and use the key").click()
+    expect(page.get_by_text("Waiting leads go out now")).to_be_visible()
+    assert page.url == there
+
+    page.get_by_text("Sign in at HubSpot in the place of the key").click()
+    page.get_by_role("button", name="Sign in at HubSpot").click()
+    sign_in(page, "Connect app")
+    expect(page.get_by_text("Waiting leads go out now")).to_be_visible()
+    assert page.url == there
+
+
 def test_two_clicks_connect_a_crm_and_one_mends_it(visitor: Visitor, server: Server, crm: str) -> None:
     page, base = visitor.page, f"http://localhost:{server.port}/o/acme/crms"
+    httpx.post(f"{crm}/_fake/owners", json={"first": "Olive", "last": "Owner"})
     page.goto(f"{base}/new/hubspot")
     page.get_by_role("button", name="Sign in at HubSpot").click()
     sign_in(page, "Cancel")
@@ -55,6 +89,8 @@ def test_two_clicks_connect_a_crm_and_one_mends_it(visitor: Visitor, server: Ser
     sign_in(page, "Connect app")
     expect(page.get_by_text("Connected to HubSpot account 62515")).to_be_visible()
     assert re.search(r"/crms/con_\w+$", page.url)
+    expect(page.get_by_text("Next, look over its mapping, owners and deals below.")).to_be_visible()
+    set_owner_and_deal(page)
 
     httpx.post(f"{crm}/_fake/uninstall")
     page.get_by_role("button", name="Test connection").click()

@@ -223,7 +223,7 @@ async def test_a_property_that_vanished_is_marked_after_discovering_again(alice:
     await posted(alice, f"{path}/mapping", [*row("email", "email"), *row("message", "source_note"), ("act", "save")])
     del portal.properties["source_note"]
     assert (await posted(alice, f"{path}/discover")).status_code == 303
-    assert "has no property of this name" in (await alice.web.get(path)).text
+    assert "has no property source_note" in (await alice.web.get(path)).text
 
 
 async def test_the_inbox_shows_what_was_received(instance: Instance, alice: Person) -> None:

@@ -134,6 +134,12 @@ async def test_a_missing_scope_is_named(fake: PipedriveFake) -> None:
             await Pipedrive(found).verify()
 
 
+async def test_rights_that_only_deals_need_are_told_and_stop_no_lead(fake: PipedriveFake) -> None:
+    fake.oauth.scopes = ("base", "contacts:full", "search:read", "activities:full")
+    async with opened(fake, secrets={}, grants=granted(fake)) as (found, _):
+        assert (await Pipedrive(found).verify()).lacks == ("deals:full", "users:read")
+
+
 @pytest.mark.parametrize("domain", ["https://evil.example.com", "http://acme.pipedrive.com",
                                     "https://pipedrive.com.evil.example", "https://x@acme.pipedrive.com",
                                     "https://acme.pipedrive.com:8443"])  # fmt: skip

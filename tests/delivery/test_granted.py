@@ -5,6 +5,7 @@ import multiprocessing
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select, text
@@ -14,15 +15,17 @@ from site2crm.connectors import jobs
 from site2crm.connectors import service as connections
 from site2crm.core.queue import JobContext
 from site2crm.core.queue.model import jobs as queued
-from site2crm.demo.hubspot_oauth import CLIENT_SECRET
+from site2crm.demo.hubspot import TOKEN
+from site2crm.demo.hubspot_oauth import CLIENT_ID, CLIENT_SECRET
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests import cast
 from tests.cast import Cast, Person
-from tests.connectors.signed_in import answered, back, begun, signed_in
+from tests.connectors.signed_in import APP, FORM, answered, back, begun, signed_in
 from tests.delivery.conftest import MAPPING, Office, flags, open_office
 from tests.fakes.hubspot import HubSpotFake
 
+OWN_APP = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 REFRESH = "/oauth/2026-09/token"
 
 
@@ -233,3 +236,124 @@ async def test_a_process_killed_before_it_stored_what_the_vendor_gave(
         mine = await office.deliveries(connection=office.connection_id)
         assert [each.state for each in mine] == ["parked" if rotates else "delivered"]
         assert await office.state() == ("parked" if rotates else "active")
+
+
+async def switched(office: Office, person: Person, **settings: str) -> Any:
+    body = {"way": "key", "settings": settings or {"token": TOKEN}}
+    return await person.api.patch(f"/api/v1/connections/{office.connection_id}", json=body)
+
+
+async def test_a_sign_in_can_be_replaced_by_a_key_and_nothing_is_lost(
+    granted: Office, alice: Person, fake: HubSpotFake
+) -> None:
+    url = f"/api/v1/connections/{granted.connection_id}"
+    await granted.submit("a@example.com")
+    await granted.work()
+    before = (await alice.api.get(url)).json()
+    answer = await switched(granted, alice)
+    assert answer.status_code == 200, answer.text
+    await granted.work()
+    assert fake.sign_in.consents == []  # given back
+    await granted.submit("a@example.com", message="Once more")
+    await granted.work()
+    after = answer.json()
+    assert [after[name] for name in ("id", "mapping", "account")] == [before[n] for n in ("id", "mapping", "account")]
+    assert (after["way"], after["granted_at"], sorted(after["secret_hints"])) == ("key", None, ["token"])
+    delivered = await granted.deliveries()
+    assert [each.state for each in delivered] == ["delivered"] * 2
+    assert len({each.remote_id for each in delivered}) == len(fake.contacts) == 1
+
+
+async def test_a_parked_sign_in_goes_on_with_a_key_that_is_entered_on_its_page(
+    granted: Office, alice: Person, fake: HubSpotFake
+) -> None:
+    fake.sign_in.uninstall()
+    await granted.submit()
+    await granted.work()
+    path = f"/o/acme/crms/{granted.connection_id}"
+    page = (await alice.web.get(path)).text
+    assert "Use a key in the place of the sign-in" in page and 'name="settings.token"' in page
+    sent = urlencode({"way": "key", "settings.token": TOKEN})
+    assert (await alice.web.post(f"{path}/reconnect", content=sent, headers=FORM)).status_code == 303
+    await granted.work()
+    assert (await granted.only()).state == "delivered"
+    assert "in the place of the key" in (await alice.web.get(path)).text
+
+
+async def test_a_wrong_key_leaves_the_sign_in_as_it_is(granted: Office, alice: Person, fake: HubSpotFake) -> None:
+    path = f"/o/acme/crms/{granted.connection_id}"
+    sent = urlencode({"way": "key", "settings.token": "pat-na1-wrong-0000-0000"})
+    page = await alice.web.post(f"{path}/reconnect", content=sent, headers=FORM)
+    assert (page.status_code, "HubSpot refused this" in page.text, "<details" in page.text) == (422, True, True)
+    assert "pat-na1-wrong" not in page.text
+    fake.faults.append(Fault("page", status=503))
+    unsure = await switched(granted, alice)
+    assert (unsure.status_code, "could not be asked" in unsure.text) == (422, True)
+    fake.faults.clear()
+    fake.portal = 99
+    other = await switched(granted, alice)
+    assert (other.status_code, other.json()["errors"][0]["field"]) == (422, "settings.token")
+    fake.portal = 62515
+    await granted.submit()
+    await granted.work()
+    assert (await granted.only()).state == "delivered"
+    assert len(fake.sign_in.consents) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"way": "key"}, "settings.token"),
+        ({"way": "key", "settings": {"client_id": "x"}}, "settings.client_id"),
+        ({"way": "any", "settings": {"token": TOKEN}}, "way"),
+    ],
+)
+async def test_what_is_wrong_with_another_way_is_named(
+    granted: Office, alice: Person, body: dict[str, Any], field: str
+) -> None:
+    answer = await alice.api.patch(f"/api/v1/connections/{granted.connection_id}", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+async def test_from_a_key_to_a_sign_in_the_api_tells_where_a_browser_begins(office: Office, alice: Person) -> None:
+    answer = await alice.api.patch(f"/api/v1/connections/{office.connection_id}", json={"way": "oauth"})
+    [fault] = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (422, "way")
+    assert f"/api/v1/connections/{office.connection_id}/authorize" in fault["message"]
+
+
+async def test_from_a_key_to_a_sign_in_on_the_page(office: Office, alice: Person, fake: HubSpotFake) -> None:
+    page = (await alice.web.get(f"/o/acme/crms/{office.connection_id}")).text
+    assert "Sign in at HubSpot in the place of the key" in page and 'name="settings.client_id"' in page
+    at = f"/o/acme/crms/{office.connection_id}/sign-in"
+    await back(alice, await answered(await begun(alice, APP, at=at)))
+    fake.tokens.clear()
+    await office.submit()
+    await office.work()
+    assert (await office.only()).state == "delivered"
+
+
+async def test_the_sign_in_of_a_program_keeps_the_owner_and_the_deal(
+    office: Office, alice: Person, fake: HubSpotFake
+) -> None:
+    owner = fake.sales.add_owner("Olive", "Owner")
+    body = {
+        "kind": "hubspot",
+        "settings": OWN_APP,
+        "owner": {"way": "one", "owner": owner},
+        "deal": {"enabled": True, "title": "{name}"},
+        "form_mappings": {office.form_id: {"message": "company"}},
+    }
+    begin = await alice.api.post("/api/v1/connections/authorize", json=body)
+    assert begin.status_code == 201, begin.text
+    done = await back(alice, await answered(begin.json()["authorize_url"]))
+    id = str(done.headers["location"]).rpartition("/")[2]
+    made = (await alice.api.get(f"/api/v1/connections/{id}")).json()
+    assert (made["owner"]["owner"], made["deal"]["enabled"]) == (owner, True)
+    assert list(made["form_mappings"]) == [office.form_id]
+
+
+async def test_a_rule_that_cannot_be_is_refused_before_anybody_signs_in(alice: Person, fake: HubSpotFake) -> None:
+    body = {"kind": "hubspot", "settings": OWN_APP, "owner": {"way": "one"}}
+    answer = await alice.api.post("/api/v1/connections/authorize", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "owner.owner")

@@ -74,7 +74,8 @@ async def _online(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     for finding in await checks_network.public_url(settings, runs=bool(figures)):
         yield finding
-    for finding in await asyncio.to_thread(checks_connections.asked, settings, runs=bool(figures)):
+    crms = asyncio.to_thread(checks_connections.asked, settings) if figures else checks_connections.alone(settings)
+    for finding in await crms:
         yield finding
 
 

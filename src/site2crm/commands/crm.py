@@ -52,13 +52,14 @@ def test(*, config_path: Path | None, data_dir: Path | None, as_json: bool, conn
 @options.common
 @click.argument("connection")
 def fields(*, config_path: Path | None, data_dir: Path | None, as_json: bool, connection: str) -> None:
-    """The fields that the CRM has now, and what fills them. Exit 1 if a mapped one is not there."""
+    """The fields that the CRM has now, and what fills them. Exit 1 if the mapping does not fit them."""
     told = _asked(config_path, data_dir, controls.FIELDS, connection=connection)
     options.answer(as_json, told, "\n".join(map(_field, told["fields"])))
     if told["error"]:
         options.stop(Exit.FAILED, f"{_name(told)}: {told['error']}")
-    if told["missing"]:
-        options.stop(Exit.FAILED, f"{_name(told)} does not take {', '.join(told['missing'])}: leads arrive without.")
+    if told["found"]:
+        lines = [f"{_name(told)}: {each['text']} {each['cure']}" for each in told["found"]]
+        options.stop(Exit.FAILED, "\n".join(lines))
 
 
 @command.command("sync")

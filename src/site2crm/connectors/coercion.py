@@ -27,14 +27,24 @@ _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 def fit(value: str | datetime, field: FieldDef | None) -> tuple[Value, str]:
     """The value as the property wants it, and what is wrong with it ("" if nothing is)."""
     if isinstance(value, datetime):
-        return _moment(value, field), ""
+        return _moment(value, field), _no_moment(field)
     read = _READERS.get(field.type) if field else None
     if field is None or read is None:
         return value, ""
     fitted = read(value.strip(), field)
     if fitted is None:
-        return value, f"{_short(value)} is not {_WANTED[field.type]}{_choices_of(field)}. It is sent as it is."
+        return value, f"{_short(value)} is not {wanted(field)}. It is sent as it is."
     return fitted, ""
+
+
+def wanted(field: FieldDef) -> str:
+    """Such as "a number", "one of the choices (Small, Large)"; of types that do not take every text."""
+    return f"{_WANTED[field.type]}{_choices_of(field)}"
+
+
+def _no_moment(field: FieldDef | None) -> str:
+    takes_it = field is None or field.type not in _READERS or field.type in ("date", "datetime")
+    return "" if takes_it or field is None else f"A moment is not {wanted(field)}. It is sent as it is."
 
 
 def _moment(value: datetime, field: FieldDef | None) -> Value:

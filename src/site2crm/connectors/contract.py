@@ -87,6 +87,7 @@ class Account:
     currency: str | None = None
     tz: str | None = None
     url: str | None = None
+    lacks: tuple[str, ...] = ()  # rights that leads can do without, but deals, owners or activities not; never stored
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from site2crm.connectors import mapping, queries, service
+from site2crm.connectors.asking import Examined
 from site2crm.connectors.queries import ConnectionRef
 from site2crm.core.machine import Machine
 
@@ -34,13 +35,17 @@ async def fields(machine: Machine, arguments: Mapping[str, Any]) -> dict[str, An
         connection = await queries.get(session, ref.org_id, ref.id)
     filled = {row.property: row.source for row in mapping.stored(connection.mapping)}
     found = [{**field, "filled_by": filled.get(str(field["key"]), "")} for field in examined.checked.fields]
-    return {**_told(ref, slug), "error": examined.checked.error, "fields": found, "missing": examined.missing}
+    return {**_told(ref, slug), "error": examined.checked.error, "fields": found, "found": _found(examined)}
 
 
 async def one(machine: Machine, named: str) -> tuple[ConnectionRef, str]:
     """As `queries.one_named`."""
     async with machine.session() as session:
         return await queries.one_named(session, named)
+
+
+def _found(examined: Examined) -> list[dict[str, str]]:
+    return [{"name": each.name, "text": each.text, "cure": each.cure} for each in examined.found]
 
 
 def _told(ref: ConnectionRef, slug: str) -> dict[str, Any]:

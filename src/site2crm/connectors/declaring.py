@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import declared_rules, entering, health, mapping, opening, queries, registry, sealing
+from site2crm.connectors import declared_rules, entering, health, leaving, mapping, opening, queries, registry, sealing
 from site2crm.connectors.contract import Context, CrmError
 from site2crm.connectors.entering import Entered
 from site2crm.connectors.errors import ConnectionNotFound
@@ -28,7 +28,8 @@ from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.mapping import Row as MappingRow
 from site2crm.connectors.models import Connection
 from site2crm.connectors.states import State
-from site2crm.connectors.suggest import suggest
+from site2crm.connectors.suggest import Question, suggest
+from site2crm.core.access import OrgRef
 from site2crm.core.declared.contract import Difference, Entry, Row, Work
 from site2crm.core.declared.shape import shaped
 from site2crm.core.errors import FieldError, Invalid
@@ -42,6 +43,7 @@ OWN_KEYS = ("kind", "way", "name", "forms", "fields", "paused", *declared_rules.
 OF_CRMS = ("kind", "way")
 """A webhook is of one kind, and has one way."""
 WEBHOOK = "webhook"
+_NO_ORG = OrgRef("org_NEW", "new", "New")
 _GONE = "No longer in {}: put it back there, or resume it here."
 
 
@@ -83,7 +85,7 @@ class Connections:
             raise Invalid(faults[0].message, errors=list(dict.fromkeys(faults)))
 
     def locks(self, entry: Entry) -> Collection[str]:
-        return {"name", "settings", "form_ids", "remove", *_given(entry)}
+        return {"name", "settings", "way", "form_ids", "remove", *_given(entry)}
 
     async def find(self, work: Work, entry: Entry) -> str | None:
         given = entry.values.get("id")
@@ -100,38 +102,17 @@ class Connections:
 
     async def differences(self, work: Work, entry: Entry, *, row: Row) -> Sequence[Difference] | None:
         connection = await _of(work, row.id)
-        if connection is None or connection.state == State.REMOVED:
+        if connection is None:
             return None
         kind = entering.kind_named(self._kind_name(entry))
-        if connection.kind != kind.name:
-            text = f"It is a connection to {connection.kind}: give the one to {kind.name} another key."
-            raise Invalid.field("kind", text)
+        _expect_same(connection, kind)
         return list(_differences(work, entry, kind, connection))
 
     async def create(self, work: Work, entry: Entry) -> str:
         assert work.org is not None
-        kind, now = entering.kind_named(self._kind_name(entry)), clock.now()
-        connection = Connection(
-            id=ids.new("con"),
-            org_id=work.org.id,
-            kind=kind.name,
-            name="",
-            state=State.ACTIVE,
-            state_reason="",
-            state_at=now,
-            mapping=msgspec.to_builtins(suggest(kind, [], await queries.questions(work.session, work.org.id))),
-            account={"url": f"/o/{work.org.slug}/crms/{{id}}/inbox"} if kind.name == opening.INBOX else {},
-            form_ids=[],
-            fields=[],
-            warnings=[],
-            created_at=now,
-            updated_at=now,
-            settings={},
-            secrets="",
-            secret_hints={},
-        )
-        connection.account = {name: value.format(id=connection.id) for name, value in connection.account.items()}
-        await _write(work, entry, kind, connection)
+        kind = entering.kind_named(self._kind_name(entry))
+        connection = _new(kind, work.org, await queries.questions(work.session, work.org.id))
+        _write(work, entry, kind, connection)
         work.session.add(connection)
         await work.session.flush()
         await emit(work.session, ConnectionCreated(org_id=work.org.id, connection_id=connection.id))
@@ -143,12 +124,26 @@ class Connections:
         assert connection is not None
         kind = entering.kind_named(self._kind_name(entry))
         was_gone = row.was_gone and connection.state == State.PAUSED
-        await _write(work, entry, kind, connection)
+        if connection.way != _way(entry, kind):
+            await leaving.enqueued(work.session, connection)
+        _write(work, entry, kind, connection)
         if was_gone and not _wanted(entry).paused:
             health.set_state(connection, State.ACTIVE)
             await emit(work.session, ConnectionResumed(org_id=connection.org_id, connection_id=connection.id))
         await work.session.flush()
         await _examine_soon(work.session, connection)
+
+    async def as_written(self, work: Work, entry: Entry, *, row: Row | None) -> tuple[Connection, bool]:
+        """The connection as this entry makes it, in no session, and whether it is there already. Raises Invalid."""
+        kind = entering.kind_named(self._kind_name(entry))
+        stored = await _of(work, row.id) if row is not None and work.org is not None else None
+        if stored is not None:
+            work.session.expunge(stored)
+            _expect_same(stored, kind)
+        asked = await queries.questions(work.session, work.org.id) if work.org is not None else []
+        connection = stored or _new(kind, work.org or _NO_ORG, asked)
+        _write(work, entry, kind, connection)
+        return connection, stored is not None
 
     async def release(self, work: Work, row_id: str, *, source: str) -> None:
         """Leads wait: nothing is thrown away because a line was."""
@@ -159,6 +154,43 @@ class Connections:
 
     def _kind_name(self, entry: Entry) -> str:
         return self._kind or str(entry.values.get("kind", ""))
+
+
+def _new(kind: ConnectorKind, org: OrgRef, questions: Sequence[Question]) -> Connection:
+    """With what no entry says."""
+    id, now = ids.new("con"), clock.now()
+    return Connection(
+        id=id,
+        org_id=org.id,
+        kind=kind.name,
+        name="",
+        state=State.ACTIVE,
+        state_reason="",
+        state_at=now,
+        mapping=msgspec.to_builtins(suggest(kind, [], questions)),
+        form_mappings={},
+        owner_rule={},
+        deal_rule={},
+        directory={},
+        drift=[],
+        account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
+        form_ids=[],
+        fields=[],
+        warnings=[],
+        created_at=now,
+        updated_at=now,
+        settings={},
+        secrets="",
+        secret_hints={},
+        grant="",
+    )
+
+
+def _expect_same(connection: Connection, kind: ConnectorKind) -> None:
+    """Raises Invalid: an entry stays with its kind."""
+    if connection.kind != kind.name:
+        text = f"It is a connection to {connection.kind}: give the one to {kind.name} another key."
+        raise Invalid.field("kind", text)
 
 
 def _given(entry: Entry) -> list[str]:
@@ -255,7 +287,7 @@ def _differences(work: Work, entry: Entry, kind: ConnectorKind, connection: Conn
         yield Difference("paused", "false", "true")
 
 
-async def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Connection) -> None:
+def _write(work: Work, entry: Entry, kind: ConnectorKind, connection: Connection) -> None:
     wanted, known = _wanted(entry), _stored(work, connection)
     entered = _entered(entry, kind, known)
     connection.name, connection.form_ids, connection.way = wanted.name, _form_ids(work, entry), _way(entry, kind)

@@ -14,6 +14,10 @@ MAPPING_DRIFT = "mapping_drift"
 """The alarm of a mapping that has what the CRM has no longer; its subject is the connection."""
 
 
+LEFT_AT_CRM = "left_at_crm"
+"""The alarm of hooks or access that the CRM did not take back; its subject is the connection."""
+
+
 class ConnectionCreated(Event, frozen=True, kw_only=True):
     connection_id: str
 
@@ -32,6 +36,12 @@ class ConnectionPaused(Event, frozen=True, kw_only=True):
 
 
 class ConnectionResumed(Event, frozen=True, kw_only=True):
+    connection_id: str
+
+
+class AccessReplaced(Event, frozen=True, kw_only=True):
+    """Another way in: what the old access had at the CRM, such as hooks, is gone."""
+
     connection_id: str
 
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,7 +30,6 @@ from site2crm.core.errors import DatabaseBusy
 from site2crm.core.machine import Machine
 from site2crm.kit import clock
 
-REVOKE = "connectors.revoke"
 SLACK = timedelta(minutes=5)
 """Refreshed so long before its end; of a short life only a sixth."""
 STILL_GOOD = timedelta(seconds=30)
@@ -233,12 +232,6 @@ class Granting:
             )
             connection = await _locked(session, task.connection.id)
             return None if connection.grant == task.held.sealed else _held(self._machine, connection)
-
-
-def revocable(connection: Connection) -> dict[str, Any]:
-    """The arguments of the job that takes a grant back at the vendor: sealed, as it stood in the row."""
-    columns = ("org_id", "kind", "way", "settings", "secrets", "grant", "account")
-    return {"connection_id": connection.id, **{name: getattr(connection, name) for name in columns}}
 
 
 def put(machine: Machine, connection: Connection, grant: Grant) -> None:

@@ -31,8 +31,8 @@ class Hooks(Protocol):
         """Make or renew the hooks that call `url`; when they lapse, None for never. Doing it again adds none."""
         ...
 
-    async def unwatch(self, url: str) -> None:
-        """Remove those that call `url`; none there is no error."""
+    async def unwatch(self, path: str) -> None:
+        """Remove those that call an address with this path in it, whatever its host; none there is no error."""
         ...
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors import apps, health, queries, sealing, service, signing_in
+from site2crm.connectors import health, leaving, queries, service, signing_in
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.declaring import EXAMINE
 from site2crm.connectors.errors import ConnectionNotFound
-from site2crm.connectors.granting import REVOKE, Kept
+from site2crm.connectors.granting import Kept
 from site2crm.connectors.health import TELL_PARKED
+from site2crm.connectors.leaving import REVOKE
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.states import State
@@ -26,6 +27,8 @@ _TELL_ONE = "connectors.tell_one"
 IDLE = timedelta(days=6)
 COMPARE = "connectors.compare"
 APART_S = 2.0
+TRIES = 60
+"""Of leaving, with ten minutes between them in the end: about eight hours."""
 
 
 @job(TELL_PARKED, timeout_s=30)
@@ -83,22 +86,11 @@ async def examine(ctx: JobContext, *, org_id: str, connection_id: str) -> None:
         return
 
 
-@job(REVOKE, timeout_s=90, retries=8)
+@job(REVOKE, timeout_s=90, retries=TRIES - 1)
 async def revoke(ctx: JobContext, *, account: dict[str, str], **row: Any) -> None:
-    """Of a connection that was removed. Another one with the same sign-in keeps it: some CRMs know only one."""
-    machine: Machine = ctx.machine
+    """What a connection that was removed, or that has another way in now, left at the vendor."""
     was = Connection(id=row.pop("connection_id"), account=account, **row)
-    async with machine.session() as session:
-        if await queries.has_same_sign_in(session, was):
-            return
-    try:
-        secrets = sealing.secrets_of(machine.vault, was)
-        auth = apps.auth_of(machine, KINDS[was.kind], settings=was.settings, secrets=secrets)
-        await auth.revoke(sealing.grant_of(machine.vault, was))
-    except CrmError as error:
-        if error.kind in (ErrorClass.RETRY, ErrorClass.THROTTLE):
-            raise
-        _log.warning("grant.not_revoked", connection=was.id, error=error.code)
+    await leaving.leave(ctx.machine, was, is_last_try=ctx.attempt >= TRIES)
 
 
 async def renew_idle(ctx: JobContext) -> None:

@@ -62,6 +62,7 @@ class ConnectorKind:
     sales: Callable[[Context], Sales] | None = None  # with `Caps.deals`; raises as `opens` does
     hooks: Callable[[Context], Hooks] | None = None  # with `Caps.hooks`; raises as `opens` does
     reads_push: ReadsPush | None = None  # with `Caps.pushes`
+    fills: tuple[str, ...] = ()  # required properties that get a stand-in where a lead has nothing for them
     rights: tuple[str, ...] = ()  # what the token must be allowed
     help_slug: str = ""
     hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set; ".a.example": any below it

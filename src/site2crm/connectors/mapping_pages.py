@@ -1,6 +1,6 @@
 """`/o/{org}/crms/{id}/mapping` and `/inbox`: which field goes where, the exact request, and what a Test inbox got."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from litestar import Response, Router, get, post
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import (
     dealing,
+    drift,
     dry_run,
     editor,
     examples,
@@ -23,14 +24,17 @@ from site2crm.connectors import (
     service,
     views,
 )
+from site2crm.connectors.drift import Drift
 from site2crm.connectors.editor import EditRow
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import INBOX
 from site2crm.connectors.rule_editor import DealEdit, OwnerEdit
-from site2crm.connectors.sending import Rules
+from site2crm.connectors.sending import Preview, Rules
 from site2crm.connectors.service import ConnectionPatch
+from site2crm.connectors.sources import LeadValues
 from site2crm.core import inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid, NotFound
@@ -205,10 +209,26 @@ def _patch(draft: _Draft, kind: ConnectorKind) -> ConnectionPatch:
     return ConnectionPatch(mapping=rows, owner=owner, deal=deal)
 
 
-def _rules(connection: Connection, draft: _Draft) -> Rules:
-    """As they would be if this was saved. Raises Invalid."""
+class _Looked(NamedTuple):
+    """What is to be said of a draft. `shown` None: it has faults that come first."""
+
+    found: Sequence[Drift]
+    rows: Sequence[Row]
+    shown: Preview | None = None
+
+
+def _looked_at(machine: Machine, connection: Connection, draft: _Draft, lead: LeadValues) -> _Looked:
+    """As if it was saved. Raises Invalid."""
     kind = kind_named(connection.kind)
     changed = ruling.columns(kind, connection, _patch(draft, kind))
+    found = drift.kept(drift.found(connection, changed=changed), drift.stored(connection.drift))
+    rows = editor.to_rows(draft.rows, place=draft.place, may_be_empty=True)
+    shown = sending.preview(machine, connection, lead, rules=_rules(connection, draft, changed))
+    return _Looked(found, rows, shown)
+
+
+def _rules(connection: Connection, draft: _Draft, changed: Mapping[str, Any]) -> Rules:
+    """As they would be if these columns were saved."""
     rows = mapping.stored(changed.get("mapping", connection.mapping))
     own = changed.get("form_mappings", {}).get(draft.form, []) if draft.form else []
     owner = changed.get("owner_rule", connection.owner_rule)
@@ -225,10 +245,11 @@ async def _editor(
     connection: Connection,
     draft: _Draft,
 ) -> Html:
-    lead, shown = await examples.standing_in(session, who.org_id), None
+    lead = await examples.standing_in(session, who.org_id)
+    looked = _Looked(drift.stored(connection.drift), mapping.stored(connection.mapping))
     try:
         if not draft.errors:
-            shown = sending.preview(machine, connection, lead, rules=_rules(connection, draft))
+            looked = _looked_at(machine, connection, draft, lead)
     except Invalid as refused:
         draft = draft._replace(errors=refused.errors)
     return await web.page(
@@ -240,10 +261,11 @@ async def _editor(
         connection=connection,
         kind=kind_named(connection.kind),
         draft=draft,
-        **_choices(connection, draft),
+        drift=looked.found,
+        **_choices(connection, draft, views.warnings(connection, looked.rows)),
         **await _sources(session, who, draft),
         lead=lead,
-        preview=shown,
+        preview=looked.shown,
         errors=draft.errors,
         url=_url(who, connection.id),
         base=who.path("crms"),
@@ -258,7 +280,7 @@ async def _sources(session: AsyncSession, who: Who, draft: _Draft) -> dict[str, 
     return {"sources": editor.source_options(questions, labels, taken), "names": names}
 
 
-def _choices(connection: Connection, draft: _Draft) -> dict[str, Any]:
+def _choices(connection: Connection, draft: _Draft, warnings: Mapping[str, str]) -> dict[str, Any]:
     """What the inputs offer."""
     fields, directory = sending.field_defs(connection), owners.directory_of(connection.directory)
     chosen = [draft.owner.owner, *draft.owner.owners]
@@ -268,7 +290,7 @@ def _choices(connection: Connection, draft: _Draft) -> dict[str, Any]:
         "blanks": [EditRow()] * editor.BLANK_ROWS,
         "known": {field.key: field for field in fields},
         "choices_text": views.choices_text,
-        "warnings": {row.property: views.warning_of(row.property, connection) for row in draft.rows},
+        "warnings": warnings,
         "properties": editor.property_options(fields),
         "changes": views.CHANGES,
         "request_text": views.request_text,

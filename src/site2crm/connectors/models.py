@@ -88,7 +88,7 @@ class SignIn(OrgOwned, Base):
     sealed: Mapped[str]
     """PKCE's verifier, and the secrets that were entered."""
     draft: Mapped[dict[str, Any]]
-    """Name, settings, mapping and forms of the new connection."""
+    """Name, settings, mapping, owner, deal and forms of the new connection."""
     redirect_uri: Mapped[str]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]

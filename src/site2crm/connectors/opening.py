@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,11 +27,31 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.pacing import Budget, Left, Limit
 from site2crm.connectors.sales import Sales
 from site2crm.connectors.store import Records
-from site2crm.core.machine import Machine
+from site2crm.core.config import Settings
+from site2crm.core.db import Database
+from site2crm.core.http import Outbound
+from site2crm.core.machine import Machine, Part
 
 INBOX = "inbox"
 
 Listener = Callable[[Exchange], None]
+
+
+class Desk(Protocol):
+    """What a call needs of the machine; without a running server there is a small one (`declared_check.Alone`)."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def outbound(self) -> Outbound: ...
+
+    @property
+    def database(self) -> Database: ...
+
+    def get(self, kind: type[Part]) -> Part: ...
+
+    def url(self, path: str) -> str: ...
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -118,7 +139,7 @@ def open_deals(machine: Machine, connection: Connection, *, on_exchange: Listene
     return sales_side(machine, access_to(machine, connection), on_exchange=on_exchange)
 
 
-def connect(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Connector:
+def connect(machine: Desk, access: Access, *, on_exchange: Listener = forget_exchange) -> Connector:
     return registry.connect(access.kind, _context(machine, access, on_exchange))
 
 
@@ -132,14 +153,18 @@ def open_sales(machine: Machine, connection: Connection) -> Sales:
 
 def open_hooks(machine: Machine, connection: Connection) -> Hooks | None:
     """None: this kind has none. Raises as `open_connector`."""
-    kind = registry.KINDS[connection.kind]
-    if kind.hooks is None:
+    return hooks_side(machine, access_to(machine, connection)) if registry.KINDS[connection.kind].hooks else None
+
+
+def hooks_side(machine: Desk, access: Access) -> Hooks | None:
+    opens = registry.KINDS[access.kind].hooks
+    if opens is None:
         return None
-    context = _context(machine, access_to(machine, connection), forget_exchange)
-    return kind.hooks(replace(context, budget=context.budget.spare))
+    context = _context(machine, access, forget_exchange)
+    return opens(replace(context, budget=context.budget.spare))
 
 
-def sales_side(machine: Machine, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:
+def sales_side(machine: Desk, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:
     opens = registry.KINDS[access.kind].sales
     return opens(_context(machine, access, on_exchange)) if opens else None
 
@@ -149,7 +174,7 @@ def limits_left(machine: Machine, connection_id: str) -> list[Left]:
     return machine.get(Budgets).left(connection_id)
 
 
-def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context:
+def _context(machine: Desk, access: Access, on_exchange: Listener) -> Context:
     return Context(
         connection_id=access.connection_id,
         http=machine.outbound,
@@ -158,7 +183,7 @@ def _context(machine: Machine, access: Access, on_exchange: Listener) -> Context
         grants=access.grants,
         base_url=_base_url(machine, access),
         account=_account(access.account),
-        store=Records(machine.database, access.org_id),
+        store=Records(machine.database, access.org_id) if access.kind == INBOX else None,
         budget=machine.get(Budgets).of(access.connection_id, registry.KINDS[access.kind].limit),
         on_exchange=on_exchange,
     )
@@ -190,15 +215,15 @@ def refused(error: CrmError) -> Checked:
 
 
 def as_stored(account: Account) -> dict[str, str]:
-    """Only what the vendor told."""
-    return {name: value for name, value in msgspec.to_builtins(account).items() if value}
+    """Only what the vendor told of who we are."""
+    return {name: value for name, value in msgspec.to_builtins(account).items() if value and isinstance(value, str)}
 
 
 def _account(stored: Mapping[str, str]) -> Account | None:
     return msgspec.convert(stored, Account) if stored.get("id") else None
 
 
-def _base_url(machine: Machine, access: Access) -> str | None:
+def _base_url(machine: Desk, access: Access) -> str | None:
     if access.kind == INBOX:
         # The inbox's records are pages of ours: the path is kept, the host is today's.
         return machine.url(urlsplit(access.account.get("url", "")).path)

@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import entering, service, showing, views
@@ -103,9 +104,10 @@ async def reconnect_crm(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Answer:
-    """New access, tested before it replaces the old one."""
+    """New access, tested before it replaces the old one; `way=key` takes the place of a sign-in."""
     fields = showing.read(await request.form())
-    patch = ConnectionPatch(settings=showing.given(fields))
+    way = Way.KEY if fields.get("way") == Way.KEY else UNSET
+    patch = ConnectionPatch(way=way, settings=showing.given(fields))
     try:
         connection = await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
     except Invalid as refused:
@@ -186,6 +188,8 @@ async def remove_crm(
 async def _after_creation(request: AnyRequest, session: AsyncSession, who: Who, made: Made) -> Answer:
     connection = made.connection
     text, tone = views.said(connection.kind, made.checked) if made.checked else (UNTESTED, "warn")
+    if made.checked and tone == "good":
+        text = f"{text} {views.what_next(connection.kind)}"
     if not made.secrets:
         return web.redirect(showing.url_of(who, connection.id), flash=text, tone=tone)
     return await web.page(

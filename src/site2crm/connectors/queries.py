@@ -142,11 +142,11 @@ async def idle_sign_ins(session: AsyncSession, *, since: datetime) -> Sequence[C
 
 
 async def has_same_sign_in(session: AsyncSession, was: Connection) -> bool:
-    """Whether another connection, of any organisation, came in by the same app to the same account."""
+    """Whether another connection, of any organisation, lives by the same app and account, or this one anew."""
     alike = select(Connection.account, Connection.settings).where(
         Connection.kind == was.kind,
         Connection.way == Way.OAUTH,
-        Connection.id != was.id,
+        (Connection.id != was.id) | (Connection.grant != was.grant),
         Connection.state != State.REMOVED,
     )
     mine = (was.account.get("id"), was.settings.get(APP_ID, ""))

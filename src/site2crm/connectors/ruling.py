@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from site2crm.connectors import dealing, mapping, owners
 from site2crm.connectors.dealing import DealRule
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.owners import OwnerRule, OwnerWay
@@ -39,9 +39,11 @@ class ConnectionIn(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class ConnectionPatch(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to change. In `settings`, what is left out or empty stays: a secret is never read back. `form_mappings`
-    names the forms that change; `owner` and `deal` are given whole."""
+    names the forms that change; `owner` and `deal` are given whole. `way` "key" with its settings takes the place of a
+    sign-in; the other way round leads through the CRM's own page (`POST .../authorize`)."""
 
     name: Name | UnsetType = UNSET
+    way: Way | UnsetType = UNSET
     settings: dict[str, str] | UnsetType = UNSET
     mapping: MappingIn | UnsetType = UNSET
     form_mappings: FormMappingsIn | UnsetType = UNSET
@@ -102,6 +104,7 @@ def parts(connection: Connection, patch: ConnectionPatch, mapped: Mapping[str, A
         "owner": mapped.get("owner_rule", connection.owner_rule) != connection.owner_rule,
         "deal": mapped.get("deal_rule", connection.deal_rule) != connection.deal_rule,
         "settings": not isinstance(patch.settings, UnsetType) and any(patch.settings.values()),
+        "way": not isinstance(patch.way, UnsetType) and patch.way != connection.way,
     }
     return [part for part, changes in changed.items() if changes]
 

@@ -15,19 +15,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import (
     asking,
     entering,
-    granting,
     health,
+    leaving,
     mapping,
     opening,
     owners,
     queries,
+    reentering,
     ruling,
     sealing,
     words,
 )
+from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
 from site2crm.connectors.asking import Examined as Examined
 from site2crm.connectors.asking import examine as examine
-from site2crm.connectors.contract import CrmError, FieldDef
+from site2crm.connectors.asking import lacking as lacking
+from site2crm.connectors.asking import strange as strange
+from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES
+from site2crm.connectors.declared_check import Alone as Alone
+from site2crm.connectors.declared_check import Answered as Answered
+from site2crm.connectors.declared_check import Written as Written
+from site2crm.connectors.declared_check import answered as answered
+from site2crm.connectors.declared_check import answered_alone as answered_alone
+from site2crm.connectors.declared_check import written as written
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import NotConnected, StillRefused
 from site2crm.connectors.events import (
@@ -36,14 +47,13 @@ from site2crm.connectors.events import (
     ConnectionRemoved,
     ConnectionResumed,
 )
-from site2crm.connectors.granting import REVOKE, Kept
 from site2crm.connectors.grants import Grants
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
 from site2crm.connectors.health import throttle as throttle
-from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, Way
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection, InboxRecord
-from site2crm.connectors.opening import Access, Budgets, Checked
+from site2crm.connectors.opening import Access, Checked
 from site2crm.connectors.opening import limits_left as limits_left
 from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.opening import open_deals as open_deals
@@ -52,10 +62,12 @@ from site2crm.connectors.opening import open_sales as open_sales
 from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
+from site2crm.connectors.reentering import known as known
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.ruling import ConnectionIn as ConnectionIn
 from site2crm.connectors.ruling import ConnectionPatch as ConnectionPatch
 from site2crm.connectors.ruling import MappingIn as MappingIn
+from site2crm.connectors.sales import Directory
 from site2crm.connectors.sending import Prepared as Prepared
 from site2crm.connectors.sending import Rules as Rules
 from site2crm.connectors.sending import Translation as Translation
@@ -72,7 +84,6 @@ from site2crm.core.declared import books
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
-from site2crm.core.queue import enqueue
 from site2crm.forms import queries as forms
 from site2crm.kit import clock, ids
 
@@ -83,13 +94,6 @@ class Made(Struct, frozen=True, kw_only=True):
     connection: Connection
     checked: Checked | None
     secrets: Mapping[str, str]
-
-
-class _Change(Struct, frozen=True, kw_only=True):
-    """New settings and what the CRM says to them."""
-
-    access: Access
-    checked: Checked
 
 
 async def create(session: AsyncSession, machine: Machine, *, org: OrgRef, data: ConnectionIn) -> Made:
@@ -152,7 +156,7 @@ async def change(
         )
         await _known_forms(reading, org_id, patch.form_ids or [], named)
     mapped = ruling.columns(kind_named(before.kind), before, patch)
-    settings = None if isinstance(patch.settings, UnsetType) else await _reconsidered(machine, before, patch.settings)
+    settings = await reentering.reconsidered(machine, before, patch)
     connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
     if not isinstance(patch.name, UnsetType) and patch.name.strip():
@@ -162,6 +166,10 @@ async def change(
     if mapped:
         await _map(session, connection, mapped)
     if settings is not None:
+        if connection.way != settings.way:
+            await leaving.enqueued(session, connection)
+            connection.way, connection.grant, connection.grant_expires_at = settings.way, "", None
+            connection.granted_at = None
         enter(machine, connection, settings.access)
         await health.note(session, connection, settings.checked)
     connection.updated_at = clock.now()
@@ -189,8 +197,7 @@ async def remove(session: AsyncSession, org_id: str, connection_id: str) -> None
     connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, ["remove"])
     await health.clear_warnings(session, connection)
-    if connection.grant:
-        await enqueue(session, REVOKE, key=f"{REVOKE}:{connection_id}", **granting.revocable(connection))
+    await leaving.enqueued(session, connection)
     health.set_state(connection, State.REMOVED)
     connection.secrets, connection.secret_hints = "", {}
     connection.grant, connection.grant_expires_at = "", None
@@ -238,6 +245,8 @@ async def check_draft(machine: Machine, org_id: str, data: ConnectionIn) -> None
     if not isinstance(data.mapping, UnsetType):
         mapping.rows_of(data.mapping)
     ruling.form_mappings(data.form_mappings, {})
+    ruling.owner(kind_named(data.kind), data.owner, Directory())
+    ruling.deal(kind_named(data.kind), data.deal, Directory())
     async with machine.session() as reading:
         await _known_forms(reading, org_id, data.form_ids, list(data.form_mappings))
 
@@ -309,50 +318,6 @@ async def saved(
         await health.note(session, connection, checked)
     await session.flush()
     return Made(connection=connection, checked=checked, secrets=made)
-
-
-async def _reconsidered(machine: Machine, before: Connection, given: Mapping[str, str]) -> _Change:
-    """The new settings, tested. Raises Invalid if the CRM refuses them, or if they lead to another account."""
-    kind, way = kind_named(before.kind), Way(before.way)
-    if of_app := [name for name in (APP_ID, APP_SECRET) if way is Way.OAUTH and given.get(name, "").strip()]:
-        raise Invalid.field(
-            f"settings.{of_app[0]}", "Sign in again with it: only the CRM can tell whether it is right."
-        )
-    entered = entering.read(kind, given, way=way, known=known(machine, before))
-    access = Access(
-        org_id=before.org_id,
-        connection_id=before.id,
-        kind=before.kind,
-        settings=entered.settings,
-        secrets=entered.secrets,
-        account=before.account,
-        grants=Kept(machine, before) if before.way == Way.OAUTH else None,
-    )
-    machine.get(Budgets).forget(before.id)
-    connector = await entering.opened(machine, kind, access)
-    checked = await opening.examine(connector, opening.sales_side(machine, access))
-    place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
-    if checked.needs_a_person:
-        raise Invalid.field(f"settings.{place}", f"{kind.label} refused this: {checked.error} Nothing was changed.")
-    if text := strange(before, checked):
-        raise Invalid.field(f"settings.{place}", text)
-    return _Change(access=access, checked=checked)
-
-
-def strange(before: Connection, checked: Checked) -> str:
-    """Why new access may not replace the old: the ids of contacts are the other account's, and hit strangers there."""
-    was, now = before.account.get("id"), checked.account.id if checked.account else None
-    if not was or not now or was == now or kind_named(before.kind).caps.custom_key:
-        return ""
-    return f"This belongs to account {now}, the connection to account {was}. Make a new connection for {now}."
-
-
-def known(machine: Machine, connection: Connection) -> Entered:
-    try:
-        secrets = dict(opening.access_to(machine, connection).secrets)
-    except CrmError:
-        secrets = {}
-    return Entered(settings=connection.settings, secrets=secrets, made={})
 
 
 async def _map(session: AsyncSession, connection: Connection, columns: Mapping[str, Any]) -> None:

@@ -97,6 +97,8 @@ async def shown(
         cure=views.cure(connection.kind, connection.state_reason),
         lines=views.lines(connection),
         settings=views.settings_of(kind, values, is_new=False, way=way, app_is_set=door.app_is_set),
+        other=views.settings_of_other(kind, entered(fields or Fields()), way=way, app_is_set=door.app_is_set),
+        rules=views.rules(connection),
         names=await forms.names(session, who.org_id),
         panels=await feature.panels(session, who.org, "connection_page", connection.id),
         lock=await books.lock_of(session, connection.id),

@@ -19,15 +19,18 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.accounts import queries as accounts
-from site2crm.connectors import apps, entering, granting, health, opening, service, words
+from site2crm.connectors import apps, entering, granting, health, leaving, opening, service, views, words
 from site2crm.connectors.contract import CrmError, ErrorClass
+from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.entering import Entered, kind_named
 from site2crm.connectors.errors import ConnectionNotFound, NoWayBack, SignInOver
 from site2crm.connectors.grants import Grant
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection, SignIn
 from site2crm.connectors.opening import Access, Budgets, Checked
-from site2crm.connectors.service import ConnectionIn, MappingIn
+from site2crm.connectors.owners import OwnerRule
+from site2crm.connectors.ruling import FormMappingsIn, MappingIn
+from site2crm.connectors.service import ConnectionIn
 from site2crm.connectors.wire import is_host_of
 from site2crm.core import crypto, log
 from site2crm.core.access import OrgRef, Who
@@ -87,6 +90,9 @@ class _Draft(Struct):
     settings: dict[str, str] = {}
     form_ids: list[str] = []
     mapping: MappingIn | None = None
+    form_mappings: FormMappingsIn = {}
+    owner: OwnerRule = OwnerRule()
+    deal: DealRule = DealRule()
 
 
 class _Once:
@@ -138,7 +144,7 @@ async def begin(session: AsyncSession, machine: Machine, *, who: Who, data: Conn
     entered = entering.read(kind, data.settings, way=_way_in(kind))
     await service.check_draft(machine, who.org_id, data)
     given = data.mapping if isinstance(data.mapping, list | dict) else None
-    draft = _Draft(data.name.strip(), entered.settings, data.form_ids, given)
+    draft = _Draft(data.name.strip(), entered.settings, data.form_ids, given, data.form_mappings, data.owner, data.deal)
     return await _begun(session, machine, who=who, kind=kind, draft=draft, secrets=entered.secrets)
 
 
@@ -285,12 +291,21 @@ async def _made(
         path = f"/crms/new/{kind.name}?way={Way.OAUTH}"
         return Returned(org, path, words.refusal(kind, checked).message)
     given = draft.mapping if draft.mapping is not None else UNSET
-    data = ConnectionIn(kind=kind.name, name=draft.name, form_ids=draft.form_ids, mapping=given)
+    data = ConnectionIn(
+        kind=kind.name,
+        name=draft.name,
+        mapping=given,
+        form_mappings=draft.form_mappings,
+        owner=draft.owner,
+        deal=draft.deal,
+        form_ids=draft.form_ids,
+    )
     async with machine.session() as session:
         made = await service.saved(session, machine, data=data, access=access, checked=checked, made={})
         _granted(machine, made.connection, grant)
     _log.info("connection.signed_in", connection=made.connection.id, kind=kind.name)
-    return Returned(org, f"/crms/{made.connection.id}", _connected(checked), "good")
+    text = f"{_connected(checked)} {views.what_next(kind.name)}"
+    return Returned(org, f"/crms/{made.connection.id}", text, "good")
 
 
 async def _mended(machine: Machine, org: OrgRef, connection_id: str, entered: Entered, grant: Grant) -> Returned:
@@ -316,6 +331,8 @@ async def _mended(machine: Machine, org: OrgRef, connection_id: str, entered: En
         connection = await service.locked(session, org.id, connection_id)
         if fault := service.strange(connection, checked):
             return Returned(org, path, fault)
+        if connection.way != Way.OAUTH:
+            await leaving.enqueued(session, connection)
         service.enter(machine, connection, access)
         _granted(machine, connection, grant)
         await health.note(session, connection, checked)

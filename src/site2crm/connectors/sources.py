@@ -120,6 +120,11 @@ def compact(label: str) -> str:
     return "".join(c for c in fold(label) if c.isalnum())
 
 
+def filled_with(text: str, template: str) -> str:
+    """The template with the same text for each of its fields."""
+    return _PIECE.sub(lambda piece: piece[0][0] if piece[1] is None else text, template).strip()
+
+
 def phone_of(lead: LeadValues) -> str:
     """As E.164 if it can be read, else as typed."""
     return phones.e164(lead.phone or "", lead.country) or lead.phone or ""

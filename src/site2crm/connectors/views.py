@@ -6,9 +6,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import mapping, queries, sources
+from site2crm.connectors import dealing, drift, mapping, owners, queries, sending, sources
 from site2crm.connectors.contract import Exchange, FieldDef
-from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.mapping import Row, Transform
 from site2crm.connectors.models import Connection
@@ -109,6 +108,12 @@ def said(kind: str, checked: Checked) -> tuple[str, str]:
     return f"{label(kind)} said no: {sentence(checked.error)} {cure(kind, checked.error)}"[:LONGEST_FLASH], "bad"
 
 
+def what_next(kind: str) -> str:
+    """After a connection was made, whichever way it got in."""
+    also = (" and deals" if sending.can_add_deals(kind) else "") if sending.has_owners(kind) else ""
+    return f"Next, look over its mapping{', owners' if sending.has_owners(kind) else ''}{also} below."
+
+
 def settings_of(
     kind: ConnectorKind, values: dict[str, str], *, is_new: bool, way: Way = Way.KEY, app_is_set: bool = False
 ) -> list[Setting]:
@@ -117,6 +122,13 @@ def settings_of(
     `app_is_set`: the operator has an app, so that nobody else needs one.
     """
     return [_setting(field, values, is_new=is_new, app_is_set=app_is_set) for field in kind.fields_of(way)]
+
+
+def settings_of_other(kind: ConnectorKind, values: dict[str, str], *, way: Way, app_is_set: bool) -> list[Setting]:
+    """The inputs of the way that this connection does not go, without those that both ways have."""
+    other = Way.OAUTH if way is Way.KEY else Way.KEY
+    own = [field for field in kind.settings if field.way is other] if other in kind.ways else []
+    return [_setting(field, values, is_new=True, app_is_set=app_is_set) for field in own]
 
 
 def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, app_is_set: bool) -> Setting:
@@ -135,8 +147,34 @@ def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, ap
 
 
 def lines(connection: Connection) -> list[Line]:
-    known = {field.key: field for field in field_defs(connection)}
-    return [_line(row, known.get(row.property), connection) for row in mapping.stored(connection.mapping)]
+    known, rows = {field.key: field for field in field_defs(connection)}, mapping.stored(connection.mapping)
+    warned = warnings(connection, rows)
+    return [_line(row, known.get(row.property), warned.get(row.property, "")) for row in rows]
+
+
+class Rule(NamedTuple):
+    """Who gets a record, or the deal that it brings, in a line. `part`: its place on the page of the mapping."""
+
+    label: str
+    text: str
+    part: str
+    is_set: bool
+
+
+def rules(connection: Connection) -> list[Rule]:
+    """Of a kind that has owners; and deals, if we can make them there."""
+    if not sending.has_owners(connection.kind):
+        return []
+    directory = owners.directory_of(connection.directory)
+    owner, deal = owners.stored(connection.owner_rule), dealing.stored(connection.deal_rule)
+    named = ", ".join(dict.fromkeys(owners.name_of(id, directory) for id in owners.named(owner)))
+    found = [Rule("Owner", named or "Nobody in particular", "owner", bool(named))]
+    if sending.can_add_deals(connection.kind):
+        place = dealing.place_name(deal, directory) or "in the first stage"
+        found.append(
+            Rule("Deal", f"One for each {deal.per}, {place}" if deal.enabled else "None is made", "deal", deal.enabled)
+        )
+    return found
 
 
 def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
@@ -144,17 +182,10 @@ def forms_text(form_ids: Sequence[str], names: Mapping[str, str]) -> str:
     return ", ".join(names.get(id, "a removed form") for id in form_ids) or "every form"
 
 
-def warning_of(property: str, connection: Connection) -> str:
-    """Why this property will not be filled, as far as is known."""
-    for warning in connection.warnings:
-        if warning["property"] == property:
-            return str(warning["text"])
-    if not connection.fields or kind_named(connection.kind).caps.custom_key:
-        return ""
-    field = next((field for field in field_defs(connection) if field.key == property), None)
-    if field is None:
-        return f"{label(connection.kind)} has no property of this name: leads arrive without it."
-    return "" if field.writable else "This property can only be read: leads arrive without it."
+def warnings(connection: Connection, rows: Sequence[Row]) -> dict[str, str]:
+    """Property -> why it will not be filled, in the words of the CRM where it said so itself."""
+    judged = {each.name: each.text for each in reversed(drift.of_rows(connection, rows))}
+    return judged | {str(warning["property"]): str(warning["text"]) for warning in connection.warnings}
 
 
 def choices_text(field: FieldDef | None) -> str:
@@ -182,7 +213,7 @@ def _source_text(row: Row) -> str:
     return ", else ".join(map(sources.label_of, [row.source, *row.otherwise]))
 
 
-def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
+def _line(row: Row, field: FieldDef | None, warning: str) -> Line:
     change = "" if row.transform is Transform.NONE else dict(CHANGES).get(row.transform.value, "By a list of values")
     return Line(
         source=_source_text(row),
@@ -191,5 +222,5 @@ def _line(row: Row, field: FieldDef | None, connection: Connection) -> Line:
         label=field.label if field else "",
         type=field.type if field else "",
         choices=choices_text(field),
-        warning=warning_of(row.property, connection),
+        warning=warning,
     )

@@ -1,7 +1,7 @@
 """What is said about a kind of CRM and about its refusals, on pages and in the API alike."""
 
 from site2crm.connectors.contract import ErrorClass
-from site2crm.connectors.kinds import ConnectorKind
+from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.registry import KINDS
 from site2crm.core.errors import FieldError
@@ -30,10 +30,15 @@ def refusal(kind: ConnectorKind, checked: Checked) -> FieldError:
     passing = checked.error_class in (ErrorClass.RETRY, ErrorClass.THROTTLE)
     what_to_do = "Try again in a few minutes." if passing else cure(kind.name, checked.error)
     text = f"{kind.label} said no: {sentence(checked.error)} {what_to_do} Nothing was saved."
-    return FieldError(f"settings.{_place(kind, checked)}", text)
+    return FieldError(f"settings.{setting_of(kind, checked)}", text)
 
 
-def _place(kind: ConnectorKind, checked: Checked) -> str:
+def secret_of(kind: ConnectorKind, way: str) -> str:
+    """The setting that the rights are those of."""
+    return next((field.name for field in kind.fields_of(Way(way)) if field.kind == "secret"), "")
+
+
+def setting_of(kind: ConnectorKind, checked: Checked) -> str:
     """The CRM seldom says which one: a refused identity is the secret's, all else the address's, if there is one."""
     names = [field.name for field in kind.settings]
     if checked.setting in names:

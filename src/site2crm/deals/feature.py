@@ -1,6 +1,6 @@
 """What deals adds to the product."""
 
-from site2crm.connectors.events import ConnectionRemoved, SalesPushed
+from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, SalesPushed
 from site2crm.core.feature import Feature, NavItem
 from site2crm.deals import api, hooks, jobs, pages, pushed, timeline
 from site2crm.deals.controls import CONTROLS
@@ -10,7 +10,7 @@ FEATURE = Feature(
     routers=(api.router, api.people_router, pages.router, hooks.router),
     jobs=jobs.JOBS,
     crons=jobs.CRONS,
-    listens=((ConnectionRemoved, jobs.removed), (SalesPushed, pushed.store)),
+    listens=((ConnectionRemoved, jobs.removed), (AccessReplaced, jobs.watch_anew), (SalesPushed, pushed.store)),
     lifespans=(jobs.ready,),
     timeline=timeline.entries,
     panels={"connection_page": timeline.connection_page_panel},

@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
-from site2crm.connectors.events import ConnectionRemoved
+from site2crm.connectors.events import AccessReplaced, ConnectionRemoved
 from site2crm.core import patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
@@ -111,6 +111,12 @@ async def _take_back(machine: Machine) -> None:
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     """A listener: a hundred thousand rows are for a job."""
     await enqueue(session, FORGET, key=f"{FORGET}:{event.connection_id}", connection_id=event.connection_id)
+
+
+async def watch_anew(session: AsyncSession, event: AccessReplaced) -> None:
+    """A listener: the hooks that the old access had made are gone."""
+    mine = update(Feed).where(Feed.connection_id == event.connection_id, Feed.org_id == event.org_id)
+    await session.execute(mine.values(hook_due_at=clock.now(), hook_until=None))
 
 
 async def _enqueue(session: AsyncSession, name: str, org_id: str, connection_id: str) -> None:

@@ -2,7 +2,7 @@
 
 `crm = HubSpot(); await crm.start()`.
 Control: GET /_fake/contacts, /_fake/requests; POST|DELETE /_fake/faults; POST /_fake/tokens,
-/_fake/properties, /_fake/settings, /_fake/uninstall, /_fake/expire.
+/_fake/properties, /_fake/owners, /_fake/settings, /_fake/uninstall, /_fake/expire.
 """
 
 import itertools
@@ -132,6 +132,9 @@ class HubSpot(FakeServer):
                 if not said.get("removed"):
                     self.properties[said["name"]] = {**_blank_property(), **said}
                 return Answer(201, {"properties": len(self.properties)})
+            case "POST", "owners":
+                said = request.json()
+                return Answer(201, {"id": self.sales.add_owner(said["first"], said["last"])})
             case "POST", "settings":
                 for name in ("search_lag_s", "rate_remaining"):
                     setattr(self, name, request.json().get(name, getattr(self, name)))

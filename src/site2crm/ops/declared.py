@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -31,11 +32,12 @@ AGAIN_S = 3.0
 _log = log.get("declared")
 
 
-def read(settings: Settings) -> Declaration:
-    """Every entry of the file, and everything that is wrong with them."""
-    if settings.file is None:
+def read(settings: Settings, *, file: Path | None = None) -> Declaration:
+    """Every entry of the file, and everything that is wrong with them. `file`: another than the one that is served."""
+    file = file or settings.file
+    if file is None:
         return Declaration([], [])
-    written, problems = config_sources.declared(settings.file)
+    written, problems = config_sources.declared(file)
     if problems:
         return Declaration([], problems)
     return reading.read(written, tables(), env=os.environ, folder=settings.data.dir)
@@ -47,7 +49,7 @@ def tables() -> Mapping[str, Declares]:
 
 async def planned(session: AsyncSession, vault: Vault, declaration: Declaration) -> list[Step]:
     """What applying would do. Raises NotApplied."""
-    return await (await _planner(session, vault)).plan(declaration.entries)
+    return await (await planner(session, vault)).plan(declaration.entries)
 
 
 async def apply(machine: Machine) -> list[Step]:
@@ -57,7 +59,7 @@ async def apply(machine: Machine) -> list[Step]:
         raise NotApplied(declaration.problems)
     async with machine.session() as session:
         await db.lock(session)
-        steps = await (await _planner(session, machine.vault)).apply(declaration.entries)
+        steps = await (await planner(session, machine.vault)).apply(declaration.entries)
         await alarms.clear(session, alarms.INSTANCE, code=ALARM)
     for step in steps:
         if step.action is not Action.KEEP:
@@ -101,7 +103,8 @@ async def _ring(machine: Machine, problems: Sequence[Problem]) -> None:
         await alarms.ring(session, alarms.INSTANCE, code=ALARM, text=text)
 
 
-async def _planner(session: AsyncSession, vault: Vault) -> plan.Planner:
+async def planner(session: AsyncSession, vault: Vault) -> plan.Planner:
+    """One walk over the entries, with what the records have."""
     orgs = [await accounts.org(session, org_id) for org_id in await accounts.org_ids(session)]
     refs = {org.id: OrgRef(org.id, org.slug, org.name, org.time_zone) for org in orgs}
     return await plan.planner(session, vault, kinds=tables(), orgs=refs)

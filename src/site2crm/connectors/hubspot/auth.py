@@ -9,9 +9,8 @@ from urllib.parse import urlencode
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.grants import AuthContext, Grant
-from site2crm.connectors.hubspot.connector import RIGHTS
+from site2crm.connectors.hubspot.connector import RIGHTS, SALES_RIGHTS
 from site2crm.connectors.hubspot.portal import API_HOST, HUBSPOT_API_VERSION
-from site2crm.connectors.hubspot.sales import SALES_RIGHTS
 from site2crm.connectors.wire import json_object, retry_after, send_form
 from site2crm.core.http import Response
 from site2crm.kit import clock

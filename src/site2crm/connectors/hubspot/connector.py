@@ -29,6 +29,7 @@ from site2crm.connectors.wire import Call
 
 CAPS = Caps(oauth=True, static_key=True, deals=True, add_deals=True, activities=frozenset(Act))
 RIGHTS = ("crm.objects.contacts.read", "crm.objects.contacts.write")
+SALES_RIGHTS = ("crm.objects.owners.read", "crm.objects.deals.read", "crm.objects.deals.write")
 
 _CONTACTS = objects("contacts")
 _OBJECTS = {Kind.PERSON: "contacts", Kind.COMPANY: "companies", Kind.DEAL: "deals"}
@@ -47,7 +48,7 @@ class HubSpot:
     async def verify(self) -> Account:
         """Who we are there, and whether the token may do what we need."""
         details = await self._portal.call("GET", f"/account-info/{HUBSPOT_API_VERSION}/details")
-        await self._check_rights()
+        lacks = await self._check_rights()
         portal = str(details.get("portalId", ""))
         return Account(
             id=portal,
@@ -55,6 +56,7 @@ class HubSpot:
             currency=text(details.get("companyCurrency")),
             tz=text(details.get("timeZone")),
             url=f"https://{details.get('uiDomain') or 'app.hubspot.com'}/contacts/{portal}",
+            lacks=lacks,
         )
 
     async def fields(self, kind: Kind) -> Sequence[FieldDef]:
@@ -80,7 +82,8 @@ class HubSpot:
             calls.append(self._create_call(_for_create(person, properties), note=note))
         return self._portal.shown(calls)
 
-    async def _check_rights(self) -> None:
+    async def _check_rights(self) -> tuple[str, ...]:
+        """Those for deals and owners that are missing. Raises CrmError without those for leads."""
         grants = self._portal.grants
         granted = (await grants.current()).scopes if grants else await self._listed()
         if granted is None:
@@ -88,6 +91,7 @@ class HubSpot:
         elif missing := [right for right in RIGHTS if right not in granted]:
             text = f"The {'sign-in' if grants else 'token'} lacks the right {', '.join(missing)}."
             raise CrmError(ErrorClass.CONFIG, text, code="MISSING_SCOPES", field="token")
+        return tuple(right for right in SALES_RIGHTS if granted is not None and right not in granted)
 
     async def _listed(self) -> frozenset[str] | None:
         """The rights of a static token; None if HubSpot does not tell."""

@@ -1,9 +1,9 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
 from site2crm.connectors.hubspot.auth import HOSTS, HubSpotAuth
-from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, HubSpot
+from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, SALES_RIGHTS, HubSpot
 from site2crm.connectors.hubspot.portal import LIMIT
-from site2crm.connectors.hubspot.sales import SALES_RIGHTS, HubSpotSales
+from site2crm.connectors.hubspot.sales import HubSpotSales
 from site2crm.connectors.kinds import ConnectorKind, SettingField, Way, app_fields
 
 HUBSPOT = ConnectorKind(

@@ -10,9 +10,9 @@ from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.hubspot.connector import droppable
 from site2crm.connectors.hubspot.portal import HUBSPOT_API_VERSION, Portal, after, id_of, objects, results
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Page, Pipeline, Status
+from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call
 
-SALES_RIGHTS = ("crm.objects.owners.read", "crm.objects.deals.read", "crm.objects.deals.write")
 _DEAL_TO_CONTACT = 3
 _NOTE = "description"
 """The property in which a deal carries our reference: without one of our own, which needs another right, there is none
@@ -81,7 +81,9 @@ class HubSpotSales:
     async def _owners(self, *, archived: str) -> list[dict[str, object]]:
         found: list[dict[str, object]] = []
         following: str | None = ""
+        pages = Turning("HubSpot", "owners")
         while following is not None:
+            pages.to(following)
             path = f"/crm/owners/{HUBSPOT_API_VERSION}?limit=100&archived={archived}"
             answer = await self._portal.call("GET", f"{path}&after={quote(following)}" if following else path)
             found += results(answer)

@@ -11,6 +11,7 @@ from site2crm.connectors.contract import Context, CrmError, ErrorClass
 from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.answers import NutshellError, Record
 from site2crm.connectors.pacing import Limit
+from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call, network_error, send
 from site2crm.core.http import OutboundError
 
@@ -19,7 +20,6 @@ LIMIT = Limit(4, 1.0)
 """Three calls a second. Nutshell publishes no limit, which does not mean that there is none (contract, 9)."""
 PATCH_TYPE = "application/json-patch+json"
 LIST_BYTES = 16_000_000
-MOST_USERS = 2_000
 
 _AT_ONCE = Limit(3, 0.0)  # two calls under way at once
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
@@ -85,7 +85,9 @@ class Access:
         """All, page by page, and what the first page tells of the account."""
         body = await self.get("/users", max_bytes=LIST_BYTES)
         found, told = answers.listed(body, "users"), answers.meta(body)
-        while (query := _next(answers.meta(body))) and len(found) < MOST_USERS:
+        pages = Turning("Nutshell", "users")
+        while query := _next(answers.meta(body)):
+            pages.to(urlencode(query))
             body = await self.get("/users", query=query, max_bytes=LIST_BYTES)
             new = answers.listed(body, "users")
             if not new or new[0] in found:

@@ -29,7 +29,7 @@ class NutshellHooks:
     async def watch(self, url: str, secret: str) -> datetime | None:
         raise CrmError(ErrorClass.CONFIG, _BY_HAND, code="BY_HAND")
 
-    async def unwatch(self, url: str) -> None:
+    async def unwatch(self, path: str) -> None:
         raise CrmError(ErrorClass.CONFIG, _BY_HAND, code="BY_HAND")
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:

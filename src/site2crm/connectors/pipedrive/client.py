@@ -19,6 +19,7 @@ from site2crm.connectors.grants import Grant
 from site2crm.connectors.pacing import Budget, Limit, Ticket
 from site2crm.connectors.pipedrive import answers
 from site2crm.connectors.pipedrive.answers import PipedriveError
+from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call, is_host_of, masked, network_error, send, send_granted, stay_in
 from site2crm.core.http import OutboundError, Response
 from site2crm.kit import clock
@@ -102,13 +103,14 @@ class Client:
     async def all(self, about: str) -> list[dict[str, object]]:
         """Every page of a short v2 list: fields, pipelines, stages. Raises CrmError."""
         found: list[dict[str, object]] = []
-        query = {"limit": "500"}
+        query, pages = {"limit": "500"}, Turning("Pipedrive", about)
         while True:
             told = await self.ask(Ask("GET", about, query=query), max_bytes=LIST_BYTES)
             found += rows_of(told.get("data"))
             cursor = next_cursor(told)
-            if cursor is None or cursor == query.get("cursor"):
+            if cursor is None:
                 return found
+            pages.to(cursor)
             query = {**query, "cursor": cursor}
 
     def shown(self, ask: Ask) -> Exchange:

@@ -5,7 +5,7 @@ little late, among the newest; one lead with an e-mail at a time, for two at onc
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from weakref import WeakValueDictionary
 
 from site2crm.connectors.contract import (
@@ -32,6 +32,7 @@ from site2crm.connectors.singly import one_by_one
 from site2crm.kit.text import fold
 
 RIGHT = "contacts:full"
+_SALES_RIGHTS = ("deals:full", "activities:read", "users:read")
 _NEWEST = {"sort_by": "id", "sort_direction": "desc", "limit": "100"}
 """Search learns of a new record within seconds; so many more are not made meanwhile."""
 _FIELDS = {Kind.PERSON: "personFields", Kind.COMPANY: "organizationFields", Kind.DEAL: "dealFields"}
@@ -51,6 +52,7 @@ class Pipedrive:
     async def verify(self) -> Account:
         """Who we are there, and whether a sign-in may do what we need."""
         told = await self._client.record(Ask("GET", "users/me"))
+        scopes: frozenset[str] = frozenset()
         if (grants := self._context.grants) is not None:
             scopes = (await grants.current()).scopes
             if scopes and RIGHT not in scopes:
@@ -68,6 +70,7 @@ class Pipedrive:
             currency=_text(told.get("default_currency")),
             tz=_text(told.get("timezone_name")),
             url=url,
+            lacks=_lacking(scopes),
         )
 
     async def fields(self, kind: Kind) -> Sequence[FieldDef]:
@@ -221,6 +224,12 @@ class Pipedrive:
         if turn is None:
             turn = _turns[place] = asyncio.Lock()
         return turn
+
+
+def _lacking(scopes: Collection[str]) -> tuple[str, ...]:
+    """Of a sign-in that names its rights; a larger one holds the smaller."""
+    held = {*scopes, *(scope.replace(":full", ":read") for scope in scopes)}
+    return tuple(right for right in _SALES_RIGHTS if scopes and right not in held)
 
 
 def _person_looks(said: Said) -> Sequence[Ask]:

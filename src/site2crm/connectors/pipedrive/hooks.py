@@ -43,9 +43,10 @@ class PipedriveHooks:
                 await self._client.record(Ask("POST", "webhooks", _body(url, what, secret)))
         return clock.now() + (CAPS.hook_max_age or timedelta(days=1))
 
-    async def unwatch(self, url: str) -> None:
-        for hook in await self._ours(url):
-            await self._remove(hook)
+    async def unwatch(self, path: str) -> None:
+        for hook in await self._listed():
+            if path in str(hook.get("subscription_url")):
+                await self._remove(hook)
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:
         """Our own writes come back too: they are left out."""
@@ -66,8 +67,10 @@ class PipedriveHooks:
         return us is not None and meta.get("change_source") == "api" and str(meta.get("user_id")) == us
 
     async def _ours(self, url: str) -> list[dict[str, object]]:
-        listed = rows_of((await self._client.ask(Ask("GET", "webhooks"))).get("data"))
-        return [hook for hook in listed if hook.get("subscription_url") == url]
+        return [hook for hook in await self._listed() if hook.get("subscription_url") == url]
+
+    async def _listed(self) -> list[dict[str, object]]:
+        return rows_of((await self._client.ask(Ask("GET", "webhooks"))).get("data"))
 
     async def _remove(self, hook: Mapping[str, object]) -> None:
         try:

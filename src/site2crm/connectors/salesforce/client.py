@@ -13,6 +13,7 @@ from site2crm.connectors.pacing import Budget, Limit, Ticket
 from site2crm.connectors.salesforce import answers, soql
 from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.login import HOSTS
+from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call, masked, network_error, send_granted
 from site2crm.core.http import OutboundError, Response
 
@@ -68,8 +69,9 @@ class Client:
     async def query(self, query: str, *, deleted_too: bool = False) -> list[Row]:
         """All rows, page after page. An expired locator raises RETRY: all of it is asked again."""
         rows = await self.page(query, deleted_too=deleted_too)
-        found = list(rows.items)
+        found, pages = list(rows.items), Turning("Salesforce", "records")
         while rows.next is not None:
+            pages.to(rows.next)
             rows = _rows(await self.get(rows.next))
             found += rows.items
         return found

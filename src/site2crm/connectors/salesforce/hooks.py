@@ -23,7 +23,7 @@ class FlowHooks:
     async def watch(self, url: str, secret: str) -> datetime | None:
         return None
 
-    async def unwatch(self, url: str) -> None:
+    async def unwatch(self, path: str) -> None:
         return None
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:

@@ -62,6 +62,7 @@ SALESFORCE = ConnectorKind(
         "message": NOTE,
     },
     opens=Salesforce,
+    fills=("LastName", "Company"),
     auth=SalesforceAuth,
     sales=SalesforceSales,
     hooks=FlowHooks,

@@ -46,8 +46,8 @@ class ZohoHooks:
         await self._remove(old)
         return _ends(told) or ends
 
-    async def unwatch(self, url: str) -> None:
-        await self._remove(await self._channels(url))
+    async def unwatch(self, path: str) -> None:
+        await self._remove(await self._channels(path))
 
     def parse(self, headers: Mapping[str, str], body: bytes, *, url: str, secret: str) -> Sequence[Change]:
         """The proof stands in the body: of that nothing else is looked at before."""
@@ -68,10 +68,11 @@ class ZohoHooks:
         op: Literal["upsert", "delete"] = "delete" if said.get("operation") == "delete" else "upsert"
         return [Change(kind, str(id), op, _at(said.get("server_time"))) for id in ids]
 
-    async def _channels(self, url: str) -> list[str]:
+    async def _channels(self, part: str) -> list[str]:
+        """Those that call an address with this in it."""
         listed = rows_of(await self._client.get("actions/watch"), "watch")
-        ours = (str(one["channel_id"]) for one in listed if one.get("notify_url") == url and one.get("channel_id"))
-        return list(dict.fromkeys(ours))
+        ours = [one for one in listed if part in str(one.get("notify_url")) and one.get("channel_id")]
+        return list(dict.fromkeys(str(one["channel_id"]) for one in ours))
 
     async def _remove(self, channels: Sequence[str]) -> None:
         for some in chunks(channels, _DELETED_AT_ONCE):

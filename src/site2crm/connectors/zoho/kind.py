@@ -60,6 +60,7 @@ ZOHO = ConnectorKind(
         "message": NOTE,
     },
     opens=Zoho,
+    fills=("Last_Name", "Company"),
     auth=ZohoAuth,
     sales=ZohoSales,
     hooks=ZohoHooks,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Warned, Written
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage
+from site2crm.connectors.turning import Turning
 from site2crm.connectors.zoho import records
 from site2crm.connectors.zoho.answers import Item, ZohoError
 from site2crm.connectors.zoho.client import Client, link_of, rows_of
@@ -102,8 +103,9 @@ class ZohoSales:
 
     async def _owners(self) -> list[Owner]:
         owners: list[Owner] = []
-        page, more = 1, True
+        page, more, pages = 1, True, Turning("Zoho", "users")
         while more:
+            pages.to(str(page))
             body = await self._client.get(f"users?type=AllUsers&page={page}&per_page={_USERS}")
             owners += [records.owner(row) for row in rows_of(body, "users")]
             info = body.get("info")

@@ -1,5 +1,6 @@
 """An entry of the configuration file, and what a feature has to say about its table."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -13,6 +14,9 @@ from site2crm.core.config_lines import Place
 from site2crm.core.config_sources import Problem, Written
 from site2crm.core.crypto import Vault
 from site2crm.core.errors import FieldError, Invalid
+
+_INDEX = re.compile(r"\[(\d+)\]\.?")
+_NAME = re.compile(r"(.[^.\[]*)\.?", re.DOTALL)
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -129,11 +133,24 @@ class Declares(Protocol):
 def _parts(field: str, values: Mapping[str, object]) -> Place:
     """`fields[2].name` as ("fields", 2, "name"); a key that holds dots itself is found as it is."""
     parts: list[str | int] = []
-    for name in field.replace("[", ".[").split("."):
-        if name.startswith("[") and name[1:-1].isdecimal():
-            parts.append(int(name[1:-1]))
-        elif name:
-            parts.append(name)
-    head, inner = parts[:1], values.get(str(parts[0])) if parts else None
-    whole = field.partition(".")[2]
-    return (*head, whole) if isinstance(inner, Mapping) and whole in inner else tuple(parts)
+    at: object = values
+    left = field
+    while left:
+        name, left = _next_part(left, at)
+        parts.append(name)
+        at = at.get(name) if isinstance(at, Mapping) else None
+    return tuple(parts)
+
+
+def _next_part(field: str, at: object) -> tuple[str | int, str]:
+    """The next name, and what is left: the longest that is a key there, else up to the next dot or bracket."""
+    if isinstance(at, Mapping):
+        whole = [key for key in at if field == key or field.startswith((f"{key}.", f"{key}["))]
+        if whole:
+            name = max(whole, key=len)
+            return name, field[len(name) :].removeprefix(".")
+    if found := _INDEX.match(field):
+        return int(found[1]), field[found.end() :]
+    found = _NAME.match(field)
+    assert found is not None
+    return found[1], field[found.end() :]

@@ -78,15 +78,15 @@ class Planner:
             steps.append(self._released(gone))
             kind = self._kinds.get(_table_of(gone.path))
             if kind is not None and gone.record_id not in self._claimed:  # it may have another key now
-                await kind.release(self._work(gone.path), gone.record_id, source=gone.source)
+                await kind.release(self.work(gone.path), gone.record_id, source=gone.source)
             gone.gone_at = clock.now()
         await self._session.flush()
         return steps
 
     async def _compared(self, entry: Entry) -> tuple[Step, Row | None]:
-        kind, work = self._kinds[entry.table], self._work(entry.path)
+        kind, work = self._kinds[entry.table], self.work(entry.path)
         try:
-            row = await self._row(entry)
+            row = await self.row(entry)
             if row is not None:
                 self._claimed[row.id] = entry.path
             if row is None:
@@ -102,20 +102,21 @@ class Planner:
             action = Action.TAKE_OVER
         return Step(action=action, path=entry.path, source=entry.source, differences=found), row
 
-    async def _row(self, entry: Entry) -> Row | None:
+    async def row(self, entry: Entry) -> Row | None:
+        """The record that this entry is about; None: it will be made. Raises Invalid."""
         known = self._known.get(entry.path)
         if known is not None:
             return Row(id=known.record_id, was_gone=known.gone_at is not None)
-        if entry.table != ORGS and self._work(entry.path).org is None:
+        if entry.table != ORGS and self.work(entry.path).org is None:
             return None
-        found = await self._kinds[entry.table].find(self._work(entry.path), entry)
+        found = await self._kinds[entry.table].find(self.work(entry.path), entry)
         if found and (other := self._claimed.get(found)) is not None:
             text = f"{other} has this record already; one entry for each"
             raise Invalid.field("id" if "id" in entry.values else "key", text)
         return Row(id=found) if found else None
 
     async def _write(self, entry: Entry, step: Step, row: Row | None) -> None:
-        kind, work = self._kinds[entry.table], self._work(entry.path)
+        kind, work = self._kinds[entry.table], self.work(entry.path)
         try:
             if row is None:
                 record_id = await kind.create(work, entry)
@@ -140,7 +141,8 @@ class Planner:
         row.parts = sorted(self._kinds[entry.table].locks(entry))
         await self._session.flush()
 
-    def _work(self, path: str) -> Work:
+    def work(self, path: str) -> Work:
+        """What comparing the entry of this path needs."""
         org_id = self._ids.get(path.partition("/")[0], "")
         return Work(session=self._session, vault=self._vault, org=self._orgs.get(org_id), ids=self._ids)
 
