@@ -12,6 +12,7 @@ from site2crm.connectors import queries as connections
 from site2crm.connectors import service as opening
 from site2crm.core import web
 from site2crm.core.access import OrgRef
+from site2crm.core.crypto import Unreadable
 from site2crm.core.feature import Panel, TimelineEntry
 from site2crm.core.machine import Machine
 from site2crm.core.templates import Tone
@@ -91,7 +92,10 @@ async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> Hook 
     machine: Machine = web.request_of(session).scope["state"]["machine"]
     help_url = f"/help/{connections.help_slug(connection.kind)}#webhooks"
     if made_by == "manual":
-        secret = hooks.secret_of(machine, feed)
+        try:
+            secret = hooks.secret_of(machine, feed)
+        except Unreadable:
+            return None  # another one is made at the next start
         place = hooks.address(machine, connection_id, secret)
         return Hook(address=place, secret=secret, help_url=help_url, is_called=bool(feed.hook_url))
     client_id = opening.app_hooks.client_id_of(machine, connection)
