@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,9 +41,11 @@ class TellingApp:
         parts = [events[start : start + MOST] for start in range(0, len(events), MOST)]
         return [await self.send(client, json.dumps(part, separators=(",", ":")).encode()) for part in parts]
 
-    async def send(self, client: httpx.AsyncClient, body: bytes, *, ago_s: float = 0.0, **headers: str) -> int:
+    async def send(
+        self, client: httpx.AsyncClient, body: bytes, *, ago_s: float = 0.0, headers: Mapping[str, str] | None = None
+    ) -> int:
         """These very bytes. `headers` replace those that prove it."""
-        signed = {**self.signed(body, stamp=str(round((clock.unix() - ago_s) * 1000))), **headers}
+        signed = {**self.signed(body, stamp=str(round((clock.unix() - ago_s) * 1000))), **(headers or {})}
         answer = await client.post(urlsplit(self.target_url).path, content=body, headers=signed)
         self.answers.append(answer)
         return answer.status_code

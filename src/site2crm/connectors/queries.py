@@ -204,11 +204,6 @@ def icon(kind: str) -> str:
     return found.icon if found else "plug"
 
 
-def help_slug(kind: str) -> str:
-    found = registry.get(kind)
-    return found.help_slug if found else ""
-
-
 def sentence(text: str) -> str:
     """What a CRM said, with a full stop."""
     return words.sentence(text)

@@ -90,7 +90,7 @@ async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> Hook 
         return None
     feed = state[0]
     machine: Machine = web.request_of(session).scope["state"]["machine"]
-    help_url = f"/help/{connections.help_slug(connection.kind)}#webhooks"
+    help_url = f"/help/crm-webhooks#{connection.kind}"
     if made_by == "manual":
         try:
             secret = hooks.secret_of(machine, feed)

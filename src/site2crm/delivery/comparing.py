@@ -144,12 +144,12 @@ async def _step(machine: Machine, org_id: str, connection_id: str, *, sales: Sal
         return False
     async with machine.session() as session:
         emails = await leads.emails(session, org_id, [person.lead_id for person in part.people])
-    now: dict[str, str] = {}
+    places: dict[str, str] = {}
     for start in range(0, len(part.people), AT_ONCE):
         some = part.people[start : start + AT_ONCE]
-        now |= await sales.whereabouts([Known(person.remote_id, emails.get(person.lead_id, "")) for person in some])
+        places |= await sales.whereabouts([Known(person.remote_id, emails.get(person.lead_id, "")) for person in some])
     async with machine.session() as session:
-        return await _note(session, org_id, connection_id, part=part, now=now)
+        return await _note(session, org_id, connection_id, part=part, places=places)
 
 
 async def _next(session: AsyncSession, org_id: str, connection_id: str) -> _Part | None:
@@ -211,14 +211,16 @@ async def _people(session: AsyncSession, connection_id: str, place: datetime, en
     return list(found.values())
 
 
-async def _note(session: AsyncSession, org_id: str, connection_id: str, *, part: _Part, now: Mapping[str, str]) -> bool:
+async def _note(
+    session: AsyncSession, org_id: str, connection_id: str, *, part: _Part, places: Mapping[str, str]
+) -> bool:
     """False: somebody else has gone on meanwhile."""
     await db.lock(session)
     row = await session.get(Comparison, connection_id)
     if row is None or row.began_at is None or row.place != part.place:
         return False
-    await _move(session, org_id, connection_id, {old: new for old, new in now.items() if new != old})
-    lost = [person for person in part.people if person.remote_id not in now]
+    await _move(session, org_id, connection_id, {old: new for old, new in places.items() if new != old})
+    lost = [person for person in part.people if person.remote_id not in places]
     known = select(Missing.lead_id).where(
         Missing.connection_id == connection_id, Missing.lead_id.in_([person.lead_id for person in lost])
     )
