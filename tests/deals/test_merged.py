@@ -27,6 +27,7 @@ async def records(floor: Floor) -> dict[str, tuple[str, str | None]]:
 async def test_old_and_new_deals_stay_with_the_lead(floor: Floor) -> None:
     with clock.travel(clock.now()) as forward:
         lead, loser = await floor.lead("ada@example.com")
+        forward(1)
         other, theirs = await floor.lead("bob@example.com")
         floor.deal("Before", contacts=(loser,))
         floor.deal("Another's", contacts=(theirs,))
@@ -52,6 +53,7 @@ async def test_old_and_new_deals_stay_with_the_lead(floor: Floor) -> None:
 async def test_two_leads_that_became_one_person_are_both_known_by_it(floor: Floor) -> None:
     with clock.travel(clock.now()) as forward:
         lead, loser = await floor.lead("ada@example.com")
+        forward(1)
         other, kept = await floor.lead("ada.l@example.com")
         floor.deal("Both", contacts=(loser,))
         await floor.read()
@@ -64,3 +66,19 @@ async def test_two_leads_that_became_one_person_are_both_known_by_it(floor: Floo
     assert (await floor.only()).lead in (lead, other)
     assert [deal.title for deal in await floor.deals(lead=other)] == ["Both"]
     assert [deal.title for deal in await floor.deals(lead=lead)] == ["Both"]
+
+
+async def test_deals_that_were_merged_count_once(floor: Floor) -> None:
+    _, contact = await floor.lead("ada@example.com")
+    first, second = (floor.deal(title, contacts=(contact,), amount="100") for title in ("First", "Second"))
+    floor.deal("Apart")
+    await floor.read()
+    for gone in (first, second):  # they are shown nowhere any more
+        floor.fake.sales.records["deals"].pop(gone)
+    kept = floor.deal("Both", contacts=(contact,), amount="200", hs_merged_object_ids=f"{first};{second}; ;x")
+    await floor.read()
+    assert {deal.title for deal in await floor.deals()} == {"Both", "Apart"}
+    assert {deal.remote_id for deal in await floor.deals(status="deleted")} == {first, second}
+    floor.fake.sales.change("deals", kept, hs_merged_object_ids=f"{first};{second};{kept}", dealname="Still both")
+    await floor.read()
+    assert {deal.title for deal in await floor.deals()} == {"Still both", "Apart"}

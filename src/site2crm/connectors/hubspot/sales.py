@@ -56,7 +56,8 @@ class HubSpotSales:
             records.deal(record, url=self._portal.record_url("deals", record.id), tz=self._portal.tz)
             for record in step.records
         ]
-        return Page(found, step.place.encode(), step.more, step.place.total)
+        gone = [deal for record in step.records for deal in records.merged_into(record)]
+        return Page([*found, *gone], step.place.encode(), step.more, step.place.total)
 
     async def activities(self, kind: Act, since: datetime | None, cursor: str | None) -> Page[Activity]:
         place = changes.begin(since, cursor)
