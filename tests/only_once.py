@@ -76,6 +76,7 @@ FILES = {
     OF_ITS_OWN: (
         "backup/test_server_copy.py",
         "core/test_moving.py",
+        "core/test_upgrade_with_data.py",
         "core/test_nodes.py",
         "core/test_postgresql.py",
         "durability/test_moving.py",

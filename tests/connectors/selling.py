@@ -1,8 +1,10 @@
 """What the contract test of `sales` needs of the server that plays a CRM."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from site2crm.connectors.sales import Known, Sales
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,9 @@ class Selling:
     page: int = 100
     """The most deals that one page may have."""
     tells_removed: bool = True
+
+
+async def missing(sales: Sales, ids: Sequence[str]) -> list[str]:
+    """Those that the CRM no longer has, of people without an address."""
+    found = await sales.whereabouts([Known(id) for id in ids])
+    return [id for id in ids if id not in found]

@@ -11,10 +11,11 @@ import pytest
 from site2crm.connectors.contract import Account, Act, CrmError, ErrorClass
 from site2crm.connectors.hubspot import changes
 from site2crm.connectors.hubspot.sales import HubSpotSales
-from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Status
+from site2crm.connectors.sales import Activity, Deal, DealIn, Known, Money, Status
 from site2crm.demo import hubspot_sales
 from site2crm.kit import clock
 from tests.connectors.connector_cases import context
+from tests.connectors.selling import missing
 from tests.fakes.hubspot import READ, TOKEN, WRITE, HubSpotFake
 
 ACCOUNT = Account(
@@ -204,9 +205,10 @@ async def test_a_contact_that_was_merged_is_not_missing(fake: HubSpotFake) -> No
     fake.contacts.pop(loser)
     fake.merged[loser] = kept
     async with selling(fake) as sales:
-        assert list(await sales.missing([loser, kept, "404"])) == ["404"]
+        assert await missing(sales, [loser, kept, "404"]) == ["404"]
+        assert await sales.whereabouts([Known(loser, "b@example.com"), Known(kept)]) == {loser: kept, kept: kept}
         many = [fake.add_contact(email=f"p{n}@example.com") for n in range(150)]
-        assert list(await sales.missing(many)) == []
+        assert await missing(sales, many) == []
 
 
 async def test_a_cursor_of_something_else_is_refused(fake: HubSpotFake) -> None:

@@ -14,11 +14,12 @@ from site2crm.connectors.nutshell.deal_reading import EVENTS
 from site2crm.connectors.nutshell.hooks import NutshellHooks
 from site2crm.connectors.nutshell.sales import NutshellSales
 from site2crm.connectors.nutshell.values import moment, money
-from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Page, Status
+from site2crm.connectors.sales import Activity, Deal, DealIn, Known, Money, Page, Status
 from site2crm.demo.nutshell_records import when
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.connector_cases import context
+from tests.connectors.selling import missing
 from tests.fakes.nutshell import EMAIL, KEY, NutshellFake
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -338,7 +339,15 @@ async def test_what_is_logged_days_later_is_found_by_the_next_reading(
 async def test_who_is_deleted_or_never_was_is_missing(fake: NutshellFake, sales: NutshellSales) -> None:
     here, gone = fake.add_contact(), fake.add_contact()
     fake.delete("contacts", gone)
-    assert await sales.missing([here, gone, "999-contacts"]) == [gone, "999-contacts"]
+    assert await missing(sales, [here, gone, "999-contacts"]) == [gone, "999-contacts"]
+
+
+async def test_who_was_merged_is_whoever_has_the_address(fake: NutshellFake, sales: NutshellSales) -> None:
+    merged, kept = fake.add_contact(email="ada@example.com"), fake.add_contact(email="Ada@example.com")
+    fake.add_contact(email="ada@example.com")
+    fake.delete("contacts", merged)
+    asked = [Known(merged, "ada@example.com"), Known("999-contacts", "bob@example.com"), Known(kept, "bob@example.com")]
+    assert await sales.whereabouts(asked) == {merged: kept, kept: kept}
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from site2crm.connectors.contract import Act, CrmError, ErrorClass
-from site2crm.connectors.pipedrive.sales import PipedriveSales
-from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Status
+from site2crm.connectors.pipedrive.sales import LOOKED_FOR, PipedriveSales
+from site2crm.connectors.sales import Activity, Deal, DealIn, Known, Money, Status
 from site2crm.demo.pipedrive_fields import DEAL_SOURCE
 from site2crm.demo.server import Fault
 from site2crm.kit import clock, ids
 from tests.connectors.pipedrive_cases import calls, error_of, opened
+from tests.connectors.selling import missing
 from tests.fakes.pipedrive import PipedriveFake
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -253,8 +254,27 @@ async def test_a_deal_that_a_person_made_before_is_not_taken_for_ours(
 async def test_many_persons_are_asked_for_a_hundred_at_a_time(fake: PipedriveFake, sales: PipedriveSales) -> None:
     there = [str(fake.add_person(name=f"P{n}")) for n in range(150)]
     asked = [*there, "9999", "not-an-id"]
-    assert list(await sales.missing(asked)) == ["9999", "not-an-id"]
+    assert await missing(sales, asked) == ["9999", "not-an-id"]
     assert [path for _, path, _ in calls(fake)] == ["v2/persons", "v2/persons", "v2/persons/9999"]
+
+
+async def test_who_was_merged_is_whoever_has_the_address(fake: PipedriveFake, sales: PipedriveSales) -> None:
+    merged, kept, later = (fake.add_person(name="Ada", emails=[{"value": "ada@example.com"}]) for _ in range(3))
+    lost = fake.add_person(name="Bob", emails=[{"value": "bob@example.com"}])
+    for gone in (merged, lost):
+        fake.persons.change(fake.persons.rows[gone], {"is_deleted": True})
+    asked = [
+        Known(str(merged), "ada@example.com"),
+        Known(str(lost), "bob@example.com"),
+        Known(str(later), "x@example.com"),
+    ]
+    assert await sales.whereabouts(asked) == {str(merged): str(kept), str(later): str(later)}
+
+
+async def test_when_all_are_gone_not_each_is_searched_for(fake: PipedriveFake, sales: PipedriveSales) -> None:
+    asked = [Known(str(9000 + n), f"p{n}@example.com") for n in range(60)]
+    assert await sales.whereabouts(asked) == {}
+    assert sum(path.endswith("persons/search") for _, path, _ in calls(fake)) == LOOKED_FOR
 
 
 async def test_a_missing_scope_for_deals_is_named(fake: PipedriveFake, sales: PipedriveSales) -> None:

@@ -18,7 +18,7 @@ from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.connector_cases import context
 from tests.connectors.kinds import PLAYED
-from tests.connectors.selling import Selling
+from tests.connectors.selling import Selling, missing
 
 SELL = [name for name, kind in KINDS.items() if kind.sales is not None]
 LATER = timedelta(hours=3)
@@ -230,9 +230,9 @@ async def test_a_preview_of_a_deal_sends_nothing(case: Case) -> None:
 async def test_who_is_gone_is_told(case: Case) -> None:
     here, gone = case.person(), case.person()
     case.selling.remove_person(case.fake, gone)
-    assert list(await case.sales.missing([here, gone])) == [gone]
-    assert list(await case.sales.missing([here])) == []
-    assert list(await case.sales.missing([])) == []
+    assert await missing(case.sales, [here, gone]) == [gone]
+    assert await missing(case.sales, [here]) == []
+    assert await missing(case.sales, []) == []
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ async def test_a_failing_server_is_a_crm_error(case: Case, status: int, expected
     with pytest.raises(CrmError) as refused:
         await case.sales.deals(None, None)
     assert refused.value.kind in expected
-    for failing in (case.sales.directory(), case.sales.missing([person])):
+    for failing in (case.sales.directory(), missing(case.sales, [person])):
         with pytest.raises(CrmError):
             await failing
 

@@ -9,13 +9,14 @@ import pytest
 
 from site2crm.connectors.contract import Act, ErrorClass, Kind
 from site2crm.connectors.hints import BadProof
-from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Status
+from site2crm.connectors.sales import Activity, Deal, DealIn, Known, Money, Status
 from site2crm.connectors.salesforce import changes
 from site2crm.connectors.salesforce.hooks import FlowHooks
 from site2crm.connectors.salesforce.sales import SalesforceSales
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.salesforce_cases import CONTACTS, error_of, fake, only, opened
+from tests.connectors.selling import missing
 from tests.fakes.salesforce import INSTANCE_URL, SalesforceFake
 
 __all__ = ["fake"]
@@ -284,12 +285,13 @@ async def test_a_merged_person_is_there_and_a_deleted_one_is_missing(
     contact = fake.add("Contact", LastName="D")
     fake.records.merge(kept, merged)
     fake.records.delete(gone)
-    assert await sales.missing([kept, merged, gone, contact, "nonsense"]) == [gone, "nonsense"]
+    assert await missing(sales, [kept, merged, gone, contact, "nonsense"]) == [gone, "nonsense"]
+    assert await sales.whereabouts([Known(merged), Known(kept)]) == {merged: kept, kept: kept}
 
 
 async def test_many_are_asked_for_in_queries_that_fit(sales: SalesforceSales, fake: SalesforceFake) -> None:
     ids = [fake.add("Lead", LastName="L", Company="C") for _ in range(450)]
-    assert await sales.missing(ids) == []
+    assert await missing(sales, ids) == []
     assert (len(fake.requests), max(len(request.target) for request in fake.requests) < 16_000) == (3, True)
 
 

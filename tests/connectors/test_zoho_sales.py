@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from site2crm.connectors.contract import Act, CrmError, ErrorClass, Written
-from site2crm.connectors.sales import Deal, DealIn, Money, Status
+from site2crm.connectors.sales import Deal, DealIn, Known, Money, Status
 from site2crm.connectors.zoho import reading
 from site2crm.connectors.zoho.sales import ZohoSales
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
+from tests.connectors.selling import missing
 from tests.connectors.zoho_cases import ACCOUNT, calls, connection, converted, only
 from tests.fakes.zoho import ZohoFake
 
@@ -340,9 +341,22 @@ async def test_a_converted_lead_is_not_missing_and_many_are_asked_for_at_once(fa
     known, contact = converted(fake)
     live = [lead(fake, Email=f"p{n}@example.com") for n in range(60)]
     async with connection(fake) as (opened, _):
-        missing = await ZohoSales(opened).missing([known, contact, *live, "5550000999999"])
-    assert list(missing) == ["5550000999999"]
+        gone = await missing(ZohoSales(opened), [known, contact, *live, "5550000999999"])
+    assert gone == ["5550000999999"]
     assert len(fake.requests) == 3
+
+
+async def test_who_was_merged_is_whoever_has_the_address_and_contacts_come_first(fake: ZohoFake) -> None:
+    merged = [lead(fake, Email=f"{name}@example.com") for name in ("ada", "bob", "eve")]
+    contact = fake.add("Contacts", Last_Name="Lovelace", Email="ADA@example.com")
+    kept = [lead(fake, Email="bob@example.com"), lead(fake, Email="bob@example.com")]
+    lead(fake, Email="ada@example.com")
+    for id in merged:
+        fake.remove("Leads", id)
+    asked = [Known(id, f"{name}@example.com") for id, name in zip(merged, ("ada", "bob", "eve"), strict=True)]
+    async with connection(fake) as (opened, _):
+        found = await ZohoSales(opened).whereabouts([*asked, Known(contact, "other@example.com")])
+    assert found == {merged[0]: contact, merged[1]: kept[0], contact: contact}
 
 
 async def test_the_module_that_an_edition_lacks_is_said(fake: ZohoFake) -> None:

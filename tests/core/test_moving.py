@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Column, func, insert, select
 
 from site2crm.accounts.permissions import Role
 from site2crm.core import config, db, moving, queue
 from site2crm.core.config_types import Secret
-from site2crm.core.db import Database, UtcTime
 from site2crm.core.errors import DatabaseRefused
 from site2crm.features import tables
-from site2crm.kit import clock
 from tests import cast, records
 from tests.cast import Cast
+from tests.core.filled import everything, fill
 from tests.leads.posting import frame, send
 
 JOBS = 2_500
@@ -45,18 +42,6 @@ async def source(tmp_path: Path) -> Path:
     return tmp_path / "data" / "site2crm.db"
 
 
-async def everything(place: Path | Secret) -> dict[str, list[tuple[object, ...]]]:
-    database = Database(place, readers=1)
-    found = {}
-    async with database.session() as session:
-        for table in tables().sorted_tables:
-            if table.name != moving.POSITIONS:
-                rows = await session.execute(select(table).order_by(*table.primary_key.columns))
-                found[table.name] = [tuple(row) for row in rows]
-    await database.close()
-    return found
-
-
 def quietly(_table: str, _rows: int) -> None:
     """Nobody looks."""
 
@@ -83,27 +68,6 @@ async def test_a_row_of_every_table_arrives_with_the_largest_numbers(source: Pat
     counts = await moving.move(source, target, tables=tables(), tell=quietly)
     assert await everything(target) == await everything(source)
     assert [name for name, count in counts.items() if not count] == []
-
-
-async def fill(place: Path) -> None:
-    """A row in each table that has none: numbers of 64 bits, and keys of rows that are there."""
-    database = Database(place, readers=1)
-    async with database.session() as session:
-        for table in tables().sorted_tables:
-            if await session.scalar(select(func.count()).select_from(table)):
-                continue
-            row = {}
-            for column in table.columns:
-                parent = next((key.column for key in column.foreign_keys), None)
-                row[column.name] = made_up(column) if parent is None else await session.scalar(select(parent).limit(1))
-            await session.execute(insert(table), row)
-    await database.close()
-
-
-def made_up(column: Column[Any]) -> Any:
-    kind = column.type.python_type
-    values = {int: 2**62, str: "Łódź", bool: True, bytes: b"\x00\xff", float: 0.5}
-    return clock.now() if isinstance(column.type, UtcTime) else values.get(kind, {"a": ["\u2028"]})
 
 
 async def test_the_product_goes_on_there(source: Path, target: Secret) -> None:

@@ -84,6 +84,7 @@ async def test_a_hint_reads_the_record_anew_and_soon(
     await floor.read()
     new = floor.deal("Told of")
     with clock.travel(clock.now()) as forward:
+        forward(hooks.REST.total_seconds())
         answer = await vendor.post(await address(floor), **hint(new))
         assert (answer.status_code, answer.content) == (204, b"")
         assert await floor.deals() == []
@@ -98,7 +99,7 @@ async def test_a_flood_of_hints_is_one_reading(watched: type[Watched], floor: Fl
     with clock.travel(clock.now()) as forward:
         for _ in range(30):
             assert (await vendor.post(await address(floor), **hint("1"))).status_code == 204
-        forward(hooks.SOON.total_seconds())
+        forward(hooks.REST.total_seconds())
         await floor.office.work()
         await floor.office.work()
     assert sum(request.path.endswith("/deals/search") for request in floor.fake.requests) == 1
@@ -145,6 +146,21 @@ async def test_a_hook_that_is_made_by_hand_is_shown_to_admins(
     place = await address(floor)
     assert place in (await alice.web.get(f"/o/acme/crms/{floor.connection_id}")).text
     assert place not in (await bob.web.get(f"/o/acme/crms/{floor.connection_id}")).text
+
+
+async def test_a_crm_that_waits_for_a_receipt_gets_it_also_when_nothing_changed(
+    watched: type[Watched], monkeypatch: pytest.MonkeyPatch, floor: Floor, vendor: httpx.AsyncClient
+) -> None:
+    receipt = ("text/xml", "<ok/>")
+    monkeypatch.setitem(KINDS, "hubspot", replace(KINDS["hubspot"], hook_receipt=lambda body: receipt))
+    await floor.read()
+    for ids in (["1"], []):
+        answer = await vendor.post(await address(floor), **hint(*ids))
+        assert (answer.status_code, answer.text, answer.headers["content-type"]) == (
+            200,
+            "<ok/>",
+            "text/xml; charset=utf-8",
+        )
 
 
 async def test_a_kind_without_hooks_has_no_address(floor: Floor, vendor: httpx.AsyncClient) -> None:

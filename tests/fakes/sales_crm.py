@@ -5,7 +5,7 @@ It finds a person by e-mail and a deal by its reference, as CRMs do, and forgets
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from site2crm.connectors.contract import (
     Written,
 )
 from site2crm.connectors.kinds import ConnectorKind
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage, Status
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage, Status
 
 NAME = "ledger"
 ANNA, BERT, CLEO, GONE = "u1", "u2", "u3", "u9"
@@ -170,8 +170,8 @@ class Sales:
     async def activities(self, kind: Act, since: datetime | None, cursor: str | None) -> Page[Activity]:
         return Page((), None, False)
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        return [id for id in person_ids if id not in self.crm.people]
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        return {person.id: person.id for person in people if person.id in self.crm.people}
 
 
 def _shown(path: str, body: dict[str, Any]) -> Exchange:

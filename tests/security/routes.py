@@ -21,6 +21,7 @@ OPEN = {
     "/help/{slug:str}": "articles",
     "/hooks/{connection_id:str}/records": "a custom CRM, by its signature",
     "/hooks/{connection_id:str}/{secret:str}": "a CRM that knows the secret",
+    "/hooks/app/{kind:str}/{client_id:str}": "a CRM, by the signature of the app",
     "/api/v1/{path:str}": "the framework's own, under the description of the API",
 }
 """Public routes with a parameter, and why a stranger may call them."""

@@ -3,7 +3,7 @@
 `contract.py` is what delivery and the pages know; no vendor's word leaves its folder. Where to look:
 
 - a kind of CRM: `kinds.py` says what it is made of, `registry.py` has a line for each. What its folder builds on:
-  `contract`, `grants`, `sales`, `hints`, `pushing`; `wire` and `pacing` for its calls, `coercion` and `singly` for leads.
+  `contract`, `grants`, `sales`, `hints`, `pushing`; `wire` and `pacing` for its calls, `coercion`, `singly` for leads.
 - a connection: entered (`entering`), asked (`opening`, `asking`), kept (`service`, `health`, `stopping`, `sealing`), or
   declared in the configuration file (`declaring`, `declared_rules`, `copying`).
 - signing in: `signing_in`, `granting`, `apps`, `sign_in_pages`.

@@ -68,7 +68,7 @@ class Caps:
     oauth: bool = False
     static_key: bool = False
     batch: int = 1  # people that one call may take
-    hooks: Literal["api", "manual", "none"] = "none"
+    hooks: Literal["api", "app", "manual", "none"] = "none"
     hook_max_age: timedelta | None = None
     deals: bool = False  # `ConnectorKind.sales` reads them
     add_deals: bool = False  # ... and makes them

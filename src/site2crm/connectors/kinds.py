@@ -7,7 +7,7 @@ from typing import Literal
 
 from site2crm.connectors.contract import Caps, Connector, Context
 from site2crm.connectors.grants import Auth, AuthContext
-from site2crm.connectors.hints import Hooks
+from site2crm.connectors.hints import AppHooks, Hooks
 from site2crm.connectors.pacing import Limit
 from site2crm.connectors.pushing import ReadsPush
 from site2crm.connectors.sales import Sales
@@ -61,6 +61,8 @@ class ConnectorKind:
     auth: Callable[[AuthContext], Auth] | None = None  # with `Caps.oauth`; raises as `opens` does
     sales: Callable[[Context], Sales] | None = None  # with `Caps.deals`; raises as `opens` does
     hooks: Callable[[Context], Hooks] | None = None  # with `Caps.hooks`; raises as `opens` does
+    hook_receipt: Callable[[bytes], tuple[str, str] | None] | None = None  # (media type, body) that the CRM waits for
+    app_hooks: AppHooks | None = None  # with `Caps.hooks` "app"
     reads_push: ReadsPush | None = None  # with `Caps.pushes`
     fills: tuple[str, ...] = ()  # required properties that get a stand-in where a lead has nothing for them
     rights: tuple[str, ...] = ()  # what the token must be allowed

@@ -164,6 +164,12 @@ def hooks_side(machine: Desk, access: Access) -> Hooks | None:
     return opens(replace(context, budget=context.budget.spare))
 
 
+def hook_receipt(kind: str, body: bytes) -> tuple[str, str] | None:
+    """(media type, text) of the answer that such a CRM waits for; None: an empty one will do."""
+    gives = registry.KINDS[kind].hook_receipt
+    return gives(body) if gives else None
+
+
 def sales_side(machine: Desk, access: Access, *, on_exchange: Listener = forget_exchange) -> Sales | None:
     opens = registry.KINDS[access.kind].sales
     return opens(_context(machine, access, on_exchange)) if opens else None

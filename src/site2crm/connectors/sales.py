@@ -62,6 +62,13 @@ class Directory:
     pipelines: Sequence[Pipeline] = ()
 
 
+class Known(NamedTuple):
+    """A person as we know them: under an id of the CRM's, and by an e-mail address, if there is one."""
+
+    id: str
+    email: str = ""
+
+
 @dataclass(frozen=True)
 class DealIn:
     """A deal to be made for a lead. `ref` is the same at every try: a repeat finds what the first one made."""
@@ -147,6 +154,10 @@ class Sales(Protocol):
         """As `deals`, for a kind that is in `Caps.activities`."""
         ...
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        """Those that the CRM no longer has: deleted, or never there. A merged one is there."""
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        """Each known id -> the id that the person has now: another one of who was merged into another.
+
+        Whom the CRM no longer has is left out. Where it does not tell merged from deleted, whoever has the same e-mail
+        address is the one: the next delivery would take the same.
+        """
         ...

@@ -12,6 +12,7 @@ from msgspec import Struct, UnsetType
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.connectors import app_hooks as app_hooks
 from site2crm.connectors import (
     asking,
     entering,
@@ -54,6 +55,7 @@ from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.opening import Access, Checked
+from site2crm.connectors.opening import hook_receipt as hook_receipt
 from site2crm.connectors.opening import limits_left as limits_left
 from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.opening import open_deals as open_deals

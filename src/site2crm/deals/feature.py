@@ -2,15 +2,21 @@
 
 from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, SalesPushed
 from site2crm.core.feature import Feature, NavItem
-from site2crm.deals import api, hooks, jobs, pages, pushed, timeline
+from site2crm.deals import api, hooks, jobs, moving, pages, pushed, timeline
 from site2crm.deals.controls import CONTROLS
+from site2crm.delivery.events import PeopleMoved
 
 FEATURE = Feature(
     name="deals",
     routers=(api.router, api.people_router, pages.router, hooks.router),
     jobs=jobs.JOBS,
     crons=jobs.CRONS,
-    listens=((ConnectionRemoved, jobs.removed), (AccessReplaced, jobs.watch_anew), (SalesPushed, pushed.store)),
+    listens=(
+        (ConnectionRemoved, jobs.removed),
+        (AccessReplaced, jobs.watch_anew),
+        (SalesPushed, pushed.store),
+        (PeopleMoved, moving.people_moved),
+    ),
     lifespans=(jobs.ready,),
     timeline=timeline.entries,
     panels={"connection_page": timeline.connection_page_panel},

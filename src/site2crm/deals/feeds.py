@@ -18,7 +18,7 @@ from site2crm.connectors.contract import Act
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.queries import ConnectionRef
 from site2crm.core import db
-from site2crm.core.crypto import Vault
+from site2crm.core.crypto import Unreadable, Vault
 from site2crm.core.sql import insert_new
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage, Stream
 from site2crm.deals.storing import Source
@@ -74,7 +74,7 @@ async def open_all(session: AsyncSession, vault: Vault, refs: Sequence[Connectio
             "connection_id": ref.id,
             "org_id": ref.org_id,
             "due_at": clock.now(),
-            "hook_secret": vault.seal(secrets.token_urlsafe(24).encode(), aad=aad(ref.org_id, ref.id)),
+            "hook_secret": _new_secret(vault, ref.org_id, ref.id),
             "hook_due_at": clock.now(),
         }
         for ref in refs
@@ -82,6 +82,28 @@ async def open_all(session: AsyncSession, vault: Vault, refs: Sequence[Connectio
     ]
     if rows:
         await session.execute(insert_new(Feed, rows))
+
+
+async def renew_secrets(session: AsyncSession, vault: Vault) -> int:
+    """Those that no key opens any more, as after a restore with a new key: the old address was lost with them."""
+    rows = await session.execute(select(Feed.org_id, Feed.connection_id, Feed.hook_secret))
+    lost = [(row.org_id, row.connection_id) for row in rows if not _opens(vault, *row)]
+    for org_id, connection_id in lost:
+        fresh = {"hook_secret": _new_secret(vault, org_id, connection_id), "hook_url": "", "hook_due_at": clock.now()}
+        await session.execute(update(Feed).where(Feed.connection_id == connection_id).values(**fresh))
+    return len(lost)
+
+
+def _opens(vault: Vault, org_id: str, connection_id: str, sealed: str) -> bool:
+    try:
+        vault.open(sealed, aad=aad(org_id, connection_id))
+    except Unreadable:
+        return False
+    return True
+
+
+def _new_secret(vault: Vault, org_id: str, connection_id: str) -> str:
+    return vault.seal(secrets.token_urlsafe(24).encode(), aad=aad(org_id, connection_id))
 
 
 def aad(org_id: str, connection_id: str) -> str:

@@ -1,12 +1,15 @@
 """`POST /hooks/{connection}/{secret}`: a CRM says that something changed. Nothing that it says is believed but that.
 
 The secret in the address is ours, for some CRMs prove nothing; what a CRM proves besides is checked over the bytes as
-they came. The answer is quick: a hint only makes the connection due, once in a few seconds however many come. A custom
-CRM sends its records themselves, to an address of its own (connectors/receiving.py).
+they came. Where the webhooks are an app's, it is `POST /hooks/app/{kind}/{client id}`, for all accounts that let the
+app in (connectors/app_hooks.py). The answer is quick: a hint only makes the connection due, once in a few seconds
+however many come. A custom CRM sends its records themselves, to an address of its own (connectors/receiving.py).
 """
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from litestar import Response, Router, post
 from litestar.di import NamedDependency
@@ -33,6 +36,9 @@ from site2crm.kit import clock
 MOST_BYTES = 1_000_000
 SOON = timedelta(seconds=5)
 """Changes come in bursts: one reading for all."""
+REST = timedelta(seconds=30)
+"""Between two readings of a CRM that speaks all the time: each takes calls of the customer's day."""
+MOST_KEPT = 10_000
 RENEW_BEFORE = 0.25
 """The part of its life that a hook may have left when it is renewed."""
 TRY_AGAIN = timedelta(hours=1)
@@ -49,49 +55,99 @@ class Hinted:
 
     def is_news(self, connection_id: str) -> bool:
         now = clock.unix()
-        self._at = {id: at for id, at in self._at.items() if now - SOON.total_seconds() < at <= now}
-        if connection_id in self._at:
+        if self._is_fresh(self._at.get(connection_id, 0.0), now):
             return False
+        if len(self._at) >= MOST_KEPT:
+            self._at = {id: at for id, at in self._at.items() if self._is_fresh(at, now)}
         self._at[connection_id] = now
         return True
 
+    def _is_fresh(self, at: float, now: float) -> bool:
+        return now - SOON.total_seconds() < at <= now
 
-@post("/{connection_id:str}/{secret:str}", opt=public(), status_code=204, request_max_body_size=MOST_BYTES)
+
+class _Known(NamedTuple):
+    """A connection that takes hooks. `secret`: ours."""
+
+    hooks: Hooks
+    feed: Feed
+    secret: str
+    kind: str
+
+
+@post("/{connection_id:str}/{secret:str}", opt=public(), status_code=200, request_max_body_size=MOST_BYTES)
 async def take_hint(
     connection_id: FromPath[str],
     secret: FromPath[str],
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
     machine: NamedDependency[Machine],
-) -> Response[None]:
+) -> Response[Any]:
     """404 for whoever does not know the address, 403 without the CRM's proof, 400 for what the CRM does not send."""
-    hooks, feed, ours = await _known(session, machine, connection_id)
-    if not hmac.compare_digest(secret.encode(), ours.encode()):
+    known = await _known(session, machine, connection_id)
+    if not hmac.compare_digest(secret.encode(), known.secret.encode()):
         raise NotFound
-    return await _taken(session, machine, request, hooks, feed, url=address(machine, connection_id, ours), secret=ours)
+    return await _taken(session, machine, request, known)
 
 
-async def _taken(
-    session: AsyncSession, machine: Machine, request: AnyRequest, hooks: Hooks, feed: Feed, *, url: str, secret: str
+@post("/app/{kind:str}/{client_id:str}", opt=public(), status_code=204, request_max_body_size=MOST_BYTES)
+async def take_app_hint(
+    kind: FromPath[str],
+    client_id: FromPath[str],
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    machine: NamedDependency[Machine],
 ) -> Response[None]:
-    body = await request.body()
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    """404 for an app that nobody has entered here, 403 with the reason, 400 for what the CRM does not send."""
+    call = opening.app_hooks.AppCall(kind, client_id, _headers(request), await request.body())
     try:
-        changes = hooks.parse(headers, body, url=url, secret=secret)
+        changed = await opening.app_hooks.told(session, machine, call)
+    except BadProof as error:
+        raise Forbidden(str(error)) from error
+    except ValueError as error:
+        raise BadRequest("This is not what the CRM sends.") from error
+    hinted = machine.get(Hinted)
+    news = [id for id in changed if hinted.is_news(id)]
+    for feed in await _feeds(session, news):
+        await hint(session, feed, called_at=opening.app_hooks.address(machine, kind, client_id))
+    return Response(None, status_code=204)
+
+
+async def _feeds(session: AsyncSession, connection_ids: Sequence[str]) -> Sequence[Feed]:
+    """In one order, so that two calls with the same ones do not wait for each other in a circle."""
+    if not connection_ids:
+        return ()
+    mine = select(Feed).where(Feed.connection_id.in_(connection_ids))
+    return (await session.scalars(mine.order_by(Feed.connection_id))).all()
+
+
+async def _taken(session: AsyncSession, machine: Machine, request: AnyRequest, known: _Known) -> Response[Any]:
+    feed, body = known.feed, await request.body()
+    url = address(machine, feed.connection_id, known.secret)
+    try:
+        changes = known.hooks.parse(_headers(request), body, url=url, secret=known.secret)
     except BadProof as error:
         raise Forbidden("This does not prove that it comes from the CRM.") from error
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest("This is not what the CRM sends.") from error
     if changes and machine.get(Hinted).is_news(feed.connection_id):
-        await hint(session, feed)
-    return Response(None, status_code=204)
+        await hint(session, feed, called_at=machine.url(f"/hooks/{feed.connection_id}"))
+    receipt = opening.hook_receipt(known.kind, body)
+    if receipt is None:
+        return Response(None, status_code=204)
+    return Response(receipt[1], status_code=200, media_type=receipt[0])
 
 
-async def hint(session: AsyncSession, feed: Feed) -> None:
-    """Read it soon, whether or not it is being read at this moment."""
-    feed.hinted_at = clock.now()
+def _headers(request: AnyRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+async def hint(session: AsyncSession, feed: Feed, *, called_at: str) -> None:
+    """Read it soon, whether or not it is being read at this moment. `called_at`: without a secret."""
+    now = clock.now()
+    feed.hinted_at, feed.hook_url = now, called_at
     key = f"{feeds.SYNC}:{feed.connection_id}"
-    at = clock.now() + SOON
+    at = max(now + SOON, feed.read_at + REST) if feed.read_at else now + SOON
     feed.due_at = min(feed.due_at, at)
     await enqueue(session, feeds.SYNC, key=key, at=at, org_id=feed.org_id, connection_id=feed.connection_id)
 
@@ -140,8 +196,8 @@ def secret_of(machine: Machine, feed: Feed) -> str:
     return machine.vault.open(feed.hook_secret, aad=feeds.aad(feed.org_id, feed.connection_id)).decode()
 
 
-async def _known(session: AsyncSession, machine: Machine, connection_id: str) -> tuple[Hooks, Feed, str]:
-    """With our secret. Raises NotFound for a connection that is not there, or takes no hooks."""
+async def _known(session: AsyncSession, machine: Machine, connection_id: str) -> _Known:
+    """Raises NotFound for a connection that is not there, or takes no hooks."""
     feed = await session.scalar(select(Feed).where(Feed.connection_id == connection_id))
     if feed is None:
         raise NotFound
@@ -153,7 +209,7 @@ async def _known(session: AsyncSession, machine: Machine, connection_id: str) ->
         raise NotFound from error
     if hooks is None:
         raise NotFound
-    return hooks, feed, ours
+    return _Known(hooks, feed, ours, connection.kind)
 
 
 async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None, error: str = "") -> None:
@@ -163,4 +219,4 @@ async def _note(machine: Machine, connection_id: str, *, due_at: datetime | None
             row.hook_due_at, row.hook_error = due_at, error
 
 
-router = Router(path="/hooks", route_handlers=[take_hint], include_in_schema=False)
+router = Router(path="/hooks", route_handlers=[take_hint, take_app_hint], include_in_schema=False)

@@ -106,6 +106,8 @@ async def _take_back(machine: Machine) -> None:
     async with machine.session() as session:
         if await session.scalar(select(Feed.connection_id).where(Feed.lease != "", *mine).limit(1)) is not None:
             await feeds.take_back(session, *mine)
+    async with machine.session() as session:
+        await feeds.renew_secrets(session, machine.vault)
 
 
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:

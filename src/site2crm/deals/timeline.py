@@ -9,8 +9,10 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
+from site2crm.connectors import service as opening
 from site2crm.core import web
 from site2crm.core.access import OrgRef
+from site2crm.core.crypto import Unreadable
 from site2crm.core.feature import Panel, TimelineEntry
 from site2crm.core.machine import Machine
 from site2crm.core.templates import Tone
@@ -51,6 +53,15 @@ class Reading(Struct, frozen=True):
         return [part for part in self.parts if part.error]
 
 
+class Hook(Struct, frozen=True, kw_only=True):
+    """Where a CRM is to call, as a person enters it there. `secret` empty: the proof is the app's own."""
+
+    address: str
+    secret: str
+    help_url: str
+    is_called: bool
+
+
 async def entries(session: AsyncSession, org_id: str, lead_id: str) -> Sequence[TimelineEntry]:
     """Each deal of the lead, at the moment it was made, or was won or lost."""
     found = await queries.of_lead(session, org_id, lead_id)
@@ -70,15 +81,28 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     return Panel("deals/_panel.html", data)
 
 
-async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> tuple[str, str] | None:
-    """The address and the secret of a hook that a person makes there; None: there is nothing to make by hand."""
-    kind = (await connections.get(session, org_id, connection_id)).kind
+async def _hook(session: AsyncSession, org_id: str, connection_id: str) -> Hook | None:
+    """None: there is nothing to make by hand."""
+    connection = await connections.get(session, org_id, connection_id)
     state = await service.feed_of(session, org_id, connection_id)
-    if connections.caps(kind).hooks != "manual" or state is None:
+    made_by = connections.caps(connection.kind).hooks
+    if made_by not in ("manual", "app") or state is None:
         return None
+    feed = state[0]
     machine: Machine = web.request_of(session).scope["state"]["machine"]
-    secret = hooks.secret_of(machine, state[0])
-    return hooks.address(machine, connection_id, secret), secret
+    help_url = f"/help/crm-webhooks#{connection.kind}"
+    if made_by == "manual":
+        try:
+            secret = hooks.secret_of(machine, feed)
+        except Unreadable:
+            return None  # another one is made at the next start
+        place = hooks.address(machine, connection_id, secret)
+        return Hook(address=place, secret=secret, help_url=help_url, is_called=bool(feed.hook_url))
+    client_id = opening.app_hooks.client_id_of(machine, connection)
+    if not client_id:
+        return None
+    place = opening.app_hooks.address(machine, connection.kind, client_id)
+    return Hook(address=place, secret="", help_url=help_url, is_called=feed.hook_url == place)
 
 
 async def readings(session: AsyncSession, org_id: str, names: dict[str, str]) -> list[Reading]:

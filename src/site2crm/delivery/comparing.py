@@ -1,12 +1,13 @@
 """Comparing what we delivered with what the CRM has: every night, page by page, with what leads leave of its limit.
 
 A page is asked for outside any transaction and written down together with where the next one begins: whoever is killed
-in between asks for one page again. A lead that a person deleted there is told too.
+in between asks for one page again. A lead that a person deleted there is told too. One that was merged into another
+there is known under that one's id from then on, so that its deals go on being its own.
 """
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from typing import Any, NamedTuple
@@ -21,20 +22,22 @@ from site2crm.connectors import queries as connections
 from site2crm.connectors import service as opening
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.errors import ConnectionNotFound
-from site2crm.connectors.sales import Sales
+from site2crm.connectors.sales import Known, Sales
 from site2crm.core import alarms, db, log
 from site2crm.core.db import in_org
+from site2crm.core.events import emit
 from site2crm.core.machine import Machine
 from site2crm.core.queue import enqueue
 from site2crm.core.sql import insert_new, upsert
 from site2crm.delivery import service
 from site2crm.delivery.errors import NotNow
-from site2crm.delivery.events import GONE
+from site2crm.delivery.events import GONE, PeopleMoved
 from site2crm.delivery.models import Comparison, Delivery, Missing, RemoteRecord
 from site2crm.delivery.outbox import ACTIVE
 from site2crm.delivery.queries import Wanted
 from site2crm.delivery.states import PERSON, State
 from site2crm.kit import clock
+from site2crm.leads import queries as leads
 
 COMPARE = "delivery.compare"
 WINDOW = timedelta(days=30)
@@ -139,11 +142,14 @@ async def _step(machine: Machine, org_id: str, connection_id: str, *, sales: Sal
     if not part.people and part.end == part.place:
         await _finish(machine, org_id, connection_id)
         return False
-    gone: set[str] = set()
-    for start in range(0, len(part.people), AT_ONCE):
-        gone.update(await sales.missing([person.remote_id for person in part.people[start : start + AT_ONCE]]))
     async with machine.session() as session:
-        return await _note(session, org_id, connection_id, part=part, gone=gone)
+        emails = await leads.emails(session, org_id, [person.lead_id for person in part.people])
+    places: dict[str, str] = {}
+    for start in range(0, len(part.people), AT_ONCE):
+        some = part.people[start : start + AT_ONCE]
+        places |= await sales.whereabouts([Known(person.remote_id, emails.get(person.lead_id, "")) for person in some])
+    async with machine.session() as session:
+        return await _note(session, org_id, connection_id, part=part, places=places)
 
 
 async def _next(session: AsyncSession, org_id: str, connection_id: str) -> _Part | None:
@@ -205,13 +211,16 @@ async def _people(session: AsyncSession, connection_id: str, place: datetime, en
     return list(found.values())
 
 
-async def _note(session: AsyncSession, org_id: str, connection_id: str, *, part: _Part, gone: set[str]) -> bool:
+async def _note(
+    session: AsyncSession, org_id: str, connection_id: str, *, part: _Part, places: Mapping[str, str]
+) -> bool:
     """False: somebody else has gone on meanwhile."""
     await db.lock(session)
     row = await session.get(Comparison, connection_id)
     if row is None or row.began_at is None or row.place != part.place:
         return False
-    lost = [person for person in part.people if person.remote_id in gone]
+    await _move(session, org_id, connection_id, {old: new for old, new in places.items() if new != old})
+    lost = [person for person in part.people if person.remote_id not in places]
     known = select(Missing.lead_id).where(
         Missing.connection_id == connection_id, Missing.lead_id.in_([person.lead_id for person in lost])
     )
@@ -229,6 +238,18 @@ async def _note(session: AsyncSession, org_id: str, connection_id: str, *, part:
         await alarms.ring(session, org_id, code=GONE, subject=connection_id, text=text)
     row.place, row.checked = part.end, row.checked + len(part.people)
     return True
+
+
+async def _move(session: AsyncSession, org_id: str, connection_id: str, moved: Mapping[str, str]) -> None:
+    if not moved:
+        return
+    theirs = (RemoteRecord.connection_id == connection_id, RemoteRecord.kind == PERSON)
+    rows = await session.scalars(in_org(RemoteRecord, org_id).where(*theirs, RemoteRecord.remote_id.in_(moved)))
+    for row in rows:
+        new = moved[row.remote_id]
+        row.url, row.remote_id = row.url.replace(row.remote_id, new) if row.url else None, new
+    await emit(session, PeopleMoved(org_id=org_id, connection_id=connection_id, ids=moved))
+    _log.info("delivery.people_moved", connection=connection_id, count=len(moved))
 
 
 async def _finish(machine: Machine, org_id: str, connection_id: str) -> None:

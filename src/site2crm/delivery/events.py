@@ -1,5 +1,7 @@
 """What happens to deliveries."""
 
+from collections.abc import Mapping
+
 from site2crm.core.events import Event
 
 REFUSED = "delivery.refused"
@@ -8,6 +10,13 @@ REFUSED = "delivery.refused"
 
 GONE = "delivery.gone"
 """The alarm for leads that we delivered and the CRM no longer has; its subject is the connection."""
+
+
+class PeopleMoved(Event, frozen=True, kw_only=True):
+    """The CRM has some of the leads under other ids now, as after a merge. `ids`: old -> new."""
+
+    connection_id: str
+    ids: Mapping[str, str]
 
 
 class DeliveriesSettled(Event, frozen=True, kw_only=True):

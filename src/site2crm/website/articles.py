@@ -60,6 +60,7 @@ SECTIONS = (
             Article("zoho", "Connect Zoho CRM", "Which app to register, the rights it needs, what goes where."),
             Article("webhook-crm", "Connect a custom CRM", "Signed webhooks: payload, signature, answers."),
             Article("custom-crm-records", "Records from a custom CRM", "It sends its contacts, deals and activities."),
+            Article("crm-webhooks", "Webhooks of the CRM", "So that a change there is known within half a minute."),
             Article("field-mapping", "Map the fields", "Which answer goes into which property of the CRM."),
         ),
     ),

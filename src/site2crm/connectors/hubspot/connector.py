@@ -27,7 +27,7 @@ from site2crm.connectors.hubspot.properties import encode_all, field_def
 from site2crm.connectors.singly import one_by_one
 from site2crm.connectors.wire import Call
 
-CAPS = Caps(oauth=True, static_key=True, deals=True, add_deals=True, activities=frozenset(Act))
+CAPS = Caps(oauth=True, static_key=True, hooks="app", deals=True, add_deals=True, activities=frozenset(Act))
 RIGHTS = ("crm.objects.contacts.read", "crm.objects.contacts.write")
 SALES_RIGHTS = ("crm.objects.owners.read", "crm.objects.deals.read", "crm.objects.deals.write")
 

@@ -2,6 +2,7 @@
 
 from site2crm.connectors.hubspot.auth import HOSTS, HubSpotAuth
 from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, SALES_RIGHTS, HubSpot
+from site2crm.connectors.hubspot.hooks import HubSpotHooks
 from site2crm.connectors.hubspot.portal import LIMIT
 from site2crm.connectors.hubspot.sales import HubSpotSales
 from site2crm.connectors.kinds import ConnectorKind, SettingField, Way, app_fields
@@ -35,6 +36,7 @@ HUBSPOT = ConnectorKind(
     opens=HubSpot,
     auth=HubSpotAuth,
     sales=HubSpotSales,
+    app_hooks=HubSpotHooks(),
     rights=(*RIGHTS, *SALES_RIGHTS),
     help_slug="hubspot",
     hosts=HOSTS,

@@ -11,9 +11,10 @@ from site2crm.connectors.hubspot.portal import Object, text
 from site2crm.connectors.hubspot.properties import encode, encode_all, moment
 from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Owner, Pipeline, Stage, Status
 
+MERGED = "hs_merged_object_ids"
 DEAL_PROPERTIES = (
     "dealname", "amount", "deal_currency_code", "pipeline", "dealstage", "closedate", "createdate", "hubspot_owner_id",
-    "hs_is_closed", "hs_is_closed_won", "hs_is_closed_lost", MODIFIED,
+    "hs_is_closed", "hs_is_closed_won", "hs_is_closed_lost", MERGED, MODIFIED,
 )  # fmt: skip
 ACTS: dict[Act, Object] = {Act.CALL: "calls", Act.EMAIL: "emails", Act.MEETING: "meetings", Act.TASK: "tasks"}
 _COMMON = ("hs_timestamp", "hubspot_owner_id", MODIFIED)
@@ -79,6 +80,14 @@ def deal(record: Record, *, url: str | None, tz: str | None) -> Deal:
         closed_at=closes if status is not Status.OPEN else None,
         url=url,
     )
+
+
+def merged_into(record: Record) -> list[Deal]:
+    """Deals that went into this one: HubSpot shows them nowhere any more, not even among the archived."""
+    listed = text(record.properties.get(MERGED)) or ""
+    ids = [id for id in listed.split(";") if id.isdecimal() and id != record.id]
+    at = record.updated_at
+    return [Deal(id, "", Status.DELETED, created_at=at, updated_at=at) for id in dict.fromkeys(ids)]
 
 
 def _status(said: Mapping[str, object]) -> Status:

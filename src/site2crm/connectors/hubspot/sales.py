@@ -9,7 +9,7 @@ from site2crm.connectors.hubspot import changes, records
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.hubspot.connector import droppable
 from site2crm.connectors.hubspot.portal import HUBSPOT_API_VERSION, Portal, after, id_of, objects, results
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Page, Pipeline, Status
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Page, Pipeline, Status
 from site2crm.connectors.turning import Turning
 from site2crm.connectors.wire import Call
 
@@ -56,7 +56,8 @@ class HubSpotSales:
             records.deal(record, url=self._portal.record_url("deals", record.id), tz=self._portal.tz)
             for record in step.records
         ]
-        return Page(found, step.place.encode(), step.more, step.place.total)
+        gone = [deal for record in step.records for deal in records.merged_into(record)]
+        return Page([*found, *gone], step.place.encode(), step.more, step.place.total)
 
     async def activities(self, kind: Act, since: datetime | None, cursor: str | None) -> Page[Activity]:
         place = changes.begin(since, cursor)
@@ -64,19 +65,21 @@ class HubSpotSales:
         found = [activity for record in step.records if (activity := records.activity(record, kind))]
         return Page(found, step.place.encode(), step.more, step.place.total)
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        there = {id_of(item) for item in await self._portal.batch_read("contacts", person_ids, ["email"])}
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        """HubSpot tells what a contact was merged into: an address that another one has says nothing here."""
+        ids = [person.id for person in people]
+        there = {id_of(item) for item in await self._portal.batch_read("contacts", ids, ["email"])}
         # A merged contact answers with another id: whoever is not in the list is asked for alone.
-        return [id for id in person_ids if id not in there and not await self._is_there(id)]
+        found = {id: id if id in there else await self._now(id) for id in ids}
+        return {id: now for id, now in found.items() if now is not None}
 
-    async def _is_there(self, person_id: str) -> bool:
+    async def _now(self, person_id: str) -> str | None:
         try:
-            await self._portal.call("GET", f"{objects('contacts')}/{quote(person_id, safe='')}")
+            return id_of(await self._portal.call("GET", f"{objects('contacts')}/{quote(person_id, safe='')}"))
         except HubSpotError as error:
             if error.kind is ErrorClass.NOT_FOUND:
-                return False
+                return None
             raise
-        return True
 
     async def _owners(self, *, archived: str) -> list[dict[str, object]]:
         found: list[dict[str, object]] = []

@@ -9,14 +9,16 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from site2crm.connectors.contract import Context, CrmError, ErrorClass, Kind
+from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Kind
 from site2crm.connectors.hints import BadProof, Change
 from site2crm.connectors.nutshell.answers import Record
 from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.nutshell.values import moment
 from site2crm.connectors.wire import json_object
 
-_KINDS = {"contacts": Kind.PERSON, "accounts": Kind.COMPANY, "leads": Kind.DEAL}
+_KINDS: dict[str, Kind | Act] = {
+    "contacts": Kind.PERSON, "accounts": Kind.COMPANY, "leads": Kind.DEAL, "activities": Act.MEETING,
+}  # fmt: skip
 _BY_HAND = "Nutshell has no call for webhooks: make it there under Setup, API keys."
 
 

@@ -1,6 +1,6 @@
 """Nutshell's sales side: owners, pipelines, deals (leads, as they are called there), calls and meetings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from site2crm.connectors.contract import Act, Context, Exchange, Written
@@ -10,8 +10,9 @@ from site2crm.connectors.nutshell.activities import Activities
 from site2crm.connectors.nutshell.answers import Record
 from site2crm.connectors.nutshell.deal_making import DealMaker
 from site2crm.connectors.nutshell.deal_reading import DealReader
-from site2crm.connectors.nutshell.properties import ids_in
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage
+from site2crm.connectors.nutshell.feed import order_of
+from site2crm.connectors.nutshell.properties import emails_of, ids_in
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
 
 
 class NutshellSales:
@@ -42,9 +43,23 @@ class NutshellSales:
     async def activities(self, kind: Act, since: datetime | None, cursor: str | None) -> Page[Activity]:
         return await self._activities.page(kind, since, cursor)
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        """One call for each: Nutshell has no other (contract, 8). Deleted ones are there for a while, but marked."""
-        return [id for id in person_ids if await self._access.record("contacts", id) is None]
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        """One call for each: Nutshell has no other (contract, 8). Deleted ones are there for a while, but marked; of
+        merged ones nothing is said."""
+        found: dict[str, str] = {}
+        for person in people:
+            if await self._access.record("contacts", person.id) is not None:
+                found[person.id] = person.id
+            elif person.email and (now := await self._with_email(person.email)):
+                found[person.id] = now
+        return found
+
+    async def _with_email(self, email: str) -> str | None:
+        """The oldest, as whoever delivers takes it."""
+        query = [("email", email), ("page[page]", "0"), ("page[limit]", "100")]
+        listed = answers.listed(await self._access.get("/contacts", query=query, max_bytes=LIST_BYTES), "contacts")
+        theirs = [one for one in listed if not one.get("deletedTime") and email.lower() in emails_of(one)]
+        return min((str(one["id"]) for one in theirs), key=order_of, default=None)
 
 
 def _owner(user: Record) -> Owner:

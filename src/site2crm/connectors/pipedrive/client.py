@@ -208,6 +208,14 @@ def rows_of(value: object) -> list[dict[str, object]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def hits_of(told: Mapping[str, object]) -> list[dict[str, object]]:
+    """The records that a search found."""
+    data = told.get("data")
+    items = data.get("items") if isinstance(data, dict) else None
+    found = [each.get("item") for each in items if isinstance(each, dict)] if isinstance(items, list) else []
+    return [item for item in found if isinstance(item, dict)]
+
+
 def id_of(record: Mapping[str, object]) -> str | None:
     """An answer with anything else in its place is not Pipedrive's."""
     id = record.get("id")

@@ -25,7 +25,7 @@ from site2crm.connectors.contract import (
 from site2crm.connectors.pipedrive import notes, people
 from site2crm.connectors.pipedrive.answers import PipedriveError
 from site2crm.connectors.pipedrive.capabilities import CAPS
-from site2crm.connectors.pipedrive.client import Ask, Client, address_of, id_of
+from site2crm.connectors.pipedrive.client import Ask, Client, address_of, hits_of, id_of
 from site2crm.connectors.pipedrive.people import Body, Record
 from site2crm.connectors.pipedrive.properties import Said, field_defs, read_person
 from site2crm.connectors.singly import one_by_one
@@ -144,7 +144,7 @@ class Pipedrive:
         if not looks:
             return None
         search, newest = looks
-        id = people.the_same(_hits(await self._client.ask(search)), said)
+        id = people.the_same(hits_of(await self._client.ask(search)), said)
         if id and (found := await self._alive(id)) is not None:
             return found
         listed = await self._client.records(newest)
@@ -159,7 +159,7 @@ class Pipedrive:
         search, newest, create = asks
         try:
             async with self._turn(f"organization {fold(said.company)}"):
-                hits = _hits(await self._client.ask(search))
+                hits = hits_of(await self._client.ask(search))
                 known = _named(hits, said.company) or _named(await self._client.records(newest), said.company)
                 return known or int(id_of(await self._client.record(create)) or 0)
         except PipedriveError as error:
@@ -259,13 +259,6 @@ def _note_ask(person: PersonIn, said: Said, id: str) -> Ask:
 
 def _mark(person: PersonIn) -> str:
     return notes.mark_of(person.submission or person.lead or person.ref)
-
-
-def _hits(told: Record) -> list[Record]:
-    data = told.get("data")
-    items = data.get("items") if isinstance(data, dict) else None
-    found = [each.get("item") for each in items if isinstance(each, dict)] if isinstance(items, list) else []
-    return [item for item in found if isinstance(item, dict)]
 
 
 def _named(found: Sequence[Record], name: str) -> int | None:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Written
 from site2crm.connectors.pipedrive import notes, reading
 from site2crm.connectors.pipedrive.answers import PipedriveError
-from site2crm.connectors.pipedrive.client import LIST_BYTES, Ask, Client, id_of, next_cursor, rows_of
+from site2crm.connectors.pipedrive.client import LIST_BYTES, Ask, Client, hits_of, id_of, next_cursor, rows_of
 from site2crm.connectors.pipedrive.properties import Said, number_of, read_deal
 from site2crm.connectors.pipedrive.reading import Place, Record
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
 from site2crm.kit import ids
 
 IDS_A_CALL = 100
+LOOKED_FOR = 20
+"""In a call, by their addresses: a search costs as much as twenty reads, and one night's merged people are few."""
 _LISTS: Mapping[str, tuple[str, dict[str, str]]] = {
     "live": ("deals", {}),
     "deleted": ("deals", {"status": "deleted"}),
@@ -89,17 +91,31 @@ class PipedriveSales:
         found = [reading.activity(row, kind) for row in rows if reading.is_of(row, types)]
         return Page([each for each in found if each], reading.cursor_of(place), more=bool(place.list))
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
         """A person that was merged into another is gone under its own id, as a deleted one is."""
-        unsure: list[str] = []
-        for begin in range(0, len(person_ids), IDS_A_CALL):
-            some = person_ids[begin : begin + IDS_A_CALL]
-            asked = ",".join(id for id in some if id.isdecimal())
+        unsure: list[Known] = []
+        for begin in range(0, len(people), IDS_A_CALL):
+            some = people[begin : begin + IDS_A_CALL]
+            asked = ",".join(person.id for person in some if person.id.isdecimal())
             query = {"ids": asked, "limit": str(IDS_A_CALL)}
             rows = await self._client.records(Ask("GET", "persons", query=query)) if asked else []
             there = {id_of(row) for row in rows if row.get("is_deleted") is not True}
-            unsure += [id for id in some if id not in there]
-        return [id for id in unsure if not await self._is_there(id)]
+            unsure += [person for person in some if person.id not in there]
+        gone = [person for person in unsure if not await self._is_there(person.id)]
+        lost = {person.id for person in gone}
+        found = {person.id: person.id for person in people if person.id not in lost}
+        for person in [person for person in gone if person.email][:LOOKED_FOR]:
+            now = await self._with_email(person.email)
+            if now and now != person.id and await self._is_there(now):  # search learns late of who was deleted
+                found[person.id] = now
+        return found
+
+    async def _with_email(self, email: str) -> str | None:
+        """The oldest, as whoever delivers takes it."""
+        query = {"term": email, "fields": "email", "exact_match": "true", "limit": "10"}
+        hits = hits_of(await self._client.ask(Ask("GET", "persons/search", query=query)))
+        ids = [int(id) for hit in hits if (id := id_of(hit)) and id.isdecimal()]
+        return str(min(ids)) if ids else None
 
     async def _page(
         self, place: Place, about: str, also: Mapping[str, str], lists: Sequence[str]

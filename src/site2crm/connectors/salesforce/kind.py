@@ -3,7 +3,7 @@
 from site2crm.connectors.kinds import APP_ID, APP_SECRET, ConnectorKind, SettingField, Way
 from site2crm.connectors.salesforce.auth import SCOPES, SalesforceAuth
 from site2crm.connectors.salesforce.connector import CAPS, Salesforce
-from site2crm.connectors.salesforce.hooks import FlowHooks
+from site2crm.connectors.salesforce.hooks import FlowHooks, receipt
 from site2crm.connectors.salesforce.login import HOSTS, MY_DOMAIN, PRODUCTION, SANDBOX
 from site2crm.connectors.salesforce.properties import NOTE
 from site2crm.connectors.salesforce.sales import SalesforceSales
@@ -66,6 +66,7 @@ SALESFORCE = ConnectorKind(
     auth=SalesforceAuth,
     sales=SalesforceSales,
     hooks=FlowHooks,
+    hook_receipt=receipt,
     rights=SCOPES,
     help_slug="salesforce",
     hosts=HOSTS,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Warned, Written
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Page, Pipeline
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Page, Pipeline
 from site2crm.connectors.salesforce import answers, changes, rows, soql
 from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.changes import Place
@@ -103,13 +103,15 @@ class SalesforceSales:
         )
         return Page([rows.activity(row, kind) for row in found.rows], found.place.cursor, found.more, found.total)
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        there: set[str] = set()
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        """Salesforce tells what a record was merged into: an address that another one has says nothing here."""
+        found: dict[str, str] = {}
         for table, prefix in ((LEAD, "00Q"), (CONTACT, "003")):
-            ids = [id for id in person_ids if id.startswith(prefix) and soql.is_id(id)]
+            ids = [person.id for person in people if person.id.startswith(prefix) and soql.is_id(person.id)]
             for start in range(0, len(ids), _AT_ONCE):
-                there |= (await alive(self._reading, table, ids[start : start + _AT_ONCE])).keys()
-        return [id for id in person_ids if id not in there]
+                rows = await alive(self._reading, table, ids[start : start + _AT_ONCE])
+                found |= {id: id if str(row["Id"])[:15] == id[:15] else str(row["Id"]) for id, row in rows.items()}
+        return found
 
     async def _converted(self, deals: Sequence[Row]) -> Mapping[str, Sequence[str]]:
         """The leads that have become these opportunities: our leads are known by their ids."""

@@ -1,10 +1,10 @@
 """Salespeople's side of Zoho: owners, pipelines, deals and activities (crm/zoho.md 5 to 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exchange, Warned, Written
-from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Owner, Page, Pipeline, Stage
+from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
 from site2crm.connectors.turning import Turning
 from site2crm.connectors.zoho import records
 from site2crm.connectors.zoho.answers import Item, ZohoError
@@ -84,14 +84,22 @@ class ZohoSales:
         found = [shape.read(row, tz) for row in part.rows]
         return Page([*found, *(records.deleted_activity(row, kind) for row in part.deleted)], part.cursor, part.more)
 
-    async def missing(self, person_ids: Sequence[str]) -> Sequence[str]:
-        """Neither a lead, converted or not, nor a contact. Of two merged ones Zoho keeps one and says nothing more."""
-        left = list(dict.fromkeys(person_ids))
+    async def whereabouts(self, people: Sequence[Known]) -> Mapping[str, str]:
+        """A lead, converted or not, or a contact. Of two merged ones Zoho keeps one and says nothing more, not even in
+        its list of what was deleted: the one that has the address is it."""
+        found: dict[str, str] = {}
+        left = list(dict.fromkeys(person.id for person in people))
         for module in (self._module, CONTACTS if self._module == LEADS else LEADS):
             if left:
-                there = {str(row["id"]) for row in await self._client.by_ids(module, left, "id")}
-                left = [id for id in left if id not in there]
-        return left
+                found |= {str(row["id"]): str(row["id"]) for row in await self._client.by_ids(module, left, "id")}
+                left = [id for id in left if id not in found]
+        gone = {person.id: person.email.casefold() for person in people if person.id in left and person.email}
+        for module in (CONTACTS, LEADS) if self._module == LEADS else (CONTACTS,):
+            if asked := list(dict.fromkeys(email for id, email in gone.items() if id not in found)):
+                rows = await self._client.of_values("id, Email", module, "Email", asked)
+                kept = {str(row.get("Email")).casefold(): str(row["id"]) for row in reversed(rows)}  # the oldest wins
+                found |= {id: kept[email] for id, email in gone.items() if id not in found and email in kept}
+        return found
 
     async def _currency(self) -> str | None:
         """The organisation's, which is meant where a deal names none."""
