@@ -163,7 +163,9 @@ async def change_connection(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> ConnectionOut:
-    """Merge patch. New settings are tested first; what the CRM refuses is not saved (422)."""
+    """Merge patch. New settings are tested first; what the CRM refuses is not saved (422). `way` "key" with its
+    settings takes the place of a sign-in to the same account; for a sign-in in the place of a key, POST .../authorize.
+    """
     return _out(await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=data))
 
 

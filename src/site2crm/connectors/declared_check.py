@@ -45,7 +45,8 @@ class Said(Struct, frozen=True, kw_only=True):
     problem: Problem
     cure: str
     refused: bool
-    is_of_rows: bool = False
+    is_required: bool = False
+    """Nothing fills what the CRM requires."""
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ class Alone:
 async def answered_alone(desk: Alone, entry: Entry) -> tuple[Written, Answered] | None:
     """As the file has it, without records; None for what only the server can ask: a sign-in, and the Test inbox.
 
-    Of rows that the file leaves to the browser nothing is said.
+    Whether all is filled that the CRM requires nobody knows where the file leaves the rows to the browser.
     """
     one = await written(Work(session=AsyncSession(), vault=desk.vault, org=None, ids={}), entry, row=None)
     connection = one.connection
@@ -119,7 +120,7 @@ async def answered_alone(desk: Alone, entry: Entry) -> tuple[Written, Answered] 
     except CrmError as error:
         checked = opening.refused(error)
     said = list(_said(one, kind_named(connection.kind), checked))
-    return one, Answered(checked=checked, said=[each for each in said if connection.mapping or not each.is_of_rows])
+    return one, Answered(checked=checked, said=[each for each in said if connection.mapping or not each.is_required])
 
 
 def _said(one: Written, kind: ConnectorKind, checked: Checked) -> Iterator[Said]:
@@ -138,7 +139,7 @@ def _said(one: Written, kind: ConnectorKind, checked: Checked) -> Iterator[Said]
         yield _told(one, fault.field, fault.message, "Name one that the CRM has, in the file.", refused=False)
     for each in asking.judged(one.connection, checked):
         said = _told(one, _place(one, each), each.text, each.cure, refused=each.refused)
-        yield msgspec.structs.replace(said, is_of_rows=each.place in ("mapping", "value", "required"))
+        yield msgspec.structs.replace(said, is_required=each.place == "required")
 
 
 def _rules(one: Written, kind: ConnectorKind, checked: Checked) -> Iterator[FieldError]:
