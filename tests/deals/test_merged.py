@@ -50,6 +50,19 @@ async def test_old_and_new_deals_stay_with_the_lead(floor: Floor) -> None:
         assert [alarm for alarm in await alarms.open_alarms(session, floor.org_id) if alarm.code == GONE] == []
 
 
+async def test_whoever_writes_again_after_it_keeps_the_deals_too(floor: Floor) -> None:
+    lead, loser = await floor.lead("ada@example.com")
+    floor.deal("Before", contacts=(loser,))
+    await floor.read()
+    kept = floor.fake.add_contact(email="ada.l@example.com")
+    floor.fake.contacts.pop(loser)
+    floor.fake.merged[loser] = kept
+    await floor.office.submit("ada@example.com", message="Once more")
+    await floor.office.work()
+    assert (await records(floor))[lead][0] == kept
+    assert (await floor.only()).lead == lead
+
+
 async def test_two_leads_that_became_one_person_are_both_known_by_it(floor: Floor) -> None:
     with clock.travel(clock.now()) as forward:
         lead, loser = await floor.lead("ada@example.com")

@@ -11,9 +11,11 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, literal_column, se
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors.contract import ErrorClass
+from site2crm.core.events import emit
 from site2crm.core.sql import upsert
 from site2crm.delivery import ledger
 from site2crm.delivery.calling import Result
+from site2crm.delivery.events import PeopleMoved
 from site2crm.delivery.judging import Verdict
 from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
 from site2crm.delivery.states import DEAL, DELIVERED, PERSON, STARTABLE, State
@@ -74,6 +76,11 @@ async def _remember(session: AsyncSession, kind: str, done: Sequence[Result]) ->
             name: literal_column(f"excluded.{name}") for name in ("remote_id", "url")
         }
         await session.execute(upsert(RemoteRecord, rows, on=("lead_id", "connection_id", "kind"), set_=theirs))
+    for result in new:
+        claim, now = result.claim, result.written.id
+        if kind == PERSON and claim.known_id and now and claim.id in left:
+            moved = PeopleMoved(org_id=claim.org_id, connection_id=claim.connection_id, ids={claim.known_id: now})
+            await emit(session, moved)
 
 
 def _was_not_sent(result: Result) -> bool:
