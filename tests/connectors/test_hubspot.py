@@ -294,7 +294,7 @@ async def test_a_reached_limit_pauses_as_long_as_it_lasts(
 
 
 async def test_a_used_up_budget_stops_the_call_before_it_is_sent(fake: HubSpotFake) -> None:
-    fake.rate_remaining, budget = 0, Budget()
+    fake.limits.remaining, budget = 0, Budget()
     with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
         await upsert(fake, ada(known_id=fake.add_contact(lastname="Ada")), budget=budget)
         sent = len(fake.requests)
@@ -302,7 +302,7 @@ async def test_a_used_up_budget_stops_the_call_before_it_is_sent(fake: HubSpotFa
         assert (error.kind, error.retry_after, len(fake.requests)) == (
             ErrorClass.THROTTLE, timedelta(seconds=10), sent)  # fmt: skip
         forward(10)
-        fake.rate_remaining = 100
+        fake.limits.remaining = 100
         assert (await upsert(fake, ada(), budget=budget)).error is None
 
 
