@@ -16,7 +16,8 @@ from site2crm.core.http import Response
 
 USED_UP = timedelta(minutes=15)
 """The limit is one of any 24 hours, and no answer says when there is room again."""
-_TOO_MANY_AT_ONCE = timedelta(seconds=10)
+_TOO_MANY_AT_ONCE = timedelta(seconds=5)
+_LONGEST_AT_ONCE, _LONGEST_USED_UP = timedelta(minutes=5), timedelta(hours=2)
 
 _CLASSES = {
     "INVALID_SESSION_ID": ErrorClass.REAUTH,
@@ -113,6 +114,11 @@ def refused(
     if found := _UNREADABLE.search(text):
         error.unreadable = found[1]
     return error
+
+
+def longest(wait: timedelta) -> timedelta:
+    """What this wait may grow to while the limit goes on being reached."""
+    return _LONGEST_USED_UP if wait >= USED_UP else _LONGEST_AT_ONCE
 
 
 def not_answered() -> SalesforceError:
