@@ -218,9 +218,8 @@ def _deal(given: DealIn, index: int, at: datetime) -> sales.Deal:
 
 def _is_amount(amount: Decimal) -> bool:
     exponent = amount.as_tuple().exponent
-    if not isinstance(exponent, int) or exponent < -MOST_DECIMALS:
-        return False
-    return amount.adjusted() <= LARGEST.adjusted() and amount.copy_abs() < LARGEST  # 1e999999999 takes no arithmetic
+    # Without arithmetic, of which 1e999999999 takes none.
+    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and amount.copy_abs() < LARGEST
 
 
 def _activity(given: ActivityIn, at: datetime) -> sales.Activity:
