@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from site2crm.connectors.contract import EMPTY
-from site2crm.connectors.words import sentence
+from site2crm.connectors.queries import sentence
 from site2crm.delivery.judging import GAVE_UP
 from site2crm.delivery.queries import DeliveryItem
 from site2crm.delivery.service import Property
