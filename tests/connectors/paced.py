@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -34,23 +34,7 @@ class Counting(HubSpotFake):
 
     def __init__(self, limit: Limit, *, validate: bool = True) -> None:
         super().__init__(validate=validate)
-        self.limit = limit
-        self._seen: deque[float] = deque()
-        self.refused = 0
-
-    def answer(self, request: Request) -> Answer:
-        now = time.monotonic()
-        while self._seen and self._seen[0] <= now - self.limit.window_s:
-            self._seen.popleft()
-        if len(self._seen) >= self.limit.calls:
-            self.refused += 1
-            return Answer(429, {"status": "error", "message": "limit", "policyName": "TEN_SECONDLY_ROLLING"})
-        self._seen.append(now)
-        answer = super().answer(request)
-        answer.headers["X-HubSpot-RateLimit-Max"] = str(self.limit.calls)
-        answer.headers["X-HubSpot-RateLimit-Remaining"] = str(self.limit.calls - len(self._seen))
-        answer.headers["X-HubSpot-RateLimit-Interval-Milliseconds"] = str(round(self.limit.window_s * 1000))
-        return answer
+        self.limits.burst, self.limits.window_s = limit.calls, limit.window_s
 
 
 @dataclass(frozen=True)
@@ -159,7 +143,7 @@ async def flood(name: str, leads: int, *, takes_s: float, is_free: bool = False)
     """Side by side as a drain does it. `takes_s`: each call, at the vendor. `is_free`: in real time, without limits."""
     kind, played, server = name.partition("-")[0], PACED[name], PACED[name].server()
     if is_free and isinstance(server, Counting):
-        server.limit = Limit(NO_LIMIT, server.limit.window_s)
+        server.limits.burst = NO_LIMIT
     if is_free and isinstance(server, Pipedrive):
         server.limits.most = NO_LIMIT
     async with AsyncExitStack() as stack:

@@ -189,6 +189,16 @@ async def test_a_property_that_deals_do_not_have_is_left_out(fake: HubSpotFake) 
     assert (said["lead_source"], said["description"]) == ("Web", "Called twice\n\nSite2CRM dlv_1")
 
 
+async def test_without_a_property_for_currencies_an_amount_in_another_one_is_left_out(fake: HubSpotFake) -> None:
+    """An account with one currency may have no such property: 900 dollars would be 900 euros."""
+    person = fake.add_contact(email="ada@example.com")
+    del fake.sales.properties["deals"]["deal_currency_code"]
+    async with selling(fake) as sales:
+        written = await sales.add_deal(DealIn("dlv_1", "Web lead", Money(Decimal(900), "USD")), person)
+    assert {warned.property for warned in written.warnings} == {"deal_currency_code", "amount"}
+    assert "amount" not in fake.sales.records["deals"][str(written.id)]["properties"]
+
+
 async def test_a_stage_that_is_gone_is_this_deals_own_fault(fake: HubSpotFake) -> None:
     person = fake.add_contact(email="ada@example.com")
     async with selling(fake) as sales:

@@ -76,6 +76,6 @@ async def test_who_uses_the_same_access_is_made_room_for_once_they_are_seen() ->
 
         await asyncio.gather(others(), *(ours(lane) for lane in range(6)))
     unseen = round(HUBSPOT.window_s) + 1
-    assert portal.refused == told.count(429)
+    assert portal.limits.refused == told.count(429)
     assert told[:unseen].count(200) >= 4
     assert set(told[unseen:]) == {200}

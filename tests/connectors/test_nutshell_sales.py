@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -262,6 +263,29 @@ async def test_an_amount_in_another_currency_is_left_out_and_said(fake: Nutshell
     written = await sales.add_deal(wanted, fake.add_contact())
     assert [(w.property, "CHF" in w.text) for w in written.warnings] == [("value", True)]
     assert fake.leads[str(written.id)]["value"]["amount"] == "0.00"
+
+
+@pytest.mark.parametrize(("currency", "amount", "left_out"), [("EUR", "900", []), ("XOF", "0.00", ["value"])])
+async def test_an_account_that_has_not_told_its_currency_gets_no_wrong_amount(
+    fake: NutshellFake, currency: str, amount: str, left_out: list[str]
+) -> None:
+    """An account without any lead does not tell; the first lead does, and has its amount then or not at all."""
+    wanted = DealIn("dlv_1", "Web lead", Money(Decimal(900), currency))
+    async with context(**given(fake, account=replace(OURS, currency=None))) as (opened, _):
+        written = await NutshellSales(opened).add_deal(wanted, fake.add_contact())
+        again = await NutshellSales(opened).add_deal(wanted, "3-contacts")
+    assert (written.error, [w.property for w in written.warnings]) == (None, left_out)
+    assert (fake.leads[str(written.id)]["value"]["amount"], again.id) == (amount, written.id)
+
+
+async def test_an_amount_whose_call_was_lost_is_written_by_the_next_try(fake: NutshellFake) -> None:
+    wanted = DealIn("dlv_1", "Web lead", Money(Decimal(900), "EUR"))
+    fake.faults.append(Fault("reset", method="PATCH"))
+    async with context(**given(fake, account=replace(OURS, currency=None))) as (opened, _):
+        first = await NutshellSales(opened).add_deal(wanted, fake.add_contact())
+        second = await NutshellSales(opened).add_deal(wanted, "3-contacts")
+    assert (first.error is not None, second.error, second.id) == (True, None, first.id)
+    assert [lead["value"]["amount"] for lead in fake.leads.values()] == ["900"]
 
 
 async def test_a_renamed_custom_field_of_deals_is_left_out(fake: NutshellFake, sales: NutshellSales) -> None:

@@ -167,7 +167,7 @@ async def test_a_busy_portal_never_has_to_refuse() -> None:
 
         await asyncio.gather(*(send_some(4 * lane) for lane in range(6)))
     await portal.stop()
-    assert (portal.refused, len(portal.contacts)) == (0, 24)
+    assert (portal.limits.refused, len(portal.contacts)) == (0, 24)
     assert portal.violations == []
 
 

@@ -106,6 +106,15 @@ async def test_of_two_persons_with_the_same_address_the_oldest_is_updated(fake: 
     assert (written.id, len(fake.people)) == (str(first), 2)
 
 
+async def test_what_search_brings_is_compared_again(fake: PipedriveFake) -> None:
+    other = fake.add_person(name="Eve", emails=[entry("eve@example.com")])
+    item = {"id": other, "type": "person", "name": "Eve", "emails": ["eve@example.com"]}
+    hits = {"success": True, "data": {"items": [{"result_score": 0.2, "item": item}]}, "additional_data": {}}
+    fake.faults.append(Fault("status", status=200, path="/search", body=hits))
+    written = await upsert(fake, lead())
+    assert (written.created, written.id != str(other), len(fake.people)) == (True, True, 2)
+
+
 async def test_the_same_lead_twice_at_once_is_one_person(fake: PipedriveFake) -> None:
     fake.search_lag_s = 60
     written = await asyncio.gather(*(upsert(fake, said(company="Engines")) for _ in range(5)))

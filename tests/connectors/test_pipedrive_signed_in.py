@@ -1,7 +1,10 @@
 """A client signs in at Pipedrive, in the browser, and their lead arrives there."""
 
+import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
@@ -68,5 +71,71 @@ async def test_signing_in_makes_a_connection_that_delivers_and_stays_fresh(
 
 async def test_who_says_no_at_pipedrive_is_brought_back(alice: Person, fake: PipedriveFake) -> None:
     done = await signed_in(alice, decided="deny")
-    assert done.status_code < 500
+    assert done.status_code == 303
+    page = await alice.web.get(done.headers["location"])
+    assert "You did not allow it at Pipedrive, so nothing was changed." in page.text
     assert fake.oauth.access == {}
+
+
+async def removed_there(instance: Instance, fake: PipedriveFake, **wrong: Any) -> httpx.Response:
+    """What Pipedrive tells our redirect address when somebody there removes the app."""
+    headers, body = fake.oauth.notice(wrong.pop("company_id", 9))
+    async with cast.client(instance) as pipedrive:
+        content = json.dumps({**body, **wrong.pop("body", {})})
+        return await pipedrive.request("DELETE", "/oauth/callback", content=content, headers={**headers, **wrong})
+
+
+async def state_of(instance: Instance, person: Person, id: str) -> tuple[str, str]:
+    async with instance.machine.session() as session:
+        connection = await service.get(session, person.org.id, id)
+    return connection.state, connection.state_reason
+
+
+async def test_who_removes_the_app_there_is_told_before_a_lead_fails(
+    instance: Instance, alice: Person, fake: PipedriveFake
+) -> None:
+    id = str((await signed_in(alice)).headers["location"]).rpartition("/")[2]
+    assert (await removed_there(instance, fake)).status_code == 204
+    state, reason = await state_of(instance, alice, id)
+    assert (state, reason) == ("parked", "Pipedrive ended this sign-in: somebody removed the app there.")
+    assert "Sign in at Pipedrive again." in (await alice.web.get(f"/o/acme/crms/{id}")).text
+    assert (await removed_there(instance, fake)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"company_id": 10},
+        {"Authorization": "Basic " + base64.b64encode(b"demo-app:other").decode()},
+        {"Authorization": "Basic " + base64.b64encode(b"demo-app:").decode()},
+        {"Authorization": "Basic " + base64.b64encode(b"other:demo-secret").decode()},
+        {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
+        {"Authorization": "Basic ???"},
+        {"Authorization": "Bearer demo-secret"},
+        {"Authorization": ""},
+        {"body": {"company_id": None}},
+        {"body": {"company_id": [9]}},
+    ],
+    ids=str,
+)
+async def test_without_the_secret_of_the_app_nobody_stops_a_connection(
+    instance: Instance, alice: Person, fake: PipedriveFake, wrong: dict[str, Any]
+) -> None:
+    id = str((await signed_in(alice)).headers["location"]).rpartition("/")[2]
+    answer = await removed_there(instance, fake, **wrong)
+    assert (answer.status_code, await state_of(instance, alice, id)) == (403, ("active", ""))
+
+
+async def test_who_has_signed_in_again_since_is_not_stopped_by_old_news(
+    instance: Instance, alice: Person, fake: PipedriveFake
+) -> None:
+    id = str((await signed_in(alice)).headers["location"]).rpartition("/")[2]
+    answer = await removed_there(instance, fake, body={"timestamp": "2020-01-01T00:00:00.000Z"})
+    assert (answer.status_code, await state_of(instance, alice, id)) == (204, ("active", ""))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 9_000, b"\x00", b"x" * 20_000])
+async def test_a_notice_that_cannot_be_read_is_refused(instance: Instance, body: bytes) -> None:
+    async with cast.client(instance) as somebody:
+        answer = await somebody.request("DELETE", "/oauth/callback", content=body)
+    assert answer.status_code == (413 if len(body) > 10_000 else 403)

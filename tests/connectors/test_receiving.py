@@ -17,7 +17,7 @@ from site2crm.connectors.hints import BadProof
 from site2crm.connectors.pushing import Contact, Push
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sales import Money, Status
-from site2crm.connectors.webhook import pushed
+from site2crm.connectors.webhook import pushed, signing
 from site2crm.core import resources
 from site2crm.core.errors import Invalid
 from site2crm.demo.server import Answer, FakeServer, Request
@@ -60,6 +60,13 @@ def read(message: dict[str, Any] | bytes, **given: Any) -> pushed.Pushed:
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
     with clock.travel(NOW):
         return pushed.read(Push(signed(body, **given), body, {"secret": SECRET}))
+
+
+def sign(body: bytes) -> dict[str, str]:
+    """Of bytes that are no text."""
+    key = signing.key_of(SECRET)
+    assert key is not None
+    return signing.sign(key, body, id="msg_1", timestamp=int(clock.unix()))
 
 
 async def push(visitor: httpx.AsyncClient, path: str, message: Any, **given: Any) -> httpx.Response:
@@ -171,6 +178,49 @@ async def test_what_cannot_be_read_is_the_senders_fault(
     visitor: httpx.AsyncClient, path: str, message: bytes, status: int
 ) -> None:
     assert (await push(visitor, path, message)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"deals":' + b"[" * 400_000,
+        b'{"deals":' + b'{"a":' * 150_000,
+        b'{"deals": [' + b",".join([b'{"id":"1","title":"x"}'] * 10_000) + b"]}",
+        b'{"deals": [{"id": "1", "title": "x", "amount": 1e999999999}]}',
+        b'{"deals": [{"id": "1", "title": "x", "amount": "1e-999999999999999999"}]}',
+        b'{"deals": [{"id": "1", "title": "x", "amount": ' + b"9" * 500_000 + b"}]}",
+        b'{"activities": [{"id": "1", "kind": "call", "at": "2026-11-22T10:00:00Z", "seconds": 1e400}]}',
+        b'{"contacts": [{"id": "1", "id": ["2"]}]}',
+        b'\xef\xbb\xbf{"deals": []}',
+        b'{"deals": [{"id": "\xff", "title": "x"}]}',
+        b'{"deals": [{"id": "1", "title": "x", "url": "https://a.example/\x00"}]}',
+        b'{"deals": [{"id": "1", "title": "x", "contacts": ' + b'["1"' + b',"1"' * 100_000 + b"]}]}",
+    ],
+    ids=lambda message: message[:40].decode("utf-8", "replace"),
+)
+async def test_no_signed_message_is_too_strange(visitor: httpx.AsyncClient, path: str, message: bytes) -> None:
+    """Whoever has the secret may be careless, or somebody else."""
+    answer = await visitor.post(path, content=message, headers=sign(message))
+    assert answer.status_code in (400, 422), answer.text
+    assert len(answer.content) < 5_000
+
+
+@pytest.mark.parametrize("url", ["https://crm.example.com/1\n", "https://crm.example.com/1\r\nX: y", "https://\t"])
+async def test_an_address_is_one_line(visitor: httpx.AsyncClient, path: str, url: str) -> None:
+    answer = await push(visitor, path, {"deals": [{"id": "1", "title": "x", "url": url}]})
+    assert answer.json()["errors"][0]["field"] == "deals[0].url"
+
+
+async def test_a_message_that_was_taken_is_not_taken_again_after_its_signature_has_aged(
+    visitor: httpx.AsyncClient, path: str
+) -> None:
+    body = b'{"deals": []}'
+    headers = signed(body)
+    assert (await visitor.post(path, content=body, headers=headers)).json()["repeated"] is False
+    for minutes, status in ((4, 200), (6, 401)):
+        with clock.travel(clock.now() + timedelta(minutes=minutes)):
+            answer = await visitor.post(path, content=body, headers=headers)
+        assert (answer.status_code, answer.json().get("repeated", True)) == (status, True)
 
 
 async def test_a_wrong_field_is_named_with_its_cure(visitor: httpx.AsyncClient, path: str) -> None:

@@ -1,5 +1,6 @@
 """What Salesforce may answer, and what is made of it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -158,7 +159,7 @@ async def test_a_next_page_stays_on_the_host(fake: SalesforceFake) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("TotalRequests Limit exceeded.", 900), ("ConcurrentRequests (Concurrent API Requests) Limit exceeded.", 10)],
+    [("TotalRequests Limit exceeded.", 900), ("ConcurrentRequests (Concurrent API Requests) Limit exceeded.", 5)],
 )
 async def test_a_reached_limit_pauses_and_closes_the_budget(fake: SalesforceFake, text: str, seconds: int) -> None:
     budget = Budget()
@@ -171,6 +172,39 @@ async def test_a_reached_limit_pauses_and_closes_the_budget(fake: SalesforceFake
         assert len(fake.requests) == sent
         forward(seconds)
         assert (await one(fake, person(), budget=budget)).created
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"),
+    [
+        ("TotalRequests Limit exceeded.", [900, 1800, 3600, 7200, 7200]),
+        ("ConcurrentRequests (Concurrent API Requests) Limit exceeded.", [5, 10, 20, 40, 80]),
+    ],
+)
+async def test_a_limit_that_goes_on_is_asked_about_less_and_less(
+    fake: SalesforceFake, text: str, waits: list[int]
+) -> None:
+    budget, said = Budget(), [{"message": text, "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
+    seen = list[float]()
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
+        for _ in waits:
+            fake.faults.append(Fault("status", status=403, body=said))
+            wait = error_of(await one(fake, person(), budget=budget)).retry_after
+            assert wait is not None
+            seen.append(wait.total_seconds())
+            forward(wait.total_seconds())
+        assert (await one(fake, person(), budget=budget)).created
+        fake.faults.append(Fault("status", status=403, body=said))
+        again = error_of(await one(fake, person(), budget=budget)).retry_after
+    assert (seen, again) == (waits, timedelta(seconds=waits[0]))
+
+
+async def test_calls_that_are_refused_together_double_nothing(fake: SalesforceFake) -> None:
+    budget, said = Budget(), [{"message": "TotalRequests Limit exceeded.", "errorCode": "REQUEST_LIMIT_EXCEEDED"}]
+    fake.faults.append(Fault("status", status=403, count=-1, body=said))
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)):
+        refused = await asyncio.gather(*(one(fake, person(), budget=budget) for _ in range(4)))
+    assert {error_of(written).retry_after for written in refused} == {timedelta(minutes=15)}
 
 
 async def test_the_orgs_own_limit_throttles(fake: SalesforceFake) -> None:

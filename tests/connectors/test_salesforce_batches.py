@@ -169,6 +169,17 @@ async def test_a_blocking_duplicate_rule_leads_to_the_record_it_names(fake: Sale
     assert len(fake.all("Lead")) == len(people)
 
 
+@pytest.mark.parametrize("spelling", ["duplicateResult", "duplicateResut"])
+async def test_the_record_that_a_rule_names_is_found_in_both_spellings(fake: SalesforceFake, spelling: str) -> None:
+    there = fake.add("Lead", LastName="P1", Email="else@example.com", Company="A")
+    records = [{"record": {"attributes": {"type": "Lead"}, "Id": there}}]
+    told = {"allowSave": False, "matchResults": [{"matchRecords": records, "size": 1}]}
+    said = {"errorCode": "DUPLICATES_DETECTED", "message": "Use one of these records?", spelling: told}
+    fake.faults.append(Fault("status", status=400, method="POST", body=[said]))
+    [written] = await upsert(fake, somebody(1))
+    assert (written.id, written.created, written.error) == (there, False, None)
+
+
 async def test_a_duplicate_of_another_kind_is_linked_and_left_as_it_is(fake: SalesforceFake) -> None:
     fake.duplicate_rule = "block"
     contact = fake.add("Contact", FirstName="Ada", LastName="P1", Email="else@example.com")

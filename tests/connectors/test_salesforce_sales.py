@@ -1,6 +1,7 @@
 """Salesforce's sales side: what is its own beside the contract of all kinds."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from site2crm.connectors.salesforce.hooks import FlowHooks
 from site2crm.connectors.salesforce.sales import SalesforceSales
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
-from tests.connectors.salesforce_cases import CONTACTS, error_of, fake, only, opened
+from tests.connectors.salesforce_cases import CONTACTS, ORG, error_of, fake, only, opened
 from tests.connectors.selling import missing
 from tests.fakes.salesforce import INSTANCE_URL, SalesforceFake
 
@@ -223,6 +224,14 @@ async def test_an_amount_in_a_currency_that_the_org_does_not_know_is_left_out(fa
         written = await SalesforceSales(context).add_deal(DealIn("d", "T", Money(Decimal(5), "USD")), contact)
     assert (written.created, [warned.property for warned in written.warnings]) == (True, ["Amount"])
     assert "EUR only" in written.warnings[0].text
+    assert "Amount" not in only(fake, "Opportunity")
+
+
+async def test_an_org_that_does_not_tell_its_currency_gets_no_wrong_amount(fake: SalesforceFake) -> None:
+    contact = fake.add("Contact", LastName="A")
+    async with opened(fake, account=replace(ORG, currency=None)) as (context, _):
+        written = await SalesforceSales(context).add_deal(DealIn("d", "T", Money(Decimal(5), "USD")), contact)
+    assert (written.created, [warned.property for warned in written.warnings]) == (True, ["Amount"])
     assert "Amount" not in only(fake, "Opportunity")
 
 

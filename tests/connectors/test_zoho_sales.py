@@ -290,6 +290,21 @@ async def test_removed_deals_are_told_page_by_page(fake: ZohoFake) -> None:
         assert (await read_from(fake, cursor))[0] == []
 
 
+async def test_more_removals_than_pages_serve_do_not_stop_the_reading(fake: ZohoFake) -> None:
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
+        ids = [deal(fake) for _ in range(2_100)]
+        _, cursor = await read_from(fake, None)
+        forward(3600)
+        for id in ids:
+            fake.remove("Deals", id, bin="permanent")
+        found, cursor = await read_from(fake, cursor)
+        assert len({d.id for d in found if d.status is Status.DELETED}) == 2_000
+        forward(3600)
+        new = deal(fake)
+        found, _ = await read_from(fake, cursor)
+    assert new in {d.id for d in found}
+
+
 async def test_a_reading_overlaps_with_the_one_before_by_five_minutes(fake: ZohoFake) -> None:
     deal(fake, Modified_Time="2026-11-21T10:00:00+01:00")
     _, cursor = await read_from(fake, None)

@@ -1,5 +1,7 @@
 """What no CRM says by mistake, and what somebody types who looks for a hole: every page still answers."""
 
+import csv
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +14,7 @@ from site2crm.connectors.hubspot import records
 from site2crm.connectors.hubspot.properties import moment as of_hubspot
 from site2crm.connectors.nutshell.values import moment as of_nutshell
 from site2crm.connectors.pipedrive.reading import _moment as of_pipedrive
-from site2crm.connectors.sales import Activity, Deal, Money, Status
+from site2crm.connectors.sales import Activity, Deal, Directory, Money, Owner, Pipeline, Stage, Status
 from site2crm.connectors.salesforce.changes import moment as of_salesforce
 from site2crm.connectors.zoho.client import moment as of_zoho
 from site2crm.deals import queries, storing
@@ -23,6 +25,7 @@ from site2crm.kit import clock
 from tests.cast import Person
 from tests.deals.conftest import Floor
 
+SCRIPT = "<script>alert(1)</script>"
 PATHS = ("/o/acme/deals", "/o/acme/deals/people", "/o/acme/deals.csv", "/o/acme/deals/people.csv")
 
 
@@ -98,6 +101,37 @@ async def test_names_from_the_crm_are_text_on_pages_and_no_formula_in_files(floo
         assert "<script>alert" not in page
         assert "<img src=x>" not in page
     assert "'=HYPERLINK" in (await alice.web.get("/o/acme/deals.csv")).text
+
+
+async def test_salespeople_stages_and_pipelines_are_text_too(floor: Floor, alice: Person) -> None:
+    """On the deal's page, the ranking, the lead's page, the connection's page and in both files."""
+    lead, contact = await floor.lead()
+    stages = [Stage("s", f"+{SCRIPT}", 1, Status.WON)]
+    found = Directory([Owner("o", f"={SCRIPT}", f"@{SCRIPT}", active=True)], [Pipeline("p", f"-{SCRIPT}", stages)])
+    async with floor.machine.session() as session:
+        await storing.directory(session, Source(floor.org_id, floor.connection_id, "EUR"), found)
+    at = clock.now()
+    call = Activity("7", Act.CALL, "o", at, done=True, updated_at=at, people=[contact])
+    deal = a_deal(title=f"\t={SCRIPT}", owner="o", stage="s", pipeline="p", closed_at=at, people=[contact])
+    await keep(floor, deal, activities=(call,))
+    [kept] = await floor.deals()
+    shown = 0
+    for path in (
+        f"/o/acme/deals/{kept.id}",
+        f"/o/acme/leads/{lead}",
+        f"/o/acme/crms/{floor.connection_id}",
+        *PATHS[:2],
+    ):
+        page = await alice.web.get(path)
+        assert page.status_code == 200
+        assert "<script>alert(1)" not in page.text, path
+        shown += "alert(1)" in page.text
+    assert shown >= 3
+    for path in PATHS[2:]:
+        rows = list(csv.reader(io.StringIO((await alice.web.get(path)).text.removeprefix("\ufeff"))))
+        cells = [cell for row in rows[1:] for cell in row]
+        assert any("alert(1)" in cell for cell in cells), path
+        assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r\n"))], path
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a bad day does to a delivery: a receiver that misbehaves, and people who act while a call is under way."""
 
 import asyncio
+import html
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -79,6 +80,29 @@ async def test_a_misbehaving_receiver_gets_the_lead_under_one_id_once_it_works(
         after.remote_id,
     )
     assert [request.headers["webhook-id"] for request in receiver.requests].count(after.id) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "cure"),
+    [
+        (Fault("status", status=401, body={"message": "no"}), "enter the secret that it checks with"),
+        (Fault("status", status=403, body={"message": "no"}), "allow it there, or correct the address"),
+        (Fault("status", status=410, body={"message": "gone"}), "enter the new one"),
+        (Fault("status", status=302, headers={"Location": "http://127.0.0.1:1/x"}), "enter the final address"),
+    ],
+    ids=["wrong secret", "not let in", "gone", "redirect"],
+)
+async def test_a_receiver_of_ones_own_that_refuses_is_told_with_what_mends_it(
+    office: Office, receiver: WebhookFake, alice: Person, fault: Fault, cure: str
+) -> None:
+    receiver.faults.append(fault)
+    await office.submit()
+    await office.work()
+    delivery = await office.only()
+    page = (await alice.web.get(f"/o/{office.org.slug}/deliveries/{delivery.id}")).text
+    assert (delivery.state, await office.state()) == ("parked", "parked")
+    assert f"{cure}. Then this lead is sent by itself." in html.unescape(page)
+    assert f'href="/o/{office.org.slug}/crms/{office.connection_id}"' in page
 
 
 async def test_ten_megabytes_of_thanks_are_a_delivery(office: Office, receiver: WebhookFake) -> None:

@@ -42,7 +42,7 @@ async def test_one_delivery_shows_what_happened_and_the_button(
 ) -> None:
     shown = await alice.web.get(f"/o/{office.org.slug}/deliveries/{dead.id}")
     assert shown.status_code == 200
-    assert "refused industry" in shown.text
+    assert "refused Industry" in shown.text
     assert "Edit and resend" in shown.text
     assert "PATCH" in shown.text
     assert "pat-na1" not in shown.text

@@ -106,14 +106,14 @@ async def test_a_reached_limit_pauses_the_connection_and_counts_no_failure(offic
 async def test_a_used_up_budget_makes_no_attempt(office: Office) -> None:
     with clock.travel(START) as forward:
         office.fake.add_contact(email="a@example.com")
-        office.fake.rate_remaining = 0
+        office.fake.limits.remaining = 0
         await office.submit("a@example.com")
         await office.work()
         forward(1)
         await office.submit("b@example.com")
         await office.work()
         held = (await office.deliveries())[1]
-        office.fake.rate_remaining = 100
+        office.fake.limits.remaining = 100
         forward(11)
         await office.work()
 

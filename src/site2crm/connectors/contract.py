@@ -127,10 +127,15 @@ class PersonIn:
 
 @dataclass(frozen=True)
 class Warned:
-    """A property was left out; the rest was delivered."""
+    """A property was left out; the rest was delivered. Without a name nothing was: it is only good to know."""
 
     property: str
     text: str
+
+
+def several(count: int, records: str, *, which: str = "oldest") -> Warned:
+    """More than one has the address of a lead: `which` of them was taken."""
+    return Warned("", f"{count} {records} have this address: the {which} one was updated. Merge them in the CRM.")
 
 
 class CrmError(Exception):

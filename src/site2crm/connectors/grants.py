@@ -4,7 +4,7 @@ A grant is refreshed by one caller for all (`Grants`), for some vendors replace 
 count refreshes; the connectors only ask for it. Static keys need none of this: they are settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -80,3 +80,20 @@ class Auth(Protocol):
     async def revoke(self, grant: Grant) -> None:
         """At the vendor; one that is gone already is no error."""
         ...
+
+
+class Withdrawal(NamedTuple):
+    """A vendor says that somebody took our access back there. `app` is its proof: only the vendor knows the secret.
+
+    `account`: the id of the account there. `at`: when that was; None: it does not say.
+    """
+
+    app: App
+    account: str
+    at: datetime | None
+    text: str
+    """For the person who has to mend it."""
+
+
+ReadsWithdrawal = Callable[[Mapping[str, str], bytes], Withdrawal | None]
+"""From headers with lower-case names and the body; None: this is no such message of the vendor's."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from site2crm.connectors.contract import Caps, Connector, Context
-from site2crm.connectors.grants import Auth, AuthContext
+from site2crm.connectors.grants import Auth, AuthContext, ReadsWithdrawal
 from site2crm.connectors.hints import AppHooks, Hooks
 from site2crm.connectors.pacing import Limit
 from site2crm.connectors.pushing import ReadsPush
@@ -65,6 +65,7 @@ class ConnectorKind:
     app_hooks: AppHooks | None = None  # with `Caps.hooks` "app"
     reads_push: ReadsPush | None = None  # with `Caps.pushes`
     fills: tuple[str, ...] = ()  # required properties that get a stand-in where a lead has nothing for them
+    reads_withdrawal: ReadsWithdrawal | None = None  # of a vendor that calls the redirect address with DELETE
     rights: tuple[str, ...] = ()  # what the token must be allowed
     help_slug: str = ""
     hosts: tuple[str, ...] = ()  # the only hosts it calls, unless base_url is set; ".a.example": any below it

@@ -72,6 +72,14 @@ async def get(session: AsyncSession, org_id: str, connection_id: str) -> Connect
     return found
 
 
+async def stopped(session: AsyncSession, org_id: str, connection_id: str) -> tuple[str, str]:
+    """Why it has stopped, and what to do about it; empty for one that runs, that a person paused, or is gone."""
+    found = await session.scalar(_alive(org_id).where(Connection.id == connection_id))
+    if found is None or found.state != State.PARKED:
+        return "", ""
+    return words.sentence(found.state_reason), words.cure(found.kind, found.state_reason)
+
+
 async def page(
     session: AsyncSession,
     org_id: str,

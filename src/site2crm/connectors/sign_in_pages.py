@@ -13,6 +13,7 @@ from site2crm.connectors.errors import SignInOver
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.service import ConnectionIn
 from site2crm.connectors.signing_in import LONGEST_ANSWER, Begun
+from site2crm.connectors.withdrawing import take_withdrawal
 from site2crm.core import web
 from site2crm.core.access import Who, needs, public, who_asks
 from site2crm.core.errors import Invalid
@@ -106,4 +107,4 @@ async def _leave(request: AnyRequest, session: AsyncSession, kind: ConnectorKind
     )
 
 
-router = Router(path="/", route_handlers=[sign_in, sign_in_again, come_back], include_in_schema=False)
+router = Router(path="/", route_handlers=[sign_in, sign_in_again, come_back, take_withdrawal], include_in_schema=False)

@@ -275,7 +275,7 @@ async def _redeemed(machine: Machine, who: Who, state: str) -> tuple[SignIn, Org
 def _said_no(kind: ConnectorKind, query: Mapping[str, str]) -> str:
     """Why there is no code, in a sentence; empty: there is one."""
     if error := query.get("error"):
-        if error == "access_denied":
+        if error.endswith("_denied"):  # RFC 6749 names it access_denied; not all keep to that
             return f"You did not allow it at {kind.label}, so nothing was changed."
         said = " ".join(query.get("error_description", "").split())[:LONGEST_WORDS] or error[:LONGEST_WORDS]
         return f"{kind.label} did not let you sign in: {words.sentence(said)} Nothing was changed."

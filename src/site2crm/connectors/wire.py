@@ -26,6 +26,7 @@ from site2crm.kit import clock
 
 BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
+_TAGS = re.compile(r"(?is)<(head|script|style)\b.*?(</\1>|$)|<!--.*?-->|<[^>]*>?")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _WELL = frozenset({200, 201, 202, 204})
 _TOLD = frozenset({"grant_type", "redirect_uri", "client_id", "token_type_hint", "scope"})
@@ -205,6 +206,14 @@ def json_object(content: bytes) -> dict[str, object] | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def unreadable(crm: str, answer: Response) -> str:
+    """What came instead of an answer, for people to read: a page's words without its tags."""
+    text = answer.content[:4_000].decode("utf-8", "replace")
+    what = "a web page" if text.lstrip()[:1] == "<" else "something that cannot be read"
+    words = " ".join(_TAGS.sub(" ", text).split())[:120]
+    return f"{crm} answered {answer.status} {f'with {what}: “{words}”' if words else 'and said nothing'}."
 
 
 def embedded_json(text: str) -> object:

@@ -49,7 +49,7 @@ def _line(delivery: DeliveryItem, crms: dict[str, str], form_names: dict[str, st
             delivery.error_code,
             delivery.error_field,
             delivery.error,
-            "; ".join(f"{warning['property']}: {warning['text']}" for warning in delivery.warnings),
+            "; ".join(f"{warning['property']}: {warning['text']}".removeprefix(": ") for warning in delivery.warnings),
         ]
     )
 

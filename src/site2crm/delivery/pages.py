@@ -147,6 +147,8 @@ async def show_delivery(
     delivery = await queries.get(session, who.org_id, delivery_id)
     crm = (await timeline.crm_names(session, who.org_id)).get(delivery.connection, "a removed CRM")
     lead = (await queries.lead_names(session, who.org_id, [delivery.lead]))[delivery.lead]
+    properties = await _properties(session, who, delivery_id)
+    stopped, cure = await connections.stopped(session, who.org_id, delivery.connection)
     return await web.page(
         request,
         session,
@@ -156,11 +158,12 @@ async def show_delivery(
         org_url=who.path("").removesuffix("/"),
         delivery=delivery,
         attempts=(await queries.attempts(session, who.org_id, [delivery_id]))[delivery_id],
-        properties=await _properties(session, who, delivery_id),
+        properties=properties,
         form_name=(await forms.names(session, who.org_id)).get(delivery.form, ""),
         crm=crm,
         lead=lead,
-        said=words.explain(delivery, crm),
+        said=words.explain(delivery, crm, properties=properties, stopped=stopped, cure=cure),
+        mapping_mends=words.mapping_mends(delivery),
         tones=timeline.TONES,
         may_replay=delivery.state in service.REPLAYABLE,
         may_skip=delivery.state in service.SKIPPABLE,

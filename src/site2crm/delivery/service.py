@@ -139,9 +139,12 @@ async def properties(session: AsyncSession, org_id: str, delivery_id: str) -> li
     with _needs_connection():
         connection = await connections.get(session, org_id, row.connection_id)
     lead = await lead_values(session, org_id, row.lead_id, submission_id=row.submission_id)
-    mapped = connections.Translation(connection).prepare(lead, ref=row.id).person.fields
+    translation = connections.Translation(connection)
+    mapped = translation.prepare(lead, ref=row.id).person.fields
     known = {field.key: field for field in msgspec.convert(connection.fields, list[FieldDef])}
-    names = list(dict.fromkeys([*(str(item["property"]) for item in connection.mapping), *row.overrides]))
+    refused = [row.error_field] if row.error_field in known else []  # perhaps for want of it
+    rows = translation.rows(lead.form_id)
+    names = list(dict.fromkeys([*(each.property for each in rows), *row.overrides, *refused]))
     return [_property(name, known.get(name), _as_text(mapped.get(name)), row.overrides) for name in names]
 
 

@@ -27,7 +27,7 @@ async def settle(
     outcomes = [(result, await _verdict(session, way, result, schedule=schedule)) for result in results]
     await recording.settle(session, outcomes)
     people = [result for result in results if not result.is_of_deal]
-    warned = {warning.property: warning.text for result in people for warning in result.written.warnings}
+    warned = {each.property: each.text for result in people for each in result.written.warnings if each.property}
     for name, text in warned.items():
         await connections.note_warning(session, connection_id, property=name, text=text)
     dead = [result.claim for result, verdict in outcomes if verdict is not None and verdict.state is State.DEAD]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from site2crm.demo.hubspot_limits import Limits, refusal_of
 from site2crm.demo.hubspot_oauth import SignIn
 from site2crm.demo.hubspot_properties import problem_with, standard_properties
 from site2crm.demo.hubspot_sales import SALES_SCOPES, SalesSide
@@ -23,11 +24,6 @@ from site2crm.demo.server import Answer, FakeServer, Fault, Request
 TOKEN = "pat-na1-fake-0000-1111"
 READ, WRITE = "crm.objects.contacts.read", "crm.objects.contacts.write"
 SCOPES = (READ, WRITE, *SALES_SCOPES, "oauth")
-POLICIES = {
-    "SECONDLY": "You have reached your secondly limit.",
-    "TEN_SECONDLY_ROLLING": "You have reached your ten_secondly_rolling limit.",
-    "DAILY": "You have reached your daily limit.",
-}
 _CONTACT = re.compile(r"/crm/objects/2026-09/contacts/([^/]+)")
 
 
@@ -46,7 +42,8 @@ class HubSpot(FakeServer):
         self.service_keys: set[str] = set()  # tokens that the token-info call does not serve
         self.sign_in = SignIn()
         self.search_lag_s = 0.0
-        self.rate_remaining = 189
+        self.limits = Limits()
+        self.required: set[str] = set()  # what the portal's admin wants of every new contact
         self.errors_in_message_only = False  # the older form of a 400
         self.content_type = "application/json"
         self._by_email: dict[str, str] = {}
@@ -74,13 +71,13 @@ class HubSpot(FakeServer):
         self.sales.reset()
         self.properties = standard_properties()
         self.content_type = "application/json"
+        self.limits, self.required = Limits(), set()
         self.faults.clear()
         self.requests.clear()
 
     def throttle(self, *, policy: str = "TEN_SECONDLY_ROLLING", retry_after: str | None = None, count: int = 1) -> None:
-        body = {"status": "error", "message": POLICIES[policy], "errorType": "RATE_LIMIT", "policyName": policy}
         headers = {"Retry-After": retry_after} if retry_after else {}
-        self.faults.append(Fault("status", count=count, status=429, headers=headers, body=body))
+        self.faults.append(Fault("status", count=count, status=429, headers=headers, body=refusal_of(policy)))
 
     # the server
 
@@ -90,21 +87,19 @@ class HubSpot(FakeServer):
         scopes = self._scopes(request)
         if scopes is None:
             return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found or expired.")
+        if (refusal := self.limits.take()) is not None:
+            return refusal
         answer = self._route(request, scopes)
         answer.headers["Content-Type"] = self.content_type
-        if not request.path.endswith("/search"):
-            answer.headers.setdefault("X-HubSpot-RateLimit-Max", "190")
-            answer.headers.setdefault("X-HubSpot-RateLimit-Remaining", str(self.rate_remaining))
-            answer.headers.setdefault("X-HubSpot-RateLimit-Interval-Milliseconds", "10000")
+        for name, value in self.limits.headers(request, by_oauth=not self._is_static(request)).items():
+            answer.headers.setdefault(name, value)
         return answer
 
     def fault_answer(self, fault: Fault) -> Answer:
         if fault.body is not None:
             return super().fault_answer(fault)
         if fault.status == 429:
-            policy = "TEN_SECONDLY_ROLLING"
-            body = {"status": "error", "message": POLICIES[policy], "errorType": "RATE_LIMIT", "policyName": policy}
-            return Answer(429, body, fault.headers)
+            return Answer(429, refusal_of("TEN_SECONDLY_ROLLING"), fault.headers)
         answer = _error(fault.status, "INTERNAL_ERROR", f"scripted fault {fault.status}")
         return Answer(answer.status, answer.body, fault.headers)
 
@@ -136,14 +131,18 @@ class HubSpot(FakeServer):
                 said = request.json()
                 return Answer(201, {"id": self.sales.add_owner(said["first"], said["last"])})
             case "POST", "settings":
-                for name in ("search_lag_s", "rate_remaining"):
-                    setattr(self, name, request.json().get(name, getattr(self, name)))
+                said = request.json()
+                self.search_lag_s = said.get("search_lag_s", self.search_lag_s)
+                self.limits.remaining = said.get("rate_remaining", self.limits.remaining)
+                self.limits.burst, self.limits.daily = said.get("burst"), said.get("daily")
                 return Answer(200, {})
         return super().control(request)
 
     def _scopes(self, request: Request) -> set[str] | None:
-        token = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return self.tokens.get(token) or self.sign_in.scopes_of(token)
+        return self.tokens.get(_bearer(request)) or self.sign_in.scopes_of(_bearer(request))
+
+    def _is_static(self, request: Request) -> bool:
+        return _bearer(request) in self.tokens
 
     def _route(self, request: Request, scopes: set[str]) -> Answer:
         contact = _CONTACT.fullmatch(request.raw_path)
@@ -215,6 +214,11 @@ class HubSpot(FakeServer):
             return _error(400, "VALIDATION_ERROR", text)
         if existing := self._by_email.get(properties.get("email", "").lower()):
             return _conflict(existing)
+        if missing := sorted(name for name in self.required if not properties.get(name)):
+            text = f"Required properties are missing: {', '.join(missing)}"
+            told = [{"message": f'Property "{name}" is required', "code": "MISSING_REQUIRED_PROPERTY",
+                     "context": {"propertyName": [name]}} for name in missing]  # fmt: skip
+            return _error(400, "VALIDATION_ERROR", text, errors=told)
         return Answer(201, self.contacts[self._store(properties)])
 
     def _get(self, request: Request, key: str) -> Answer:
@@ -295,6 +299,10 @@ def _error(status: int, category: str, message: str, *, errors: Iterable[dict[st
     if errors:
         body["errors"] = list(errors)
     return Answer(status, body)
+
+
+def _bearer(request: Request) -> str:
+    return request.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _not_found() -> Answer:

@@ -78,6 +78,13 @@ class OAuth:
         self.access.clear()
         self.refresh.clear()
 
+    def notice(self, company_id: int) -> tuple[dict[str, str], dict[str, Any]]:
+        """What Pipedrive sends to the redirect address by DELETE when somebody removes the app."""
+        proof = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        at = clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        body = {"client_id": self.client_id, "company_id": company_id, "user_id": 1, "timestamp": at}
+        return {"Authorization": f"Basic {proof}"}, body
+
     def _authorize(self, request: Request) -> Answer:
         asked = request.query
         if asked.get("client_id") != self.client_id or not asked.get("redirect_uri"):

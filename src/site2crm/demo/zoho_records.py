@@ -11,6 +11,8 @@ from site2crm.demo.zoho_fields import Field
 from site2crm.kit import clock
 
 BATCH = 100
+MOST_PAGED = 2_000
+"""Rows that are reached by page number."""
 ZONE = timezone(timedelta(hours=1))
 """Of the signed-in user: Zoho writes times with this offset, not in UTC."""
 ME = {"id": "5550000000111", "name": "Uma User"}
@@ -172,6 +174,9 @@ class Records(FakeServer):
 
     def list_deleted(self, request: Request, module: str) -> Answer:
         page, size = int(request.query.get("page", "1")), int(request.query.get("per_page", "200"))
+        if page * size > MOST_PAGED:
+            text = "You have reached the maximum limit of page param. Use page_token"
+            return Answer(400, error("DISCRETE_PAGINATION_LIMIT_EXCEEDED", text))
         since = request.headers.get("if-modified-since")
         rows = [row for row in self.deleted[module]
                 if not since or _moment(row["deleted_time"]) >= _moment(since)]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import embedded_json, json_object, retry_after
+from site2crm.connectors.wire import embedded_json, json_object, retry_after, unreadable
 from site2crm.core.http import Response
 from site2crm.kit import clock
 
@@ -66,7 +66,9 @@ def read(answer: Response, *, tz: str | None) -> dict[str, object]:
         return _first_of_batch(body or {})
     if 200 <= answer.status < 300:
         if body is None:
-            raise HubSpotError(ErrorClass.RETRY, _not_json(answer), code="not_json")
+            raise HubSpotError(ErrorClass.RETRY, unreadable("HubSpot", answer), code="not_json")
+        if body.get("status") == "error" and _message(body):
+            raise HubSpotError(ErrorClass.RETRY, _message(body), code=_code(body, answer.status))
         return body
     raise _refusal(answer, body, tz=tz)
 
@@ -88,7 +90,7 @@ def _refusal(answer: Response, body: dict[str, object] | None, *, tz: str | None
     text = "; ".join(problem.text for problem in problems if problem.name) or _message(said)
     error = HubSpotError(
         _class_of(status, is_json=body is not None),
-        text or _not_json(answer),
+        text or unreadable("HubSpot", answer),
         code=problems[0].code if problems and problems[0].code else _code(said, status),
         field=next((problem.name for problem in problems if problem.name), None),
         retry_after=_wait(status, said, answer.headers, tz=tz),
@@ -172,9 +174,3 @@ def _message(said: dict[str, object]) -> str:
 
 def _code(said: dict[str, object], status: int) -> str:
     return str(said.get("policyName") or said.get("category") or status)
-
-
-def _not_json(answer: Response) -> str:
-    start = " ".join(answer.content[:300].decode("utf-8", "replace").split())[:120]
-    shown = f"something that is not HubSpot's JSON: {start!r}" if start else "an empty body"
-    return f"HubSpot answered {answer.status} with {shown}."

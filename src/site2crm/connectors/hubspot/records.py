@@ -12,8 +12,9 @@ from site2crm.connectors.hubspot.properties import encode, encode_all, moment
 from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Owner, Pipeline, Stage, Status
 
 MERGED = "hs_merged_object_ids"
+CURRENCY = "deal_currency_code"
 DEAL_PROPERTIES = (
-    "dealname", "amount", "deal_currency_code", "pipeline", "dealstage", "closedate", "createdate", "hubspot_owner_id",
+    "dealname", "amount", CURRENCY, "pipeline", "dealstage", "closedate", "createdate", "hubspot_owner_id",
     "hs_is_closed", "hs_is_closed_won", "hs_is_closed_lost", MERGED, MODIFIED,
 )  # fmt: skip
 ACTS: dict[Act, Object] = {Act.CALL: "calls", Act.EMAIL: "emails", Act.MEETING: "meetings", Act.TASK: "tasks"}
@@ -98,7 +99,7 @@ def _status(said: Mapping[str, object]) -> Status:
 
 def _money(said: Mapping[str, object]) -> Money | None:
     amount = _number(said.get("amount"))
-    return Money(amount, text(said.get("deal_currency_code"))) if amount is not None else None
+    return Money(amount, text(said.get(CURRENCY))) if amount is not None else None
 
 
 def activity(record: Record, kind: Act) -> Activity | None:
@@ -133,7 +134,7 @@ def encoded(deal: DealIn, *, currency: str | None, tz: str | None) -> dict[str, 
     if deal.value:
         said["amount"] = encode(deal.value.amount)
         if deal.value.currency and deal.value.currency != currency:
-            said["deal_currency_code"] = deal.value.currency
+            said[CURRENCY] = deal.value.currency
     if deal.close:
         said["closedate"] = encode(datetime.combine(deal.close, time(), _zone(tz)))
     given = {"pipeline": deal.pipeline, "dealstage": deal.stage, "hubspot_owner_id": deal.owner}

@@ -126,6 +126,11 @@ class HubSpotSales:
                 id = id_of(await self._portal.exchange(self._create_call(properties, person_id)))
             except HubSpotError as error:
                 dropped = [warned for warned in droppable(error, properties) if warned.property != _NOTE]
+                if any(warned.property == records.CURRENCY for warned in dropped) and "amount" in properties:
+                    # Without its currency it would be another amount: the account's own is taken then.
+                    dropped.append(
+                        Warned("amount", f"{properties['amount']} {properties[records.CURRENCY]} was left out.")
+                    )
                 if not dropped:
                     raise
                 warnings += dropped

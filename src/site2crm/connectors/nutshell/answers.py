@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import retry_after
+from site2crm.connectors.wire import retry_after, unreadable
 from site2crm.core.http import Response
 
 Record = dict[str, object]
@@ -49,7 +49,7 @@ def read(answer: Response) -> Record | list[object]:
     if answer.status == 204 or not answer.content:
         return {}
     if not isinstance(body, dict | list):
-        raise NutshellError(ErrorClass.RETRY, _not_json(answer), code="not_json")
+        raise NutshellError(ErrorClass.RETRY, unreadable("Nutshell", answer), code="not_json")
     if isinstance(body, dict) and (error := _first_error(body)):
         raise _inside(error)
     return body
@@ -140,17 +140,11 @@ def _field(said: Record | None) -> str | None:
 def _plain(answer: Response) -> str:
     """Words that are no JSON, if they are words."""
     text = " ".join(answer.content[:600].decode("utf-8", "replace").split())
-    return text[:300] if text and not _is_page(answer) else _not_json(answer)
+    return text[:300] if text and not _is_page(answer) else unreadable("Nutshell", answer)
 
 
 def _is_page(answer: Response) -> bool:
     return answer.content.lstrip()[:1] == b"<"
-
-
-def _not_json(answer: Response) -> str:
-    start = " ".join(answer.content[:300].decode("utf-8", "replace").split())[:120]
-    shown = f"something that is not Nutshell's JSON: {start!r}" if start else "an empty body"
-    return f"Nutshell answered {answer.status} with {shown}."
 
 
 def _json(content: bytes) -> object:

@@ -25,6 +25,7 @@ from site2crm.connectors.contract import (
     PersonIn,
     Warned,
     Written,
+    several,
 )
 from site2crm.connectors.nutshell import answers, companies, notes
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access, Query
@@ -148,7 +149,7 @@ class Nutshell:
         name = values.own.get(COMPANY, "")
         async with self._turn(f"company {name.strip().casefold()}") if name else nullcontext():
             lately = Lately(self._access)  # asked in our turn: a company made in the one before it is there
-            contact = await self._find(person, values, lately)
+            contact = await self._find(person, values, lately, warnings)
             account_id = await self._company(name, lately, values, warnings) if name else None
         if contact is None:
             made = answers.one(await self._access.send(self._create_call(values, account_id)), "contacts")
@@ -158,13 +159,16 @@ class Nutshell:
             await self._access.send(self._access.call("PATCH", f"/contacts/{quote(id, safe='')}", operations))
         return Written(person.ref, id, False, _url(contact))
 
-    async def _find(self, person: PersonIn, values: Values, lately: Lately) -> Record | None:
+    async def _find(self, person: PersonIn, values: Values, lately: Lately, warnings: list[Warned]) -> Record | None:
         """By the known id, else by e-mail, else by number; of several with one address the oldest."""
         if person.known_id and (known := await self._access.record("contacts", person.known_id)):
             return known
         for query in _lookups(values):
             body = await self._access.get("/contacts", query=query, max_bytes=LIST_BYTES)
-            if found := _fitting(answers.listed(body, "contacts"), values):
+            listed = answers.listed(body, "contacts")
+            if found := _fitting(listed, values):
+                alike = len(_of_address(listed, values.email)) if values.email else 1
+                warnings += [told] if alike > 1 and (told := several(alike, "contacts")) not in warnings else []
                 return found
         return _fitting(await lately.of("contacts"), values) if values.email or values.phone else None
 
@@ -228,12 +232,18 @@ def _lookups(values: Values) -> list[Query]:
 
 def _fitting(contacts: Sequence[Record], values: Values) -> Record | None:
     """A number that several have is nobody's, so that none is overwritten by guess."""
-    alive = sorted((c for c in contacts if not c.get("deletedTime")), key=lambda c: order_of(c["id"]))
     if email := values.email:
-        return next((contact for contact in alive if email.lower() in emails_of(contact)), None)
+        return next(iter(_of_address(contacts, email)), None)
     wanted = values.phone or ""
+    alive = [contact for contact in contacts if not contact.get("deletedTime")]
     same = [contact for contact in alive if any(same_number(wanted, number) for number in numbers_of(contact))]
     return same[0] if len({contact["id"] for contact in same}) == 1 else None
+
+
+def _of_address(contacts: Sequence[Record], email: str) -> list[Record]:
+    """The oldest first."""
+    alike = [each for each in contacts if not each.get("deletedTime") and email.lower() in emails_of(each)]
+    return sorted(alike, key=lambda contact: order_of(contact["id"]))
 
 
 def _first_page(limit: int) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ the end of the title, and is looked for first, in the list and in the latest eve
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from urllib.parse import quote
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
@@ -15,7 +16,7 @@ from site2crm.connectors.nutshell.access import LIST_BYTES, Access
 from site2crm.connectors.nutshell.answers import NutshellError, Record
 from site2crm.connectors.nutshell.feed import recent, told_of
 from site2crm.connectors.nutshell.properties import custom_field, encode, ids_in
-from site2crm.connectors.sales import DealIn
+from site2crm.connectors.sales import DealIn, Money
 from site2crm.connectors.wire import Call, masked
 from site2crm.kit import ids
 
@@ -53,6 +54,8 @@ class DealMaker:
             lead, created = await self._make(deal, person_id, warnings), True
         written = Written(deal.ref, str(lead["id"]), created, _url(lead))
         try:
+            if self._is_unsure_of(deal):
+                await self._price(deal, lead, warnings)
             await self._move(deal, lead, warnings)
         except CrmError as error:
             return replace(written, error=error, warnings=warnings)
@@ -92,20 +95,39 @@ class DealMaker:
         if deal.stage and deal.stage not in ids_in(lead.get("links"), "stage"):
             warnings.append(Warned("stage", "Nutshell lets a lead begin in the first stage of its pipeline only."))
 
-    def _warnings(self, deal: DealIn) -> list[Warned]:
+    @property
+    def _ours(self) -> str | None:
+        """Of the account; an account without any lead does not tell."""
         account = self._access.context.account
-        ours = account.currency if account else None
-        if deal.value is None or not deal.value.currency or not ours or deal.value.currency == ours:
+        return account.currency if account else None
+
+    def _is_unsure_of(self, deal: DealIn) -> bool:
+        """Whether its amount would be taken for one in a currency that we do not know."""
+        return deal.value is not None and bool(deal.value.currency) and self._ours is None
+
+    async def _price(self, deal: DealIn, lead: Record, warnings: list[Warned]) -> None:
+        """The lead is there without an amount, and tells the currency by now."""
+        assert deal.value is not None
+        told = lead.get("value")
+        ours, amount = (told.get("currency"), told.get("amount")) if isinstance(told, dict) else (None, None)
+        if ours != deal.value.currency:
+            warnings.append(_left_out(deal.value, str(ours or "another currency")))
+        elif not amount or not Decimal(str(amount)):
+            change = {"op": "replace", "path": "/leads/0/manualValue", "value": format(deal.value.amount, "f")}
+            await self._access.send(self._access.call("PATCH", f"/leads/{lead['id']}", [change]))
+
+    def _warnings(self, deal: DealIn) -> list[Warned]:
+        if deal.value is None or not deal.value.currency or self._ours in (None, deal.value.currency):
             return []
-        text = f"Nutshell keeps amounts in {ours} here; {deal.value.amount} {deal.value.currency} was left out."
-        return [Warned("value", text)]
+        return [_left_out(deal.value, str(self._ours))]
 
     def _create_call(self, deal: DealIn, person_id: str, custom: Record, warnings: Sequence[Warned]) -> Call:
         links: Record = {"contacts": [person_id]}
         if deal.owner:
             links["owner"] = deal.owner
         lead: Record = {"description": _title(deal), "links": links}
-        if deal.value is not None and all(warned.property != "value" for warned in warnings):
+        is_sure = not self._is_unsure_of(deal) and all(warned.property != "value" for warned in warnings)
+        if deal.value is not None and is_sure:
             lead["manualValue"] = format(deal.value.amount, "f")
         if deal.close:
             # At noon, so that it is the same day in most places.
@@ -120,6 +142,10 @@ class DealMaker:
 
 _EPOCH = 719_163
 """The ordinal of 1970-01-01."""
+
+
+def _left_out(value: Money, ours: str) -> Warned:
+    return Warned("value", f"Nutshell keeps amounts in {ours} here; {value.amount} {value.currency} was left out.")
 
 
 def without_mark(title: str) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import json_object, retry_after
+from site2crm.connectors.wire import json_object, retry_after, unreadable
 from site2crm.core.http import Response
 
 BLOCKED = timedelta(minutes=10)
@@ -26,6 +26,8 @@ _CLASSES = {
 _INTRODUCTION = "Validation failed:"
 _NO_INFORMATION = "Please check developers.pipedrive.com"
 _UNWRITABLE = re.compile(r"unknown key|is not allowed for this request|does not exist|read[- ]only", re.IGNORECASE)
+GONE = "Pipedrive has no such field any more."
+_UNKNOWN = "unknown key"
 _HASH = re.compile(r"\b[0-9a-f]{40}\b")
 _QUOTED = re.compile(r"(?:key|Parameter|field) '([\w.]+)'")
 
@@ -40,6 +42,11 @@ class Problem(NamedTuple):
     def unwritable(self) -> bool:
         """The property is unknown or read-only: the record can be delivered without it."""
         return bool(_UNWRITABLE.search(self.text))
+
+    @property
+    def told(self) -> str:
+        """To people: a hash that Pipedrive does not know says nothing to anybody."""
+        return GONE if self.text.casefold().startswith(_UNKNOWN) else self.text
 
 
 class PipedriveError(CrmError):
@@ -64,7 +71,9 @@ def _refusal(answer: Response, body: dict[str, object] | None, *, status: int) -
     problems = _problems(_text(body, "error")) if status in (400, 422) else ()
     error = PipedriveError(
         _class_of(status, body),
-        _words(body) or (_not_json(answer) if body is None else f"Pipedrive answered {status} without a reason."),
+        "; ".join(problem.text for problem in problems)
+        or _words(body)
+        or (_not_json(answer) if body is None else f"Pipedrive answered {status} without a reason."),
         code=str((body or {}).get("code") or status),
         field=problems[0].name if problems else None,
         retry_after=_wait(answer, status=status, is_json=body is not None),
@@ -134,6 +143,4 @@ def _text(body: dict[str, object] | None, name: str) -> str:
 def _not_json(answer: Response) -> str:
     if answer.status == 403:
         return "Pipedrive's firewall holds our calls back for a while, because a limit was passed too often."
-    start = " ".join(answer.content[:300].decode("utf-8", "replace").split())[:120]
-    shown = f"something that is not Pipedrive's JSON: {start!r}" if start else "an empty body"
-    return f"Pipedrive answered {answer.status} with {shown}."
+    return unreadable("Pipedrive", answer)

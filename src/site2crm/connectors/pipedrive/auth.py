@@ -4,12 +4,13 @@ The answer names the address at which the account is called; it is checked befor
 """
 
 import base64
+import binascii
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.grants import AuthContext, Grant
+from site2crm.connectors.grants import App, AuthContext, Grant, Withdrawal
 from site2crm.connectors.kinds import APP_SECRET
 from site2crm.connectors.pipedrive.client import HOSTS
 from site2crm.connectors.wire import is_host_of, json_object, retry_after, send_form
@@ -72,6 +73,30 @@ class PipedriveAuth:
             scopes=frozenset(filter(None, _text(told, "scope").replace(",", " ").split())),
             extra={"api_domain": domain},
         )
+
+
+def read_withdrawal(headers: Mapping[str, str], body: bytes) -> Withdrawal | None:
+    """Somebody uninstalled the app there: told once, by DELETE, proved by the app's own credentials as HTTP Basic."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    told = json_object(body) or {}
+    company = told.get("company_id")
+    if kind.lower() != "basic" or not isinstance(company, int | str) or isinstance(company, bool):
+        return None
+    try:
+        client_id, _, secret = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    text = "Pipedrive ended this sign-in: somebody removed the app there."
+    return Withdrawal(App(client_id, secret), str(company), _moment(told.get("timestamp")), text)
+
+
+def _moment(value: object) -> datetime | None:
+    """The end of the second that is named: whatever was done in it was done before."""
+    try:
+        moment = datetime.fromisoformat(str(value)) + timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        return None
+    return clock.as_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _refusal(answer: Response) -> CrmError:

@@ -21,9 +21,10 @@ from site2crm.connectors.contract import (
     PersonIn,
     Warned,
     Written,
+    several,
 )
 from site2crm.connectors.pipedrive import notes, people
-from site2crm.connectors.pipedrive.answers import PipedriveError
+from site2crm.connectors.pipedrive.answers import GONE, PipedriveError
 from site2crm.connectors.pipedrive.capabilities import CAPS
 from site2crm.connectors.pipedrive.client import Ask, Client, address_of, hits_of, id_of
 from site2crm.connectors.pipedrive.people import Body, Record
@@ -144,7 +145,11 @@ class Pipedrive:
         if not looks:
             return None
         search, newest = looks
-        id = people.the_same(hits_of(await self._client.ask(search)), said)
+        hits = hits_of(await self._client.ask(search))
+        alike = sum(said.email.lower() in people.emails_of(hit) for hit in hits) if said.email else 0
+        if alike > 1:
+            said.warnings.append(several(alike, "persons"))
+        id = people.the_same(hits, said)
         if id and (found := await self._alive(id)) is not None:
             return found
         listed = await self._client.records(newest)
@@ -187,15 +192,13 @@ class Pipedrive:
         """Whether something could be left out. An error that names no property may be about one that is gone."""
         if error.kind is not ErrorClass.PERMANENT:
             return False
-        dropped = [said.drop(problem.name, problem.text) for problem in error.problems if problem.unwritable]
+        dropped = [said.drop(problem.name, problem.told) for problem in error.problems if problem.unwritable]
         if any(dropped):
             return True
         if not said.custom or any(problem.name in said.custom for problem in error.problems):
             return False
         there = {str(item.get("field_code")) for item in await self._client.all(_FIELDS[Kind.PERSON])}
-        gone = [
-            said.drop(code, "Pipedrive has no such field any more.") for code in [*said.custom] if code not in there
-        ]
+        gone = [said.drop(code, GONE) for code in [*said.custom] if code not in there]
         return any(gone)
 
     async def _note(self, person: PersonIn, said: Said, id: str, *, is_new: bool) -> None:

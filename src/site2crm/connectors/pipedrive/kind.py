@@ -1,7 +1,7 @@
 """What the pages need to know about Pipedrive before there is a connection."""
 
 from site2crm.connectors.kinds import ConnectorKind, SettingField, Way, app_fields
-from site2crm.connectors.pipedrive.auth import PipedriveAuth
+from site2crm.connectors.pipedrive.auth import PipedriveAuth, read_withdrawal
 from site2crm.connectors.pipedrive.capabilities import CAPS
 from site2crm.connectors.pipedrive.client import HOSTS, LIMIT
 from site2crm.connectors.pipedrive.connector import Pipedrive
@@ -63,6 +63,7 @@ PIPEDRIVE = ConnectorKind(
     auth=PipedriveAuth,
     sales=PipedriveSales,
     hooks=PipedriveHooks,
+    reads_withdrawal=read_withdrawal,
     help_slug="pipedrive",
     hosts=HOSTS,
     limit=LIMIT,

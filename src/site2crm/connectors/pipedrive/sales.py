@@ -62,7 +62,7 @@ class PipedriveSales:
             try:
                 return id_of(await self._client.record(_create_ask(deal, person_id, said)))
             except PipedriveError as error:
-                dropped = [said.drop(each.name, each.text) for each in error.problems if each.unwritable]
+                dropped = [said.drop(each.name, each.told) for each in error.problems if each.unwritable]
                 if not any(dropped):
                     raise
 

@@ -11,12 +11,13 @@ from decimal import Decimal
 from json import JSONDecodeError, loads
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import retry_after
+from site2crm.connectors.wire import retry_after, unreadable
 from site2crm.core.http import Response
 
 USED_UP = timedelta(minutes=15)
 """The limit is one of any 24 hours, and no answer says when there is room again."""
-_TOO_MANY_AT_ONCE = timedelta(seconds=10)
+_TOO_MANY_AT_ONCE = timedelta(seconds=5)
+_LONGEST_AT_ONCE, _LONGEST_USED_UP = timedelta(minutes=5), timedelta(hours=2)
 
 _CLASSES = {
     "INVALID_SESSION_ID": ErrorClass.REAUTH,
@@ -66,13 +67,13 @@ def read(answer: Response) -> object:
     body = _json(answer.content)
     if status == 204:
         return None
-    if 200 <= status < 300:
-        if body is None:
-            raise SalesforceError(ErrorClass.RETRY, _not_json(answer), code="not_json")
-        return body
+    if 200 <= status < 300 and body is None:
+        raise SalesforceError(ErrorClass.RETRY, unreadable("Salesforce", answer), code="not_json")
     refusals = [item for item in body if isinstance(item, dict)] if isinstance(body, list) else []
-    if refusals and status >= 400:
+    if refusals and (status >= 400 or "errorCode" in refusals[0]):
         raise refused(refusals, status=status, headers=answer.headers)
+    if 200 <= status < 300:
+        return body
     raise _other(answer, is_json=body is not None)
 
 
@@ -115,6 +116,11 @@ def refused(
     return error
 
 
+def longest(wait: timedelta) -> timedelta:
+    """What this wait may grow to while the limit goes on being reached."""
+    return _LONGEST_USED_UP if wait >= USED_UP else _LONGEST_AT_ONCE
+
+
 def not_answered() -> SalesforceError:
     return SalesforceError(ErrorClass.RETRY, "Salesforce answered with something else than was asked.", code="not_json")
 
@@ -134,7 +140,7 @@ def _class_of(code: str, status: int) -> ErrorClass:
 def _other(answer: Response, *, is_json: bool) -> SalesforceError:
     """No list of errors: a page, half a document, a redirect."""
     status = answer.status
-    text = _not_json(answer)
+    text = unreadable("Salesforce", answer)
     if status in (414, 431):
         return SalesforceError(ErrorClass.PERMANENT, text, code=str(status))
     if status == 401:
@@ -202,9 +208,3 @@ def _json(content: bytes) -> object:
         return loads(content, parse_float=Decimal)
     except (JSONDecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _not_json(answer: Response) -> str:
-    start = " ".join(answer.content[:300].decode("utf-8", "replace").split())[:120]
-    shown = f"something that is not its usual JSON: {start!r}" if start else "an empty body"
-    return f"Salesforce answered {answer.status} with {shown}."

@@ -133,14 +133,23 @@ class Client:
         if path == USER_INFO and answer.status == 403:
             raise SalesforceError(ErrorClass.REAUTH, "Salesforce does not take this sign-in.", code="Bad_OAuth_Token")
         try:
-            return answers.read(answer)
+            said = answers.read(answer)
         except SalesforceError as error:
             if error.kind is ErrorClass.THROTTLE and error.retry_after is not None:
-                self._context.budget.close(error.retry_after)
+                error.retry_after = self._pause(error.retry_after)
             if error.code == "NOT_FOUND" and method == "GET":  # no record is read by its id
                 error.kind = ErrorClass.CONFIG
                 error.text = f"This org does not serve {path.partition('?')[0]}. Salesforce says: {error.text}"
             raise
+        self._context.budget.accepted()
+        return said
+
+    def _pause(self, first: timedelta) -> timedelta:
+        """No answer says when there is room again: each refusal doubles the wait (crm/salesforce.md 9)."""
+        budget = self._context.budget
+        if budget.closed_for:  # it answers a call that was on its way when the limit was reached
+            return budget.closed_for
+        return budget.refused(first, max(first, answers.longest(first)), asked=None)
 
     @property
     def _share(self) -> Budget:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from site2crm.connectors.contract import PersonIn
+from site2crm.connectors.contract import PersonIn, several
 from site2crm.connectors.salesforce import soql
 from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.client import Client, Row, fits, query_path
@@ -191,13 +191,21 @@ def _match(draft: Draft, rows: Sequence[Row]) -> Row | None:
     if draft.key and (row := next((row for row in rows if _same(row, KEY, draft.key)), None)):
         return row
     if draft.email:
-        return next((row for row in rows if _same(row, "Email", draft.email)), None)
+        return _newest(draft, [row for row in rows if _same(row, "Email", draft.email)])
     if phones := draft.phones:
         return _only(draft, [row for row in rows if any(_same(row, name, value) for name, value in phones.items())])
     if names := draft.names:
         alike = [row for row in rows if all(_same(row, name, value) for name, value in names.items())]
         return _only(draft, _since(draft, [row for row in alike if not row.get("Email")]))
     return None
+
+
+def _newest(draft: Draft, rows: list[Row]) -> Row | None:
+    """The rows are in this order. A lead that was converted is no double of its contact."""
+    alike = [row for row in rows if row.get("IsConverted") is not True]
+    if len(alike) > 1:
+        draft.record.warnings.append(several(len(alike), f"{draft.record.table.lower()}s", which="last changed"))
+    return rows[0] if rows else None
 
 
 def _only(draft: Draft, rows: list[Row]) -> Row | None:

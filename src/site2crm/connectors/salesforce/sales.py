@@ -181,9 +181,9 @@ class SalesforceSales:
         if "CurrencyIsoCode" not in error.unwritable or "CurrencyIsoCode" not in record.values:
             return False
         told = record.values.pop("CurrencyIsoCode")
-        if self._currency not in (None, told):
+        if self._currency != told:
             amount = record.values.pop("Amount", "")
-            text = f"This org keeps amounts in {self._currency} only: {amount} {told} was left out."
+            text = f"This org keeps amounts in {self._currency or 'one currency'} only: {amount} {told} was left out."
             record.warnings.append(Warned("Amount", text))
         return True
 

@@ -29,7 +29,7 @@ FIRST_YEAR = 1970
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
 _Ref = Annotated[str, Meta(max_length=200)]
 _Text = Annotated[str, Meta(max_length=500)]
-_Url = Annotated[str, Meta(pattern="^https?://[^ ]+$", max_length=2_000)]
+_Url = Annotated[str, Meta(pattern=r"^https?://[^\s\x00-\x1f]+\Z", max_length=2_000)]
 _Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
 _Moment = Annotated[datetime, Meta(tz=True)]
 _Seconds = Annotated[int, Meta(ge=0, le=LONGEST_S)]
@@ -218,7 +218,8 @@ def _deal(given: DealIn, index: int, at: datetime) -> sales.Deal:
 
 def _is_amount(amount: Decimal) -> bool:
     exponent = amount.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and abs(amount) < LARGEST
+    # Without arithmetic, of which 1e999999999 takes none.
+    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS and amount.copy_abs() < LARGEST
 
 
 def _activity(given: ActivityIn, at: datetime) -> sales.Activity:

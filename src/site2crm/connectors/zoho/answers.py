@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import json_object, retry_after
+from site2crm.connectors.wire import json_object, retry_after, unreadable
 from site2crm.core.http import Response
 
 Item = Mapping[str, object]
@@ -58,7 +58,7 @@ def read(answer: Response) -> dict[str, object]:
         return {}
     body = json_object(answer.content)
     if body is None:
-        raise ZohoError(_class_of(answer.status, "", is_json=False), _not_json(answer), code="not_json")
+        raise ZohoError(_class_of(answer.status, "", is_json=False), unreadable("Zoho", answer), code="not_json")
     if 200 <= answer.status < 300 and not (body.get("status") == "error" and body.get("code")):
         return body
     raise refusal(_first(body), status=answer.status, headers=answer.headers)
@@ -172,12 +172,6 @@ def _other(details: Mapping[str, object]) -> str | None:
 
 def _text(value: object) -> str | None:
     return str(value) if value not in (None, "") else None
-
-
-def _not_json(answer: Response) -> str:
-    start = " ".join(answer.content[:300].decode("utf-8", "replace").split())[:120]
-    shown = f"something that is not Zoho's JSON: {start!r}" if start else "an empty body"
-    return f"Zoho answered {answer.status} with {shown}."
 
 
 WAITS_S = (2, 5, 15, 60, 900, 1800, 3600, 7200)

@@ -69,7 +69,7 @@ ZOHO = ConnectorKind(
     hosts=HOSTS,
     limit=LIMIT,
     cures=(
-        ("lacks the right", "Sign in again and allow everything that Zoho's page lists; leads wait meanwhile."),
+        ("lacks", "Sign in again and allow everything that Zoho's page lists; leads wait meanwhile."),
         ("PERMISSION", "Give the user who signed in the right to read and write this module in Zoho, then test again."),
         ("data centre", "Choose the data centre of your account, then sign in again."),
         ("client secret", "Enter the client secret from Zoho's API console again, then sign in again."),

@@ -6,7 +6,7 @@ was converted is one); the lead of the same address, else a new one, is written 
 
 from collections.abc import Mapping, Sequence
 
-from site2crm.connectors.contract import CrmError, ErrorClass, PersonIn
+from site2crm.connectors.contract import CrmError, ErrorClass, PersonIn, several
 from site2crm.connectors.singly import STOPS_THE_REST
 from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import Item, ZohoError
@@ -106,7 +106,7 @@ class Placing:
             if len(rows) == 1 or (rows and key == "Email"):
                 work.point_at(module, rows[0])
             if len(rows) > 1 and key == "Email":
-                work.warn("Email", f"{len(rows)} {module.lower()} have this address; the oldest one was updated.")
+                work.warnings.append(several(len(rows), module.lower()))
 
     def searched(self) -> list[str]:
         """A number that several have is nobody's, so that none is overwritten by guess."""
