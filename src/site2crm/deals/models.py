@@ -72,6 +72,24 @@ class Deal(OrgOwned, Base):
     """Both by the CRM's clock."""
 
 
+class DealCount(OrgOwned, Base):
+    """How many deals are alike, and what they are worth (`counting`)."""
+
+    __tablename__ = "deal_count"
+
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    deals: Mapped[int]
+    high: Mapped[int]
+    low: Mapped[int]
+    """Both make the amount, in minor units: `counting.whole`."""
+
+
 class Activity(OrgOwned, Base):
     """A call, an e-mail, a meeting or a task. Of what was said or written nothing is kept."""
 

@@ -24,10 +24,8 @@ Ts = TypeVarTuple("Ts")
 MOST_ACTIVITIES = 100
 MOST_WORDS = 20
 """Of a search; those after them narrow nothing."""
-STATES = (Status.OPEN, Status.WON, Status.LOST, Status.DELETED)
-_LOW = 10**9
-AMOUNTS = (func.sum(Deal.amount_minor // _LOW), func.sum(Deal.amount_minor % _LOW))
-"""What `whole` makes one of: SQLite adds within 64 bits only, and fails beyond them."""
+ALIVE = (Status.OPEN, Status.WON, Status.LOST)
+STATES = (*ALIVE, Status.DELETED)
 
 
 class Sum(Struct, frozen=True):
@@ -106,27 +104,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
     lead: str = ""
 
 
-class Column(Struct, frozen=True):
-    """A stage of a pipeline, with how many deals are in it and what they are worth, per currency."""
-
-    stage: str
-    label: str
-    status: str
-    count: int
-    sums: list[Sum]
-
-
 class PipelineRef(Struct, frozen=True):
     connection: str
     id: str
     label: str
-
-
-class Total(Struct, frozen=True):
-    """Deals of one status."""
-
-    count: int
-    sums: list[Sum]
 
 
 async def page(
@@ -140,7 +121,7 @@ async def page_of_any_size(
     session: AsyncSession, org_id: str, wanted: Wanted, *, limit: int, cursor: str | None = None
 ) -> Page[DealItem]:
     """For exports."""
-    statement = await _among(session, select(Deal), org_id, wanted)
+    statement = await among(session, select(Deal), org_id, wanted)
     rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), cursor).limit(limit + 1))
     found = page_of(rows.all(), limit, lambda row: (row.created_at, row.id))
     return Page(data=await _items(session, org_id, found.data), page=found.page)
@@ -164,7 +145,7 @@ async def last_read(session: AsyncSession, org_ids: Sequence[str]) -> dict[str, 
 async def of_lead(session: AsyncSession, org_id: str, lead_id: str) -> list[DealItem]:
     """Its deals in every CRM that it was sent to, newest first, at most a hundred."""
     wanted = Wanted(lead=lead_id)
-    statement = await _among(session, select(Deal), org_id, wanted)
+    statement = await among(session, select(Deal), org_id, wanted)
     rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), None).limit(100))
     return await _items(session, org_id, rows.all())
 
@@ -197,39 +178,6 @@ async def activities(session: AsyncSession, org_id: str, deal_id: str) -> list[A
     ]
 
 
-async def board(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Column]:
-    """The stages of one pipeline in the CRM's order, then those that it no longer has and that deals are in."""
-    counted = select(Deal.stage, Deal.currency, func.count(), *AMOUNTS)
-    statement = await _among(session, counted, org_id, wanted)
-    counts: dict[str, int] = defaultdict(int)
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for stage, currency, count, *amount in await session.execute(statement.group_by(Deal.stage, Deal.currency)):
-        counts[stage] += count
-        sums[stage][currency] += whole(*amount)
-    known = await session.scalars(
-        select(Stage)
-        .where(Stage.org_id == org_id, Stage.connection_id == wanted.connection, Stage.pipeline == wanted.pipeline)
-        .order_by(Stage.place, Stage.remote_id)
-    )
-    columns = [
-        Column(row.remote_id, row.label, row.status, counts.pop(row.remote_id, 0), in_words(sums[row.remote_id]))
-        for row in known
-    ]
-    return [*columns, *(Column(id, id or "No stage", "", count, in_words(sums[id])) for id, count in counts.items())]
-
-
-async def totals(session: AsyncSession, org_id: str, wanted: Wanted) -> dict[str, Total]:
-    """Status -> how many and how much."""
-    counted = select(Deal.status, Deal.currency, func.count(), *AMOUNTS)
-    statement = await _among(session, counted, org_id, wanted)
-    counts: dict[str, int] = defaultdict(int)
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for status, currency, count, *amount in await session.execute(statement.group_by(Deal.status, Deal.currency)):
-        counts[status] += count
-        sums[status][currency] += whole(*amount)
-    return {status: Total(counts[status], in_words(sums[status])) for status in STATES}
-
-
 async def pipelines(session: AsyncSession, org_id: str) -> list[PipelineRef]:
     """Of every connection that is still there, in the order of each CRM."""
     rows = await session.execute(
@@ -239,21 +187,6 @@ async def pipelines(session: AsyncSession, org_id: str) -> list[PipelineRef]:
         .order_by(Stage.connection_id, Stage.pipeline_place)
     )
     return [PipelineRef(row.connection_id, row.pipeline, row.pipeline_label) for row in rows]
-
-
-async def busiest(session: AsyncSession, org_id: str, *, connection: str = "") -> tuple[str, str] | None:
-    """(connection, pipeline) with the most deals: what is shown when nobody chose one."""
-    row = (
-        await session.execute(
-            select(Deal.connection_id, Deal.pipeline)
-            .where(Deal.org_id == org_id, Deal.pipeline != "", Deal.status != Status.DELETED)
-            .where(*([Deal.connection_id == connection] if connection else []))
-            .group_by(Deal.connection_id, Deal.pipeline)
-            .order_by(func.count().desc(), Deal.connection_id)
-            .limit(1)
-        )
-    ).first()
-    return (row.connection_id, row.pipeline) if row else None
 
 
 async def owners(session: AsyncSession, org_id: str) -> list[tuple[str, OwnerRef]]:
@@ -274,18 +207,16 @@ async def selling(session: AsyncSession, org_id: str) -> dict[str, str]:
     return {ref.id: ref.name for ref in refs if (caps := connections.caps(ref.kind)).deals or caps.pushes}
 
 
-def whole(high: int | None, low: int | None) -> int:
-    """The sum of `AMOUNTS`."""
-    return int(high or 0) * _LOW + int(low or 0)
-
-
 def in_words(sums: dict[str, int]) -> list[Sum]:
     """The largest first; currencies are never added up."""
     ordered = sorted(((amount, currency) for currency, amount in sums.items() if amount), reverse=True)
     return [Sum(currency, amount, money.plain(amount, currency)) for amount, currency in ordered]
 
 
-async def _among(session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
+async def among(
+    session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted, *, states: Sequence[Status] = ALIVE
+) -> Select[*Ts]:
+    """Restricted to what is wanted; `states` are meant where it names none. Raises Invalid."""
     if wanted.status and wanted.status not in STATES:
         raise Invalid.field("status", f"One of: {', '.join(STATES)}.")
     equal = {
@@ -297,7 +228,7 @@ async def _among(session: AsyncSession, statement: Select[*Ts], org_id: str, wan
     }
     statement = statement.where(*(column == value for column, value in equal.items() if value))
     if not wanted.status:
-        statement = statement.where(Deal.status.in_((Status.OPEN, Status.WON, Status.LOST)))
+        statement = statement.where(Deal.status.in_(states))
     if wanted.since is not None:
         statement = statement.where(Deal.created_at >= wanted.since)
     if wanted.until is not None:

@@ -15,6 +15,7 @@ from site2crm.connectors import sales
 from site2crm.connectors.sales import Directory, Status
 from site2crm.core.db import Base
 from site2crm.core.sql import insert
+from site2crm.deals import counting
 from site2crm.deals.models import About, Activity, Deal, Owner, Stage
 from site2crm.kit import ids, money, text
 
@@ -88,12 +89,23 @@ async def directory(session: AsyncSession, source: Source, found: Directory) -> 
 async def deals(session: AsyncSession, source: Source, found: Sequence[sales.Deal]) -> None:
     """A deleted one keeps what was known of it; one that we never saw is not begun with its end."""
     newest = _newest(found)
+    ids = {deal_id(source.connection_id, deal.id) for deal in newest}
+    if ids:
+        async with counting.counted(session, source.org_id, source.connection_id, ids):
+            await _store(session, source, newest)
+
+
+async def _store(session: AsyncSession, source: Source, newest: Sequence[sales.Deal]) -> None:
     live = [deal for deal in newest if deal.status is not Status.DELETED]
     rows = [_deal(source, deal) for deal in live]
     await _put(session, _DEAL, rows, key=("connection_id", "remote_id"), keep=("id", "org_id"), newest=True)
     people = {deal_id(source.connection_id, deal.id): deal.people for deal in live}
     await _relate(session, source, people)
-    gone = [{"of_id": deal_id(source.connection_id, one.id), "at": one.updated_at} for one in newest if one not in live]
+    gone = [
+        {"of_id": deal_id(source.connection_id, deal.id), "at": deal.updated_at}
+        for deal in newest
+        if deal.status is Status.DELETED
+    ]
     if gone:
         known = _DEAL.c.id == bindparam("of_id"), _DEAL.c.updated_at <= bindparam("at")
         values = {"status": Status.DELETED.value, "updated_at": bindparam("at")}
