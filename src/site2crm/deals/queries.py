@@ -1,29 +1,28 @@
 """Reads of deals: lists, one with what belongs to it, and a pipeline by stage."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.connectors.sales import Status
+from site2crm.core.db import these
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
-from site2crm.core.sql import contains
+from site2crm.deals import finding
 from site2crm.deals.errors import DealNotFound
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage
 from site2crm.delivery import queries as delivery
-from site2crm.kit import money, text
+from site2crm.kit import money
 
 Ts = TypeVarTuple("Ts")
 
 MOST_ACTIVITIES = 100
-MOST_WORDS = 20
-"""Of a search; those after them narrow nothing."""
 ALIVE = (Status.OPEN, Status.WON, Status.LOST)
 STATES = (*ALIVE, Status.DELETED)
 
@@ -213,10 +212,21 @@ def in_words(sums: dict[str, int]) -> list[Sum]:
     return [Sum(currency, amount, money.plain(amount, currency)) for amount, currency in ordered]
 
 
-async def among(
-    session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted, *, states: Sequence[Status] = ALIVE
-) -> Select[*Ts]:
-    """Restricted to what is wanted; `states` are meant where it names none. Raises Invalid."""
+async def among(session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
+    """Restricted to what is wanted. Raises Invalid."""
+    statement = statement.where(*conditions(wanted))
+    few: Collection[str] | None = None
+    if wanted.lead:
+        few = await about(session, org_id, wanted.lead)
+    elif wanted.search:
+        few = await finding.few(session, org_id, wanted.search)
+    if wanted.search:
+        statement = statement.where(*finding.having(wanted.search))
+    return statement.where(Deal.org_id == org_id) if few is None else statement.where(these(Deal, org_id, few))
+
+
+def conditions(wanted: Wanted, *, states: Sequence[Status] = ALIVE) -> list[ColumnElement[bool]]:
+    """What is wanted, but for the org, the lead and what is looked for; `states` are meant where it names none."""
     if wanted.status and wanted.status not in STATES:
         raise Invalid.field("status", f"One of: {', '.join(STATES)}.")
     equal = {
@@ -226,23 +236,23 @@ async def among(
         Deal.owner: wanted.owner,
         Deal.status: wanted.status,
     }
-    statement = statement.where(*(column == value for column, value in equal.items() if value))
+    found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value]
     if not wanted.status:
-        statement = statement.where(Deal.status.in_(states))
+        found.append(Deal.status.in_(states))
     if wanted.since is not None:
-        statement = statement.where(Deal.created_at >= wanted.since)
+        found.append(Deal.created_at >= wanted.since)
     if wanted.until is not None:
-        statement = statement.where(Deal.created_at < wanted.until)
-    for word in text.search_text(wanted.search).split()[:MOST_WORDS]:
-        statement = statement.where(contains(Deal.search_text, word))
-    if not wanted.lead:
-        return statement.where(Deal.org_id == org_id)
-    # Of one lead there are few: the org is hidden from the planner, which would walk all that it has.
+        found.append(Deal.created_at < wanted.until)
+    return found
+
+
+async def about(session: AsyncSession, org_id: str, lead_id: str) -> set[str]:
+    """The ids of what is about a lead."""
     ids: set[str] = set()
-    for connection_id, person in await delivery.records_of(session, org_id, wanted.lead):
-        about = select(About.subject_id).where(About.connection_id == connection_id, About.person == person)
-        ids |= set(await session.scalars(about))
-    return statement.where(Deal.id.in_(ids), func.coalesce(Deal.org_id, "") == org_id)
+    for connection_id, person in await delivery.records_of(session, org_id, lead_id):
+        subjects = select(About.subject_id).where(About.connection_id == connection_id, About.person == person)
+        ids |= set(await session.scalars(subjects))
+    return ids
 
 
 async def _items(session: AsyncSession, org_id: str, rows: Sequence[Deal]) -> list[DealItem]:

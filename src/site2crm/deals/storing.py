@@ -15,7 +15,7 @@ from site2crm.connectors import sales
 from site2crm.connectors.sales import Directory, Status
 from site2crm.core.db import Base
 from site2crm.core.sql import insert
-from site2crm.deals import counting
+from site2crm.deals import counting, finding
 from site2crm.deals.models import About, Activity, Deal, Owner, Stage
 from site2crm.kit import ids, money, text
 
@@ -93,6 +93,7 @@ async def deals(session: AsyncSession, source: Source, found: Sequence[sales.Dea
     if ids:
         async with counting.counted(session, source.org_id, source.connection_id, ids):
             await _store(session, source, newest)
+        await finding.index(session, source.org_id, ids)
 
 
 async def _store(session: AsyncSession, source: Source, newest: Sequence[sales.Deal]) -> None:

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
-from sqlalchemy import func, select
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors.sales import Status
-from site2crm.deals import counting, queries
+from site2crm.core.db import these
+from site2crm.deals import counting, finding, queries
 from site2crm.deals.models import Deal, DealCount, Stage
 from site2crm.deals.queries import STATES, Sum, Wanted, in_words
 
@@ -50,12 +52,8 @@ async def in_sight(session: AsyncSession, org_id: str, wanted: Wanted) -> list[A
     """
     if wanted.search or wanted.since or wanted.until or wanted.lead:
         columns = (Deal.connection_id, Deal.pipeline, Deal.stage, Deal.status, Deal.currency)
-        divided = queries.Wanted(
-            connection=wanted.connection, owner=wanted.owner, search=wanted.search,
-            since=wanted.since, until=wanted.until, lead=wanted.lead,
-        )  # fmt: skip
-        figures = select(*columns, func.count(), *counting.AMOUNTS)
-        found = (await queries.among(session, figures, org_id, divided, states=STATES)).group_by(*columns)
+        figures = select(*columns, func.count(), *counting.AMOUNTS).group_by(*columns)
+        found = figures.where(*await _fitting(session, org_id, wanted))
     else:
         kept = DealCount
         columns = (kept.connection_id, kept.pipeline, kept.stage, kept.status, kept.currency)
@@ -66,6 +64,23 @@ async def in_sight(session: AsyncSession, org_id: str, wanted: Wanted) -> list[A
     return [
         Alike(*key, int(count), counting.whole(high, low)) for *key, count, high, low in await session.execute(found)
     ]
+
+
+async def _fitting(session: AsyncSession, org_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:
+    narrowed = replace(wanted, pipeline="", stage="", status="")
+    found = queries.conditions(narrowed, states=STATES)
+    if wanted.lead:
+        found += [
+            these(Deal, org_id, await queries.about(session, org_id, wanted.lead)),
+            *finding.having(wanted.search),
+        ]
+    elif wanted.search:
+        few = await finding.few(session, org_id, wanted.search)
+        many = finding.all_of(session, org_id, wanted.search)
+        found += [Deal.id.in_(many if few is None else few), func.coalesce(Deal.org_id, "") == org_id]
+    else:
+        found.append(Deal.org_id == org_id)
+    return found
 
 
 def totals(found: Iterable[Alike], wanted: Wanted) -> dict[str, Total]:
