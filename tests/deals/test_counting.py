@@ -67,7 +67,7 @@ async def test_an_older_word_counts_for_nothing(floor: Floor) -> None:
 async def test_a_deleted_deal_is_counted_as_that(floor: Floor) -> None:
     await keep(floor, a_deal("1"), a_deal("2"))
     await keep(floor, a_deal("2", status=Status.DELETED, hours=1), a_deal("never seen", status=Status.DELETED))
-    assert {(one.status, one.count) for one in await expect_true_counts(floor)} == {("open", 1), ("deleted", 1)}
+    assert {(one.status, one.deals) for one in await expect_true_counts(floor)} == {("open", 1), ("deleted", 1)}
 
 
 async def test_thousands_of_changes_in_any_order_leave_the_counts_true(floor: Floor) -> None:
@@ -87,7 +87,7 @@ async def test_thousands_of_changes_in_any_order_leave_the_counts_true(floor: Fl
             for _ in range(50)
         ]
         await keep(floor, *page)
-    assert sum(one.count for one in await expect_true_counts(floor)) > 50
+    assert sum(one.deals for one in await expect_true_counts(floor)) > 50
 
 
 async def test_a_removed_connection_is_no_longer_counted_at_once(floor: Floor) -> None:

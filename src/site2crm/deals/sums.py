@@ -24,7 +24,7 @@ class Alike(NamedTuple):
     stage: str
     status: str
     currency: str
-    count: int
+    deals: int
     amount: int
 
 
@@ -61,8 +61,10 @@ async def in_sight(session: AsyncSession, org_id: str, wanted: Wanted) -> list[A
         equal = {kept.connection_id: wanted.connection, kept.owner: wanted.owner}
         mine = figures.where(kept.org_id == org_id, *(column == value for column, value in equal.items() if value))
         found = mine.group_by(*columns).having(func.sum(kept.deals) > 0)
+    rows = await session.execute(found)
     return [
-        Alike(*key, int(count), counting.whole(high, low)) for *key, count, high, low in await session.execute(found)
+        Alike(connection, pipeline, stage, status, currency, int(deals), counting.whole(high, low))
+        for connection, pipeline, stage, status, currency, deals, high, low in rows
     ]
 
 
@@ -89,7 +91,7 @@ def totals(found: Iterable[Alike], wanted: Wanted) -> dict[str, Total]:
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for one in found:
         if wanted.pipeline in ("", one.pipeline) and wanted.stage in ("", one.stage):
-            counts[one.status] += one.count
+            counts[one.status] += one.deals
             sums[one.status][one.currency] += one.amount
     return {status: Total(counts[status], in_words(sums[status])) for status in STATES}
 
@@ -100,7 +102,7 @@ async def board(session: AsyncSession, org_id: str, found: Sequence[Alike], want
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for one in found:
         if (one.connection, one.pipeline) == (wanted.connection, wanted.pipeline) and one.status != Status.DELETED:
-            counts[one.stage] += one.count
+            counts[one.stage] += one.deals
             sums[one.stage][one.currency] += one.amount
     known = await session.scalars(
         select(Stage)
