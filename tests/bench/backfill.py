@@ -25,6 +25,7 @@ from tests.server import ROOT, Server, environment, free_port
 TOKENS = {"hubspot": HUBSPOT_TOKEN, "pipedrive": PIPEDRIVE_TOKEN}
 LIMITS = {"hubspot": HUBSPOT, "pipedrive": Limit(20, 2.0)}
 """The smallest that each vendor publishes."""
+READ = ("/deals", "/activities", "/calls", "/emails", "/meetings", "/tasks")
 PATIENCE_S = 600
 PAUSE_S = 0.1
 """Between two forms, and two links."""
@@ -71,7 +72,8 @@ def _backfill(server: Server, api: httpx.Client, path: str, *, kind: str, url: s
     with during.sent():
         read_all(server)
     took, busy = time.perf_counter() - began, cpu_s(server) - busy
-    calls = len(httpx.get(f"{url}/_fake/requests", params={"last": "50000"}, timeout=60).json())
+    asked = httpx.get(f"{url}/_fake/requests", params={"last": "50000"}, timeout=60).json()
+    calls = sum(any(word in request["path"] for word in READ) for request in asked)
     limit = LIMITS[kind]
     least = calls * limit.window_s / limit.calls
     label = f"{DEALS:,} deals of {kind}"
@@ -133,21 +135,25 @@ class Forms:
 
 
 def _pages(server: Server, api: httpx.Client) -> list[Row]:
-    """Server's time for what is shown of them."""
+    """The server's time for what is shown of them: lists as all lists, pages with their sums as the overview."""
     with closing(signed_in(server)) as web:
         floor = typical_cpu_ms(server, partial(_shown, api, "/api/v1/me"))
         rows = []
         for label, client, path in asked(api, web):
             took = typical_cpu_ms(server, partial(_shown, client, path))
             note = f"CPU; an answer without any: {floor:.1f} ms"
-            rows.append((f"{label}, {DEALS:,} deals", f"{took:.1f} ms", "<= 25 ms", note))
+            budget = "<= 25 ms" if client is api else "<= 100 ms"
+            rows.append((f"{label}, {DEALS:,} deals", f"{took:.1f} ms", budget, note))
         return rows
 
 
 def asked(api: httpx.Client, web: httpx.Client) -> list[tuple[str, httpx.Client, str]]:
     deals = "/o/acme/deals"
     return [
-        ("deals, API", api, "/api/v1/deals"),
+        ("deals list", api, "/api/v1/deals"),
+        ("search, one deal", api, "/api/v1/deals?search=77777"),
+        ("search, a word of many", api, "/api/v1/deals?search=battery"),
+        ("search, no match", api, "/api/v1/deals?search=zzzzzz"),
         ("deals page", web, deals),
         ("  won ones", web, f"{deals}?status=won"),
         ("  of a period", web, f"{deals}?from=2025-01-01&to=2025-03-31"),
