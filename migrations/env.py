@@ -13,7 +13,7 @@ given = context.config.attributes
 
 
 def _only_ours(name, kind, _parent) -> bool:
-    return not (kind == "table" and name.startswith(("lead_fts", "link_fts")))
+    return not (kind == "table" and name.startswith(("lead_fts", "link_fts", "deal_fts")))
 
 
 def _plain(kind: str, item: object, _context: object) -> str | bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from site2crm.core import sqlite
-from tests.bench import crms, events, many, overview, redirects, wrk
+from tests.bench import backfill, crms, events, many, overview, redirects, wrk
 from tests.bench.wrk import Result
 from tests.server import Server, environment, free_port
 
@@ -37,6 +37,7 @@ def main() -> None:
         rows += intake(Path(folder) / "intake")
         rows += lists(Path(folder) / "lists")
         rows += crms.measure(Path(folder) / "crms")
+        rows += backfill.measure(Path(folder) / "backfill")
         rows += redirects.measure(Path(folder) / "redirects")
         rows += events.measure(Path(folder) / "events")
         rows += overview.measure(Path(folder) / "events", Path(folder) / "overview")

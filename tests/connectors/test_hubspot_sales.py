@@ -73,6 +73,25 @@ async def test_more_changes_than_a_search_serves_are_all_read(
     assert {deal.id for deal in found} == ids | {last}
 
 
+async def test_after_a_great_change_everything_is_listed_again_for_fewer_calls(
+    fake: HubSpotFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MANY", 100)
+    contact = fake.add_contact(email="ada@example.com")
+    ids = [fake.sales.add("deals", dealname="Before", contacts=[contact], at=NOON) for _ in range(250)]
+    _, cursor = await read(fake)
+    for id in ids:
+        fake.sales.change("deals", id, dealname="After")
+    fake.requests.clear()
+    found, cursor = await read(fake, None, cursor)
+    assert {(deal.id, deal.title, deal.people[0]) for deal in found} == {(id, "After", contact) for id in ids}
+    assert (len(fake.requests), paths(fake, "/associations/")) == (5, 0)
+    fake.sales.archive("deals", ids[0])
+    with clock.travel(clock.now() + timedelta(hours=2)):
+        found, _ = await read(fake, None, cursor)
+    assert (ids[0], Status.DELETED) in {(deal.id, deal.status) for deal in found}
+
+
 async def test_a_change_that_search_shows_late_is_still_read(fake: HubSpotFake) -> None:
     fake.sales.add("deals", dealname="First")
     _, cursor = await read(fake)

@@ -17,7 +17,7 @@ from site2crm.connectors.pipedrive.reading import _moment as of_pipedrive
 from site2crm.connectors.sales import Activity, Deal, Directory, Money, Owner, Pipeline, Stage, Status
 from site2crm.connectors.salesforce.changes import moment as of_salesforce
 from site2crm.connectors.zoho.client import moment as of_zoho
-from site2crm.deals import queries, storing
+from site2crm.deals import storing, sums
 from site2crm.deals.queries import Wanted
 from site2crm.deals.storing import Source
 from site2crm.demo.server import Fault
@@ -54,7 +54,7 @@ async def test_a_sum_of_amounts_may_pass_what_64_bits_hold(floor: Floor, alice: 
     await keep(floor, *(a_deal(str(n), value=value, closed_at=now, pipeline="p", stage="s") for n in range(3)))
     await expect_answers(alice, floor)
     async with floor.machine.session() as session:
-        won = (await queries.totals(session, floor.org_id, Wanted()))["won"]
+        won = sums.totals(await sums.in_sight(session, floor.org_id, Wanted()), Wanted())["won"]
     assert [one.amount for one in won.sums] == ["270000000000000000.03"]
 
 
@@ -62,7 +62,7 @@ async def test_negative_amounts_are_added_up_exactly(floor: Floor) -> None:
     amounts = ("-12345678901.99", "12345678901.98", "-0.01")
     await keep(floor, *(a_deal(str(n), value=Money(Decimal(text), "EUR")) for n, text in enumerate(amounts)))
     async with floor.machine.session() as session:
-        won = (await queries.totals(session, floor.org_id, Wanted()))["won"]
+        won = sums.totals(await sums.in_sight(session, floor.org_id, Wanted()), Wanted())["won"]
     assert [one.amount for one in won.sums] == ["-0.02"]
 
 

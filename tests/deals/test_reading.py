@@ -8,7 +8,7 @@ import pytest
 from site2crm.connectors import sales
 from site2crm.connectors import service as connections
 from site2crm.core.db import in_org
-from site2crm.deals import feeds, jobs, queries, storing, syncing
+from site2crm.deals import feeds, jobs, queries, storing, sums, syncing
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stream
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
@@ -82,8 +82,8 @@ async def test_a_deleted_deal_is_marked_and_leaves_the_lists(floor: Floor) -> No
         assert [deal.title for deal in await floor.deals()] == ["Kept"]
         assert [deal.title for deal in await floor.deals(status="deleted")] == ["Gone"]
         async with floor.machine.session() as session:
-            totals = await queries.totals(session, floor.org_id, queries.Wanted())
-    assert totals["open"] == queries.Total(1, [queries.Sum("EUR", 700, "7.00")])
+            totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()), queries.Wanted())
+    assert totals["open"] == sums.Total(1, [queries.Sum("EUR", 700, "7.00")])
 
 
 async def test_an_owner_who_left_keeps_the_name(floor: Floor) -> None:
@@ -114,7 +114,7 @@ async def test_currencies_are_never_added_up(floor: Floor) -> None:
     floor.deal(amount="3000", deal_currency_code="JPY")
     await floor.read()
     async with floor.machine.session() as session:
-        totals = await queries.totals(session, floor.org_id, queries.Wanted())
+        totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()), queries.Wanted())
     assert {(sum.currency, sum.amount) for sum in totals["open"].sums} == {
         ("EUR", "100.00"),
         ("USD", "200.00"),

@@ -20,7 +20,7 @@ from site2crm.connectors.queries import ConnectionRef
 from site2crm.core import db
 from site2crm.core.crypto import Unreadable, Vault
 from site2crm.core.sql import insert_new
-from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage, Stream
+from site2crm.deals.models import About, Activity, Deal, DealCount, Feed, Owner, Stage, Stream
 from site2crm.deals.storing import Source
 from site2crm.kit import clock, money
 
@@ -226,6 +226,11 @@ async def take_back(session: AsyncSession, *lost: ColumnElement[bool]) -> None:
     """At the start of a process: what was being read, or that of it for which `lost` is true, was cut off."""
     cut_off = update(Feed).where(Feed.lease != "", *lost).values(lease="", lease_until=None, due_at=clock.now())
     await session.execute(cut_off)
+
+
+async def forget_counts(session: AsyncSession, connection_id: str) -> None:
+    """At once: nothing of a connection that was removed is added up any more."""
+    await session.execute(delete(DealCount).where(DealCount.connection_id == connection_id))
 
 
 async def forget_some(session: AsyncSession, connection_id: str, *, most: int) -> bool:

@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from site2crm.core.db import Base, OrgOwned
 
+_NARROWED = ("connection_id", "pipeline", "stage", "status", "owner")
+
 
 class Owner(OrgOwned, Base):
     """Someone who uses the CRM. Those who left stay, for their deals do."""
@@ -42,9 +44,8 @@ class Deal(OrgOwned, Base):
     __tablename__ = "deal"
     __table_args__ = (
         UniqueConstraint("connection_id", "remote_id"),
-        Index("ix_deal_recent", "org_id", "created_at", "id"),
-        # What the sums need, so that a pipeline of 100,000 deals is counted without reading one.
-        Index("ix_deal_board", "org_id", "connection_id", "pipeline", "stage", "status", "currency", "amount_minor"),
+        # With all that a list is narrowed by, and the sums of a time need: no deal is read that is not shown.
+        Index("ix_deal_recent", "org_id", "created_at", "id", *_NARROWED, "currency", "amount_minor"),
         Index("ix_deal_closed", "org_id", "status", "closed_at", "connection_id", "owner", "currency", "amount_minor"),
     )
 
@@ -70,6 +71,36 @@ class Deal(OrgOwned, Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     """Both by the CRM's clock."""
+
+
+class DealSearch(OrgOwned, Base):
+    """The words of a deal's title; the index over them (made in the migration) follows by triggers on SQLite."""
+
+    __tablename__ = "deal_search"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    deal_id: Mapped[str] = mapped_column(ForeignKey("deal.id", ondelete="CASCADE"), unique=True)
+    words: Mapped[str]
+    """Of `Deal.search_text`, each with the org's tag before it: `finding`."""
+
+
+class DealCount(OrgOwned, Base):
+    """How many deals are alike, and what they are worth (`counting`)."""
+
+    __tablename__ = "deal_count"
+
+    connection_id: Mapped[str] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    pipeline: Mapped[str] = mapped_column(primary_key=True)
+    stage: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(primary_key=True)
+    org_id: Mapped[str] = mapped_column(ForeignKey("org.id", ondelete="CASCADE"), index=True)
+    deals: Mapped[int]
+    high: Mapped[int]
+    low: Mapped[int]
+    """Both make the amount, in minor units: `counting.whole`."""
 
 
 class Activity(OrgOwned, Base):

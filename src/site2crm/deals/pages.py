@@ -10,12 +10,13 @@ from litestar.response import Stream
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.connectors.sales import Status
 from site2crm.core import downloads, inputs, web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.deals import export, filters, queries, ranking, service, shown, timeline
+from site2crm.deals import export, filters, queries, ranking, service, shown, sums, timeline
 from site2crm.deals.queries import Wanted
 from site2crm.deals.ranking import WeightsOut
 from site2crm.deals.timeline import Reading
@@ -38,9 +39,9 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
     crms = await queries.selling(session, who.org_id)
     board = await _pipeline_shown(session, who.org_id, wanted)
     board_of = f"{board.connection}:{board.pipeline}" if board else ""
-    columns = await queries.board(session, who.org_id, board) if board else []
-    totals = await queries.totals(session, who.org_id, structs.replace(wanted, status=""))
-    gone = await queries.totals(session, who.org_id, structs.replace(wanted, status="deleted"))
+    in_sight = await sums.in_sight(session, who.org_id, wanted)
+    columns = await sums.board(session, who.org_id, in_sight, board) if board else []
+    totals = sums.totals(in_sight, wanted)
     names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
     pipelines, owners = await _choices(session, who.org_id, crms)
     readings = await timeline.readings(session, who.org_id, crms)
@@ -62,7 +63,7 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
         pipelines=pipelines,
         owners=owners,
         sections=_sections(base, "deals"),
-        tabs=filters.tabs(base, query, with_deleted=bool(gone["deleted"].count)),
+        tabs=filters.tabs(base, query, with_deleted=bool(totals[Status.DELETED].count)),
         chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
         readings=readings,
         refusals=shown.refusals(readings),
@@ -198,7 +199,7 @@ async def _pipeline_shown(session: AsyncSession, org_id: str, wanted: Wanted) ->
     """The pipeline that was chosen, else the one with the most deals of what is in sight."""
     if wanted.pipeline:
         return filters.without_stage(wanted)
-    busiest = await queries.busiest(session, org_id, connection=wanted.connection)
+    busiest = await sums.busiest(session, org_id, connection=wanted.connection)
     if busiest is None:
         return None
     return structs.replace(filters.without_stage(wanted), connection=busiest[0], pipeline=busiest[1])

@@ -1,33 +1,30 @@
 """Reads of deals: lists, one with what belongs to it, and a pipeline by stage."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.connectors.sales import Status
+from site2crm.core.db import these
 from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
-from site2crm.core.sql import contains
+from site2crm.deals import finding
 from site2crm.deals.errors import DealNotFound
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage
 from site2crm.delivery import queries as delivery
-from site2crm.kit import money, text
+from site2crm.kit import money
 
 Ts = TypeVarTuple("Ts")
 
 MOST_ACTIVITIES = 100
-MOST_WORDS = 20
-"""Of a search; those after them narrow nothing."""
-STATES = (Status.OPEN, Status.WON, Status.LOST, Status.DELETED)
-_LOW = 10**9
-AMOUNTS = (func.sum(Deal.amount_minor // _LOW), func.sum(Deal.amount_minor % _LOW))
-"""What `whole` makes one of: SQLite adds within 64 bits only, and fails beyond them."""
+ALIVE = (Status.OPEN, Status.WON, Status.LOST)
+STATES = (*ALIVE, Status.DELETED)
 
 
 class Sum(Struct, frozen=True):
@@ -106,27 +103,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
     lead: str = ""
 
 
-class Column(Struct, frozen=True):
-    """A stage of a pipeline, with how many deals are in it and what they are worth, per currency."""
-
-    stage: str
-    label: str
-    status: str
-    count: int
-    sums: list[Sum]
-
-
 class PipelineRef(Struct, frozen=True):
     connection: str
     id: str
     label: str
-
-
-class Total(Struct, frozen=True):
-    """Deals of one status."""
-
-    count: int
-    sums: list[Sum]
 
 
 async def page(
@@ -140,7 +120,7 @@ async def page_of_any_size(
     session: AsyncSession, org_id: str, wanted: Wanted, *, limit: int, cursor: str | None = None
 ) -> Page[DealItem]:
     """For exports."""
-    statement = await _among(session, select(Deal), org_id, wanted)
+    statement = await among(session, select(Deal), org_id, wanted)
     rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), cursor).limit(limit + 1))
     found = page_of(rows.all(), limit, lambda row: (row.created_at, row.id))
     return Page(data=await _items(session, org_id, found.data), page=found.page)
@@ -164,7 +144,7 @@ async def last_read(session: AsyncSession, org_ids: Sequence[str]) -> dict[str, 
 async def of_lead(session: AsyncSession, org_id: str, lead_id: str) -> list[DealItem]:
     """Its deals in every CRM that it was sent to, newest first, at most a hundred."""
     wanted = Wanted(lead=lead_id)
-    statement = await _among(session, select(Deal), org_id, wanted)
+    statement = await among(session, select(Deal), org_id, wanted)
     rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), None).limit(100))
     return await _items(session, org_id, rows.all())
 
@@ -197,39 +177,6 @@ async def activities(session: AsyncSession, org_id: str, deal_id: str) -> list[A
     ]
 
 
-async def board(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Column]:
-    """The stages of one pipeline in the CRM's order, then those that it no longer has and that deals are in."""
-    counted = select(Deal.stage, Deal.currency, func.count(), *AMOUNTS)
-    statement = await _among(session, counted, org_id, wanted)
-    counts: dict[str, int] = defaultdict(int)
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for stage, currency, count, *amount in await session.execute(statement.group_by(Deal.stage, Deal.currency)):
-        counts[stage] += count
-        sums[stage][currency] += whole(*amount)
-    known = await session.scalars(
-        select(Stage)
-        .where(Stage.org_id == org_id, Stage.connection_id == wanted.connection, Stage.pipeline == wanted.pipeline)
-        .order_by(Stage.place, Stage.remote_id)
-    )
-    columns = [
-        Column(row.remote_id, row.label, row.status, counts.pop(row.remote_id, 0), in_words(sums[row.remote_id]))
-        for row in known
-    ]
-    return [*columns, *(Column(id, id or "No stage", "", count, in_words(sums[id])) for id, count in counts.items())]
-
-
-async def totals(session: AsyncSession, org_id: str, wanted: Wanted) -> dict[str, Total]:
-    """Status -> how many and how much."""
-    counted = select(Deal.status, Deal.currency, func.count(), *AMOUNTS)
-    statement = await _among(session, counted, org_id, wanted)
-    counts: dict[str, int] = defaultdict(int)
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for status, currency, count, *amount in await session.execute(statement.group_by(Deal.status, Deal.currency)):
-        counts[status] += count
-        sums[status][currency] += whole(*amount)
-    return {status: Total(counts[status], in_words(sums[status])) for status in STATES}
-
-
 async def pipelines(session: AsyncSession, org_id: str) -> list[PipelineRef]:
     """Of every connection that is still there, in the order of each CRM."""
     rows = await session.execute(
@@ -239,21 +186,6 @@ async def pipelines(session: AsyncSession, org_id: str) -> list[PipelineRef]:
         .order_by(Stage.connection_id, Stage.pipeline_place)
     )
     return [PipelineRef(row.connection_id, row.pipeline, row.pipeline_label) for row in rows]
-
-
-async def busiest(session: AsyncSession, org_id: str, *, connection: str = "") -> tuple[str, str] | None:
-    """(connection, pipeline) with the most deals: what is shown when nobody chose one."""
-    row = (
-        await session.execute(
-            select(Deal.connection_id, Deal.pipeline)
-            .where(Deal.org_id == org_id, Deal.pipeline != "", Deal.status != Status.DELETED)
-            .where(*([Deal.connection_id == connection] if connection else []))
-            .group_by(Deal.connection_id, Deal.pipeline)
-            .order_by(func.count().desc(), Deal.connection_id)
-            .limit(1)
-        )
-    ).first()
-    return (row.connection_id, row.pipeline) if row else None
 
 
 async def owners(session: AsyncSession, org_id: str) -> list[tuple[str, OwnerRef]]:
@@ -274,18 +206,27 @@ async def selling(session: AsyncSession, org_id: str) -> dict[str, str]:
     return {ref.id: ref.name for ref in refs if (caps := connections.caps(ref.kind)).deals or caps.pushes}
 
 
-def whole(high: int | None, low: int | None) -> int:
-    """The sum of `AMOUNTS`."""
-    return int(high or 0) * _LOW + int(low or 0)
-
-
 def in_words(sums: dict[str, int]) -> list[Sum]:
     """The largest first; currencies are never added up."""
     ordered = sorted(((amount, currency) for currency, amount in sums.items() if amount), reverse=True)
     return [Sum(currency, amount, money.plain(amount, currency)) for amount, currency in ordered]
 
 
-async def _among(session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
+async def among(session: AsyncSession, statement: Select[*Ts], org_id: str, wanted: Wanted) -> Select[*Ts]:
+    """Restricted to what is wanted. Raises Invalid."""
+    statement = statement.where(*conditions(wanted))
+    few: Collection[str] | None = None
+    if wanted.lead:
+        few = await about(session, org_id, wanted.lead)
+    elif wanted.search:
+        few = await finding.few(session, org_id, wanted.search)
+    if wanted.search:
+        statement = statement.where(*finding.having(wanted.search))
+    return statement.where(Deal.org_id == org_id) if few is None else statement.where(these(Deal, org_id, few))
+
+
+def conditions(wanted: Wanted, *, states: Sequence[Status] = ALIVE) -> list[ColumnElement[bool]]:
+    """What is wanted, but for the org, the lead and what is looked for; `states` are meant where it names none."""
     if wanted.status and wanted.status not in STATES:
         raise Invalid.field("status", f"One of: {', '.join(STATES)}.")
     equal = {
@@ -295,23 +236,23 @@ async def _among(session: AsyncSession, statement: Select[*Ts], org_id: str, wan
         Deal.owner: wanted.owner,
         Deal.status: wanted.status,
     }
-    statement = statement.where(*(column == value for column, value in equal.items() if value))
+    found: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value]
     if not wanted.status:
-        statement = statement.where(Deal.status.in_((Status.OPEN, Status.WON, Status.LOST)))
+        found.append(Deal.status.in_(states))
     if wanted.since is not None:
-        statement = statement.where(Deal.created_at >= wanted.since)
+        found.append(Deal.created_at >= wanted.since)
     if wanted.until is not None:
-        statement = statement.where(Deal.created_at < wanted.until)
-    for word in text.search_text(wanted.search).split()[:MOST_WORDS]:
-        statement = statement.where(contains(Deal.search_text, word))
-    if not wanted.lead:
-        return statement.where(Deal.org_id == org_id)
-    # Of one lead there are few: the org is hidden from the planner, which would walk all that it has.
+        found.append(Deal.created_at < wanted.until)
+    return found
+
+
+async def about(session: AsyncSession, org_id: str, lead_id: str) -> set[str]:
+    """The ids of what is about a lead."""
     ids: set[str] = set()
-    for connection_id, person in await delivery.records_of(session, org_id, wanted.lead):
-        about = select(About.subject_id).where(About.connection_id == connection_id, About.person == person)
-        ids |= set(await session.scalars(about))
-    return statement.where(Deal.id.in_(ids), func.coalesce(Deal.org_id, "") == org_id)
+    for connection_id, person in await delivery.records_of(session, org_id, lead_id):
+        subjects = select(About.subject_id).where(About.connection_id == connection_id, About.person == person)
+        ids |= set(await session.scalars(subjects))
+    return ids
 
 
 async def _items(session: AsyncSession, org_id: str, rows: Sequence[Deal]) -> list[DealItem]:

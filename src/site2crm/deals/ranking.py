@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import queries as connections
 from site2crm.connectors.contract import Act
 from site2crm.connectors.sales import Status
-from site2crm.deals import queries
+from site2crm.deals import counting, queries
 from site2crm.deals.models import Activity, Deal, Owner, Stream, Weights
 from site2crm.deals.queries import Sum
 from site2crm.kit import clock, money
@@ -138,14 +138,14 @@ async def _won(
     session: AsyncSession, org_id: str, since: datetime, until: datetime
 ) -> dict[tuple[str, str], tuple[int, dict[str, int]]]:
     rows = await session.execute(
-        select(Deal.connection_id, Deal.owner, Deal.currency, func.count(), *queries.AMOUNTS)
+        select(Deal.connection_id, Deal.owner, Deal.currency, func.count(), *counting.AMOUNTS)
         .where(Deal.org_id == org_id, Deal.status == Status.WON, Deal.closed_at >= since, Deal.closed_at < until)
         .group_by(Deal.connection_id, Deal.owner, Deal.currency)
     )
     found: dict[tuple[str, str], tuple[int, dict[str, int]]] = {}
     for connection_id, owner, currency, count, *amount in rows:
         before, sums = found.get((connection_id, owner), (0, {}))
-        found[connection_id, owner] = (before + count, {**sums, currency: queries.whole(*amount)})
+        found[connection_id, owner] = (before + count, {**sums, currency: counting.whole(*amount)})
     return found
 
 

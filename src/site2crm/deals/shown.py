@@ -7,8 +7,9 @@ from msgspec import Struct
 from site2crm.connectors.contract import Act
 from site2crm.connectors.sales import Status
 from site2crm.deals import filters
-from site2crm.deals.queries import Column, Sum, Total
+from site2crm.deals.queries import Sum
 from site2crm.deals.ranking import Ranking
+from site2crm.deals.sums import Column, Total
 from site2crm.deals.timeline import Reading
 from site2crm.kit import money
 

@@ -15,6 +15,7 @@ from site2crm.connectors import sales
 from site2crm.connectors.sales import Directory, Status
 from site2crm.core.db import Base
 from site2crm.core.sql import insert
+from site2crm.deals import counting, finding
 from site2crm.deals.models import About, Activity, Deal, Owner, Stage
 from site2crm.kit import ids, money, text
 
@@ -87,29 +88,35 @@ async def directory(session: AsyncSession, source: Source, found: Directory) -> 
 
 async def deals(session: AsyncSession, source: Source, found: Sequence[sales.Deal]) -> None:
     """A deleted one keeps what was known of it; one that we never saw is not begun with its end."""
-    newest = _newest(found)
-    live = [deal for deal in newest if deal.status is not Status.DELETED]
-    rows = [_deal(source, deal) for deal in live]
+    known = {deal_id(source.connection_id, deal.id): deal for deal in _newest(found)}
+    if known:
+        async with counting.counted(session, source.org_id, source.connection_id, known):
+            await _store(session, source, known)
+        await finding.index(session, source.org_id, known)
+
+
+async def _store(session: AsyncSession, source: Source, known: Mapping[str, sales.Deal]) -> None:
+    live = {id: deal for id, deal in known.items() if deal.status is not Status.DELETED}
+    rows = [_deal(source, id, deal) for id, deal in live.items()]
     await _put(session, _DEAL, rows, key=("connection_id", "remote_id"), keep=("id", "org_id"), newest=True)
-    people = {deal_id(source.connection_id, deal.id): deal.people for deal in live}
-    await _relate(session, source, people)
-    gone = [{"of_id": deal_id(source.connection_id, one.id), "at": one.updated_at} for one in newest if one not in live]
+    await _relate(session, source, {id: deal.people for id, deal in live.items()})
+    gone = [{"of_id": id, "at": deal.updated_at} for id, deal in known.items() if deal.status is Status.DELETED]
     if gone:
-        known = _DEAL.c.id == bindparam("of_id"), _DEAL.c.updated_at <= bindparam("at")
+        older = _DEAL.c.id == bindparam("of_id"), _DEAL.c.updated_at <= bindparam("at")
         values = {"status": Status.DELETED.value, "updated_at": bindparam("at")}
-        await session.execute(update(_DEAL).where(*known).values(values), gone)
+        await session.execute(update(_DEAL).where(*older).values(values), gone)
 
 
 async def activities(session: AsyncSession, source: Source, found: Sequence[sales.Activity]) -> None:
     """A deleted one is gone here too: it counts for nobody."""
-    newest = _newest(found)
-    live = [activity for activity in newest if not activity.deleted]
-    rows = [_activity(source, activity) for activity in live]
+    known = {_activity_id(source, activity): activity for activity in _newest(found)}
+    live = {id: activity for id, activity in known.items() if not activity.deleted}
+    rows = [_activity(source, id, activity) for id, activity in live.items()]
     await _put(
         session, _table(Activity), rows, key=("connection_id", "kind", "remote_id"), keep=("id", "org_id"), newest=True
     )
-    await _relate(session, source, {_activity_id(source, activity): activity.people for activity in live})
-    gone = [_activity_id(source, activity) for activity in newest if activity.deleted]
+    await _relate(session, source, {id: activity.people for id, activity in live.items()})
+    gone = [id for id in known if id not in live]
     if gone:
         await session.execute(delete(Activity).where(Activity.id.in_(gone)))
         await session.execute(delete(About).where(About.subject_id.in_(gone)))
@@ -132,10 +139,10 @@ def _newest(found: Sequence[R]) -> list[R]:
     return list(newest.values())
 
 
-def _deal(source: Source, deal: sales.Deal) -> dict[str, Any]:
+def _deal(source: Source, id: str, deal: sales.Deal) -> dict[str, Any]:
     currency = money.code(deal.value.currency if deal.value else "") or source.currency
     return {
-        "id": deal_id(source.connection_id, deal.id),
+        "id": id,
         "org_id": source.org_id,
         "connection_id": source.connection_id,
         "remote_id": deal.id,
@@ -155,9 +162,9 @@ def _deal(source: Source, deal: sales.Deal) -> dict[str, Any]:
     }
 
 
-def _activity(source: Source, activity: sales.Activity) -> dict[str, Any]:
+def _activity(source: Source, id: str, activity: sales.Activity) -> dict[str, Any]:
     return {
-        "id": _activity_id(source, activity),
+        "id": id,
         "org_id": source.org_id,
         "connection_id": source.connection_id,
         "kind": activity.kind.value,

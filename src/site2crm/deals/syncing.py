@@ -1,13 +1,14 @@
 """Reading one connection: owners and pipelines, deals, activities; page by page, each stored with its cursor.
 
 A page is asked for outside any transaction, and stored together with where the next one begins: whoever is killed in
-between loses a page at most, which is read again.
+between loses a page at most, which is read again. A large one is stored in parts, between which others write.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,11 +42,18 @@ _ENDS = (ErrorClass.THROTTLE, ErrorClass.RETRY, ErrorClass.REFRESH, ErrorClass.C
 
 _log = log.get("deals")
 
+T = TypeVar("T")
+
+
+AT_ONCE = 100
+"""Rows in one transaction, which holds the write lock: some CRMs give two thousand in a page."""
+_Store = Callable[[AsyncSession], Awaitable[None]]
+
 
 class _Read(NamedTuple):
-    """One page, and how to store it."""
+    """One page, and how to store it: each part in a transaction of its own, at least one."""
 
-    store: Callable[[AsyncSession], Awaitable[None]]
+    parts: Sequence[_Store]
     cursor: str | None
     more: bool
     rows: int
@@ -97,9 +105,14 @@ async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, un
         page = await _page(lease, sales, name, place)
         if page.more and page.cursor == place.cursor:
             raise CrmError(ErrorClass.RETRY, f"The CRM gives the same page of {WORDS[name]} again and again.")
+        *first, last = page.parts
+        for store in first:
+            async with machine.session() as session:
+                await feeds.hold(session, lease)
+                await store(session)
         async with machine.session() as session:
             await feeds.hold(session, lease)
-            await page.store(session)
+            await last(session)
             await feeds.note_page(
                 session, lease, name, cursor=page.cursor, count=page.rows, total=page.total, more=page.more
             )
@@ -116,18 +129,18 @@ async def _page(lease: Lease, sales: Sales, name: str, place: Place) -> _Read:
     source = lease.source
     if name == DIRECTORY:
         found: Directory = await sales.directory()
-        return _Read(lambda session: storing.directory(session, source, found), None, False, len(found.owners), None)
+        return _Read([lambda session: storing.directory(session, source, found)], None, False, len(found.owners), None)
     if name == DEAL:
         deals = await sales.deals(place.since, place.cursor)
-        items = deals.items
-        return _Read(
-            lambda session: storing.deals(session, source, items), deals.cursor, deals.more, len(items), deals.total
-        )
-    page = await sales.activities(Act(name), place.since, place.cursor)
-    acts = page.items
-    return _Read(
-        lambda session: storing.activities(session, source, acts), page.cursor, page.more, len(acts), page.total
-    )
+        parts = [partial(storing.deals, source=source, found=some) for some in _parts(deals.items)]
+        return _Read(parts, deals.cursor, deals.more, len(deals.items), deals.total)
+    acts = await sales.activities(Act(name), place.since, place.cursor)
+    parts = [partial(storing.activities, source=source, found=some) for some in _parts(acts.items)]
+    return _Read(parts, acts.cursor, acts.more, len(acts.items), acts.total)
+
+
+def _parts(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[at : at + AT_ONCE] for at in range(0, max(1, len(items)), AT_ONCE)]
 
 
 async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -> bool:

@@ -93,9 +93,9 @@ def answer_deals(account: Account, request: Request, names: list[str]) -> Answer
     match request.method, names:
         case "GET", []:
             wanted = set(filter(None, request.query.get("status", "").split(",")))
-            return listed(request, [row for row in deals.rows.values() if not row["is_archived"] and _is(row, wanted)])
+            return listed(request, [row for row in _of(deals, wanted) if not row["is_archived"]])
         case "GET", ["archived"]:
-            return listed(request, [row for row in deals.rows.values() if row["is_archived"] and _is(row, set())])
+            return listed(request, [row for row in _of(deals, set()) if row["is_archived"]])
         case "GET", [id]:
             return found(deals.get(number(id)))
         case "POST", []:
@@ -145,10 +145,10 @@ def _checked(account: Account, request: Request) -> dict[str, Any]:
     return dict(body)
 
 
-def _is(row: dict[str, Any], wanted: set[str]) -> bool:
+def _of(deals: Records, statuses: set[str]) -> list[dict[str, Any]]:
     """Deleted ones are listed only where they are asked for."""
-    status = "deleted" if row["is_deleted"] else row["status"]
-    return status in (wanted or {"open", "won", "lost"})
+    wanted = statuses or {"open", "won", "lost"}
+    return [row for row in deals.rows.values() if ("deleted" if row["is_deleted"] else row["status"]) in wanted]
 
 
 def _named(id: int, name: str, *, order_nr: int) -> dict[str, Any]:

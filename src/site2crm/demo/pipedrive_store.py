@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterable
+from operator import itemgetter
 from typing import Any
 
 from site2crm.demo.pipedrive_fields import Refused, invalid
@@ -74,9 +75,11 @@ def listed(request: Request, rows: Iterable[dict[str, Any]]) -> Answer:
     """A page of a v2 list: filters, order, `limit` and `cursor`."""
     asked = request.query
     limit = _limit(asked)
-    kept = [row for row in rows if _fits(row, asked)]
-    by = asked.get("sort_by", "id")
-    kept.sort(key=lambda row: (row.get(by), row["id"]), reverse=asked.get("sort_direction") == "desc")
+    kept = _fitting(rows, asked)
+    by, is_newest_first = asked.get("sort_by", "id"), asked.get("sort_direction") == "desc"
+    # Twice, and not by pairs: a hundred thousand rows that are in order already cost next to nothing.
+    kept.sort(key=itemgetter("id"), reverse=is_newest_first)
+    kept.sort(key=itemgetter(by), reverse=is_newest_first)
     begin = _opened(asked["cursor"]) if asked.get("cursor") else 0
     page = kept[begin : begin + limit]
     more = {"next_cursor": _closed(begin + limit)} if begin + limit < len(kept) else {}
@@ -94,17 +97,19 @@ def start_list(request: Request, rows: Collection[dict[str, Any]]) -> Answer:
     return Answer(200, {"success": True, "data": data, "additional_data": {"pagination": pagination}})
 
 
-def _fits(row: dict[str, Any], asked: dict[str, str]) -> bool:
-    ids = asked.get("ids")
-    if ids is not None and str(row["id"]) not in ids.split(",")[:100]:
-        return False
+def _fitting(rows: Iterable[dict[str, Any]], asked: dict[str, str]) -> list[dict[str, Any]]:
+    kept = list(rows)
+    if (ids := asked.get("ids")) is not None:
+        wanted = set(ids.split(",")[:100])
+        kept = [row for row in kept if str(row["id"]) in wanted]
     for name in ("person_id", "org_id", "owner_id", "pipeline_id", "stage_id"):
-        if name in asked and str(row.get(name)) != asked[name]:
-            return False
-    since = asked.get("updated_since")
-    if since is not None and not _MOMENT.fullmatch(since):
-        raise invalid(f"updated_since: '{since}' is not a valid datetime")
-    return since is None or row["update_time"] >= since
+        if name in asked:
+            kept = [row for row in kept if str(row.get(name)) == asked[name]]
+    if (since := asked.get("updated_since")) is not None:
+        if not _MOMENT.fullmatch(since):
+            raise invalid(f"updated_since: '{since}' is not a valid datetime")
+        kept = [row for row in kept if row["update_time"] >= since]
+    return kept
 
 
 def _limit(asked: dict[str, str]) -> int:

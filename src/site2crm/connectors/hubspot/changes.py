@@ -2,7 +2,8 @@
 
 - All: the list, 100 a page, any number of pages, with associations.
 - Changed: search, oldest change first. It serves 10,000 rows of a query, then the query begins anew at the last row's
-  moment; it cannot tell associations, which are asked for one by one (crm/hubspot.md 7.1).
+  moment; it cannot tell associations, which are asked for one by one (crm/hubspot.md 7.1). So where very much has
+  changed, as after an import, all are listed again: that takes fewer calls.
 - Archived: search does not know them and the list cannot be filtered, so it is read once in SWEEP_EVERY.
 """
 
@@ -27,6 +28,8 @@ OVERLAP = timedelta(minutes=5)
 SWEEP_EVERY = timedelta(hours=1)
 PAGE = 100
 SEARCH_ROWS = 10_000
+MANY = 1_000
+"""Changes, of which each takes a call; with fewer it does not matter."""
 _AT_ONCE = 8
 
 
@@ -97,6 +100,8 @@ async def _all(portal: Portal, of: Object, place: Place, properties: Sequence[st
     records = [found for item in results(answer) if (found := _record(item))]
     if following := after(answer):
         return Step(records, replace(place, after=following))
+    if place.swept:
+        return Step(records, _after_changes(place))
     return Step(records, Place("done", since=place.began - _OVERLAP_MS, swept=place.began, total=place.total))
 
 
@@ -121,11 +126,21 @@ async def _changed(portal: Portal, of: Object, place: Place, properties: Sequenc
     answer = await portal.search(of, _query(place, properties))
     if not place.began:
         place = _began(portal, place)
+        if await _is_more_than_a_list(portal, of, answer.get("total")):
+            return Step([], Place("all", began=place.began, swept=place.swept or 1))
     found = results(answer)
     records = [record for item in found if (record := _record(item))]
     people = await _people(portal, of, [record.id for record in records])
     records = [record._replace(people=people[record.id]) for record in records]
     return Step(records, _next(place, after(answer), records))
+
+
+async def _is_more_than_a_list(portal: Portal, of: Object, changed: object) -> bool:
+    """Whether reading so many changes takes more calls than listing everything."""
+    if not isinstance(changed, int) or changed < MANY:
+        return False
+    there = (await portal.search(of, {"filterGroups": [], "limit": 1})).get("total")
+    return isinstance(there, int) and there <= changed * PAGE
 
 
 def _query(place: Place, properties: Sequence[str]) -> dict[str, object]:
@@ -156,6 +171,10 @@ def _next(place: Place, following: str | None, records: Sequence[Record]) -> Pla
         return replace(place, after="", since=last) if last > place.since else replace(place, after="", of="0")
     if place.of:
         return replace(place, after="", of="", since=place.since + 1)
+    return _after_changes(place)
+
+
+def _after_changes(place: Place) -> Place:
     if place.began - place.swept >= _SWEEP_MS:
         return Place("archived", began=place.began, swept=place.swept)
     return Place("done", since=place.began - _OVERLAP_MS, swept=place.swept)

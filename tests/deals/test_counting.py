@@ -1,0 +1,120 @@
+"""What is counted beforehand is what counting the rows would find, whatever the CRM says and in which order."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, select
+
+from site2crm.connectors import service as connections
+from site2crm.connectors.sales import Deal, Money, Status
+from site2crm.core import resources
+from site2crm.core.db import in_org
+from site2crm.deals import storing, sums
+from site2crm.deals.models import DealCount
+from site2crm.deals.queries import Wanted
+from site2crm.deals.sums import Alike
+from tests.deals.conftest import Floor
+
+MIGRATION = "0011"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ALWAYS = datetime(1900, 1, 1, tzinfo=UTC)
+"""A time is something that the counts do not know: so the rows are counted."""
+
+
+async def keep(floor: Floor, *deals: Deal) -> None:
+    async with floor.machine.session() as session:
+        await storing.deals(session, storing.Source(floor.org_id, floor.connection_id, "EUR"), deals)
+
+
+async def counted(floor: Floor, wanted: Wanted) -> list[Alike]:
+    async with floor.machine.session() as session:
+        return sorted(await sums.in_sight(session, floor.org_id, wanted))
+
+
+async def expect_true_counts(floor: Floor) -> list[Alike]:
+    for owner in ("", "ada", "ben"):
+        kept = await counted(floor, Wanted(owner=owner))
+        assert kept == await counted(floor, Wanted(owner=owner, since=ALWAYS))
+    return await counted(floor, Wanted())
+
+
+def a_deal(
+    id: str, *, amount: str = "10.50", currency: str = "EUR", status: Status = Status.OPEN, hours: int = 0, **said: str
+) -> Deal:
+    at = NOON + timedelta(hours=hours)
+    value = Money(Decimal(amount), currency) if amount else None
+    return Deal(id, "Offer", status, created_at=NOON, updated_at=at, value=value, **said)
+
+
+async def test_a_deal_is_counted_once_where_it_is_now(floor: Floor) -> None:
+    await keep(floor, a_deal("1", pipeline="main", stage="new"))
+    await keep(floor, a_deal("1", pipeline="main", stage="won", status=Status.WON, hours=1))
+    [one] = await expect_true_counts(floor)
+    assert one == (floor.connection_id, "main", "won", "won", "EUR", 1, 1050)
+
+
+async def test_an_older_word_counts_for_nothing(floor: Floor) -> None:
+    await keep(floor, a_deal("1", stage="won", hours=2))
+    await keep(floor, a_deal("1", stage="new", amount="99", hours=1))
+    [one] = await expect_true_counts(floor)
+    assert (one.stage, one.amount) == ("won", 1050)
+
+
+async def test_a_deleted_deal_is_counted_as_that(floor: Floor) -> None:
+    await keep(floor, a_deal("1"), a_deal("2"))
+    await keep(floor, a_deal("2", status=Status.DELETED, hours=1), a_deal("never seen", status=Status.DELETED))
+    assert {(one.status, one.deals) for one in await expect_true_counts(floor)} == {("open", 1), ("deleted", 1)}
+
+
+async def test_thousands_of_changes_in_any_order_leave_the_counts_true(floor: Floor) -> None:
+    chance = random.Random(5)
+    for _ in range(40):
+        page = [
+            a_deal(
+                str(chance.randrange(60)),
+                amount=chance.choice(("", "0", "-7.25", "12.5", "90000000000000")),
+                currency=chance.choice(("EUR", "JPY")),
+                status=chance.choice(list(Status)),
+                hours=chance.randrange(50),
+                pipeline=chance.choice(("main", "side")),
+                stage=chance.choice(("new", "offer")),
+                owner=chance.choice(("ada", "ben")),
+            )
+            for _ in range(50)
+        ]
+        await keep(floor, *page)
+    assert sum(one.deals for one in await expect_true_counts(floor)) > 50
+
+
+async def test_a_removed_connection_is_no_longer_counted_at_once(floor: Floor) -> None:
+    await keep(floor, a_deal("1"))
+    async with floor.machine.session() as session:
+        await connections.remove(session, floor.org_id, floor.connection_id)
+    async with floor.machine.session() as session:
+        assert (await session.scalars(in_org(DealCount, floor.org_id))).all() == []
+        assert await session.scalar(select(DealCount.deals)) is None
+
+
+async def test_deals_that_were_there_before_are_counted_by_the_migration(floor: Floor) -> None:
+    await keep(
+        floor, *(a_deal(str(n), amount=a) for n, a in enumerate(("90000000000000.99", "90000000000000", "-7", "")))
+    )
+    before = await expect_true_counts(floor)
+    async with floor.machine.database.writer.begin() as connection:
+        await connection.run_sync(count_again)
+    for engine in (floor.machine.database.reader, floor.machine.database.writer):
+        await engine.dispose()  # PostgreSQL has plans for the table that was
+    assert await expect_true_counts(floor) == before
+
+
+def count_again(connection: Connection) -> None:
+    """As on a database that has deals and no counts."""
+    with Operations.context(MigrationContext.configure(connection)):
+        found = ScriptDirectory(str(resources.migrations())).get_revision(MIGRATION)
+        assert found is not None
+        found.module.downgrade()
+        found.module.upgrade()
