@@ -1,5 +1,6 @@
 """What is counted beforehand is what counting the rows would find, whatever the CRM says and in which order."""
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -7,13 +8,14 @@ from decimal import Decimal
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from site2crm.connectors import service as connections
 from site2crm.connectors.sales import Deal, Money, Status
 from site2crm.core import resources
 from site2crm.core.db import in_org
-from site2crm.deals import storing, sums
+from site2crm.core.queue import JobContext
+from site2crm.deals import jobs, models, storing, sums
 from site2crm.deals.models import DealCount
 from site2crm.deals.queries import Wanted
 from site2crm.deals.sums import Alike
@@ -88,6 +90,26 @@ async def test_thousands_of_changes_in_any_order_leave_the_counts_true(floor: Fl
         ]
         await keep(floor, *page)
     assert sum(one.deals for one in await expect_true_counts(floor)) > 50
+
+
+async def test_who_changes_the_same_deals_at_the_same_time_counts_in_turn(floor: Floor) -> None:
+    stages = [f"s{number}" for number in range(6)]
+    await keep(floor, *(a_deal(str(number), pipeline="main") for number in range(20)))
+    await asyncio.gather(
+        *(
+            keep(floor, *(a_deal(str(number), pipeline="main", stage=stage, hours=hour) for number in range(30)))
+            for hour, stage in enumerate(stages, 1)
+        )
+    )
+    assert sum(one.deals for one in await expect_true_counts(floor)) == 30
+
+
+async def test_what_was_not_counted_is_found_by_the_next_recount(floor: Floor) -> None:
+    await keep(floor, a_deal("1", pipeline="main", stage="new"), a_deal("2", pipeline="main", amount=""))
+    async with floor.machine.session() as session:
+        await session.execute(update(models.Deal).values(stage="won"))
+    await jobs.recount(JobContext(floor.machine, 1, "cron"))
+    assert {one.stage for one in await expect_true_counts(floor)} == {"won"}
 
 
 async def test_a_removed_connection_is_no_longer_counted_at_once(floor: Floor) -> None:

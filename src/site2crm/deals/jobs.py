@@ -13,7 +13,7 @@ from site2crm.connectors.events import AccessReplaced, ConnectionRemoved
 from site2crm.core import patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
-from site2crm.deals import feeds, hooks, syncing
+from site2crm.deals import counting, feeds, hooks, syncing
 from site2crm.deals.models import Feed
 from site2crm.kit import clock
 
@@ -23,6 +23,7 @@ MOST_AT_ONCE = 2
 ITS_TURN_IN = timedelta(seconds=10)
 FORGET = "deals.forget"
 FORGOTTEN_AT_ONCE = 2_000
+RECOUNT_EVERY_S = 86_400.0
 
 
 class Readings:
@@ -91,6 +92,16 @@ async def look(ctx: JobContext) -> None:
                 await _enqueue(session, hooks.WATCH, org_id, connection_id)
 
 
+async def recount(ctx: JobContext) -> None:
+    """Once a day: a tenth of a second for a hundred thousand deals."""
+    machine: Machine = ctx.machine
+    async with machine.session() as session:
+        refs = await connections.everywhere(session)
+    for ref in refs:
+        async with machine.session() as session:
+            await counting.recount(session, ref.id)
+
+
 @asynccontextmanager
 async def ready(machine: Machine) -> AsyncIterator[None]:
     """This process holds the folder: a lease that stands was left by one that was killed, unless another node reads."""
@@ -134,4 +145,7 @@ async def _again(machine: Machine, org_id: str, connection_id: str, *, wait: tim
 
 
 JOBS = (sync, watch, forget)
-CRONS = (Cron("deals.look", function=look, every_s=LOOK_EVERY_S, timeout_s=60),)
+CRONS = (
+    Cron("deals.look", function=look, every_s=LOOK_EVERY_S, timeout_s=60),
+    Cron("deals.recount", function=recount, every_s=RECOUNT_EVERY_S, timeout_s=600),
+)
