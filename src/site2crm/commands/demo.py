@@ -11,7 +11,7 @@ from site2crm.commands import options, serve
 from site2crm.commands.options import Exit
 from site2crm.core import config, folder
 from site2crm.core.config import Settings
-from site2crm.demo import opening
+from site2crm.demo import crms, mishaps, opening
 from site2crm.demo.stage import Stage
 
 MARK = "DEMO"
@@ -22,14 +22,15 @@ MARK = "DEMO"
 @click.option("--dir", "place", type=click.Path(path_type=Path), default=Path("site2crm-demo"), show_default=True)
 @click.option("--listen", default="127.0.0.1:8090", show_default=True, help="Address and port.")
 def command(*, place: Path, listen: str) -> None:
-    """Play it: three clients of an agency, their links, forms, leads and deals. Each start begins anew."""
+    """Play it: an agency's clients, one for each CRM, with links, forms, leads and deals. Each start begins anew."""
     _clear(place)
-    with opening.stage() as stage:
+    with crms.stage() as stage:
         settings = _settings(place, stage, listen)
         click.echo("playing a month of clicks and leads ...")
         password = asyncio.run(_play(settings, stage))
         click.echo(f"log in at  {settings.base_url}/login   {opening.EMAIL}   {password}")
-        click.echo(f"the clients' websites:  {stage.url(opening.WEBSITE)}/")
+        click.echo(f"the clients' websites:  {stage.url(crms.WEBSITE)}/")
+        click.echo(mishaps.CURE)
         serve.run(settings)
 
 
@@ -58,7 +59,7 @@ def _settings(place: Path, stage: Stage, listen: str) -> Settings:
         "backup.every": "0s",
         "log.level": "warning",
     }
-    urls = {f"connectors.{kind}.base_url": stage.url(kind) for kind in opening.CRMS}
+    urls = {f"connectors.{kind}.base_url": stage.url(kind) for kind in crms.CRMS}
     try:
         return config.load(None, env={}, flags=flags | urls)
     except config.ConfigInvalid as invalid:
