@@ -21,13 +21,14 @@ MARK = "DEMO"
 @click.command("demo")
 @click.option("--dir", "place", type=click.Path(path_type=Path), default=Path("site2crm-demo"), show_default=True)
 @click.option("--listen", default="127.0.0.1:8090", show_default=True, help="Address and port.")
-def command(*, place: Path, listen: str) -> None:
+@click.option("--days", type=click.IntRange(1, 90), default=opening.DAYS, show_default=True, help="How much is played.")
+def command(*, place: Path, listen: str, days: int) -> None:
     """Play it: an agency's clients, one for each CRM, with links, forms, leads and deals. Each start begins anew."""
     _clear(place)
     with crms.stage() as stage:
         settings = _settings(place, stage, listen)
-        click.echo("playing a month of clicks and leads ...")
-        password = asyncio.run(_play(settings, stage))
+        click.echo(f"playing {days} days of clicks and leads ...")
+        password = asyncio.run(_play(settings, stage, days))
         click.echo(f"log in at  {settings.base_url}/login   {opening.EMAIL}   {password}")
         click.echo(f"the clients' websites:  {stage.url(crms.WEBSITE)}/")
         click.echo(mishaps.CURE)
@@ -66,6 +67,6 @@ def _settings(place: Path, stage: Stage, listen: str) -> Settings:
         options.stop(Exit.CONFIG, str(invalid))
 
 
-async def _play(settings: Settings, stage: Stage) -> str:
+async def _play(settings: Settings, stage: Stage, days: int) -> str:
     async with running(settings, background=False) as instance:
-        return await opening.play(instance, stage)
+        return await opening.play(instance, stage, days=days)

@@ -27,6 +27,10 @@ WEEKEND = 0.55
 BOTS = 0.06
 RETURNING = 0.18
 DRAIN_S = 60.0
+HURRIED = 3
+MINUTE_S = 60
+LONGEST_WRITING = timedelta(minutes=16)
+"""From a click to the form that was sent, and to the CRM."""
 _SEED = 20_261_122
 
 
@@ -43,7 +47,7 @@ class Visit:
 
 
 class Month:
-    """So many `days` before `until`. `forms`: the key of each client's form, `pages`: its website, both by slug."""
+    """So many `days` before `until`, with some leads for everybody in the `rush` at the end. `forms`: the key of each client's form, `pages`: its website, both by slug."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Month:
         pages: Mapping[str, str],
         until: datetime,
         days: int,
+        rush: timedelta,
     ) -> None:
         self._machine = machine
         self._app = app
@@ -62,22 +67,20 @@ class Month:
         self._forms = forms
         self._pages = pages
         self._chance = random.Random(_SEED)  # noqa: S311 - it invents people, it guards nothing
-        self._at = until - timedelta(days=days)
-        self._visits = deque(sorted(self._invented(until, days), key=lambda visit: visit.at))
+        visits = [*self._invented(until, days), *self._hurried(until, rush)]
+        self._visits = deque(sorted(visits, key=lambda visit: visit.at))
 
     async def play(self, *, until: datetime) -> None:
-        """On from where it stands, up to that moment; leads are delivered day by day."""
+        """On from where it stands, up to that moment; each lead is delivered within the minute."""
         transport = httpx.ASGITransport(app=self._app, client=("127.0.0.1", 50_000))
         async with httpx.AsyncClient(transport=transport, base_url=self._machine.settings.base_url) as web:
-            while self._at < until:
-                ends = min(self._at + timedelta(days=1), until)
-                while self._visits and self._visits[0].at < ends:
-                    visit = self._visits.popleft()
-                    with clock.travel(visit.at) as forward:
-                        await self._visit(web, visit, forward)
-                with clock.travel(ends):
-                    await self._deliver()
-                self._at = ends
+            while self._visits and self._visits[0].at < until:
+                visit = self._visits.popleft()
+                with clock.travel(visit.at) as forward:
+                    await self._visit(web, visit, forward)
+                    if visit.lead is not None:
+                        forward(self._chance.uniform(2, MINUTE_S))
+                        await self._deliver()
 
     async def _visit(self, web: httpx.AsyncClient, visit: Visit, forward: Callable[[float], None]) -> None:
         headers = {"User-Agent": visit.browser, "X-Forwarded-For": visit.address}
@@ -88,7 +91,7 @@ class Month:
             page = answer.headers["location"]
         if visit.lead is None:
             return
-        forward(self._chance.randint(20, 900))
+        forward(self._chance.uniform(20, LONGEST_WRITING.total_seconds() - MINUTE_S))
         origin = page.partition("://")[2].partition("/")[0]
         said = {**visit.lead, "page_url": page}
         answer = await web.post(
@@ -105,15 +108,26 @@ class Month:
         await self._machine.jobs.run_due()
 
     def _invented(self, until: datetime, days: int) -> Iterator[Visit]:
-        begins = self._at
+        begins = until - timedelta(days=days)
         for client in self._clients:
             for day in range(days + 1):
                 date = (begins + timedelta(days=day)).astimezone(ZoneInfo(client.time_zone)).date()
                 busy = (WEEKEND if date.weekday() >= 5 else 1.0) * (0.8 + 0.4 * day / days)
                 noon = datetime(date.year, date.month, date.day, tzinfo=ZoneInfo(client.time_zone))
                 for visit in self._day(client, noon, busy):
-                    if begins <= visit.at < until:
+                    if begins <= visit.at < until - LONGEST_WRITING:
                         yield visit
+
+    def _hurried(self, until: datetime, rush: timedelta) -> Iterator[Visit]:
+        """At whatever hour it is. The first one leaves no number."""
+        span = (rush - LONGEST_WRITING).total_seconds()
+        for client in self._clients:
+            for number in range(HURRIED):
+                at = until - rush + timedelta(seconds=self._chance.uniform(0, span))
+                address, browser = crowd.visitor(self._chance, client.country)
+                lead = crowd.lead(self._chance, client)
+                lead.pop("phone" if number == 0 else "", None)
+                yield Visit(at, client, self._chance.choice(client.campaigns), address, browser, lead)
 
     def _day(self, client: Client, date: datetime, busy: float) -> Iterator[Visit]:
         seen: list[tuple[str, str]] = []

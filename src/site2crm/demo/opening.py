@@ -60,18 +60,23 @@ async def play(instance: Instance, stage: Stage, *, days: int = DAYS) -> str:
     password = secrets.token_urlsafe(12)
     hashed = await passwords.hashed(password, minimum=8)
     now = clock.now()
+    jobs = instance.machine.jobs
+    assert jobs is not None
+    await jobs.run_due()  # what comes round every hour or night has been, and does not come in each of these nights
     with clock.travel(now - timedelta(days=days, hours=2)):
         async with instance.machine.session() as session:
             owner = await users.create(session, email=EMAIL, name="Demo", password_hash=hashed, is_super=True)
         offices = [await _office(instance, stage, client, owner.id) for client in CLIENTS]
     pages = {client.slug: f"{stage.url(WEBSITE)}/{client.slug}" for client in CLIENTS}
     keys = {office.client.slug: office.form for office in offices}
-    played = Month(instance.machine, instance.app, clients=CLIENTS, forms=keys, pages=pages, until=now, days=days)
+    played = Month(
+        instance.machine, instance.app, clients=CLIENTS, forms=keys, pages=pages, until=now, days=days, rush=AFTERNOON
+    )
     await played.play(until=now - AFTERNOON)
     for office in offices:
         stage.do(partial(month.sell, office.client, office.room, office.owners, until=now - AFTERNOON, days=days))
         await _bring_back(instance, stage, office)
-    await instance.machine.jobs.run_due()
+    await jobs.run_due()
     stage.do(partial(mishaps.happen, stage))
     await played.play(until=now)
     await mishaps.notice(instance.machine, [(office.org_id, office.connection) for office in offices])
