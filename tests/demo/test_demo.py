@@ -1,5 +1,6 @@
 """The demo plays the real product: what it shows has come through forms, links and the invented CRMs."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from site2crm.app import Instance
 from site2crm.commands.demo import MARK, command
-from site2crm.demo import crms, opening
+from site2crm.demo import crms, mishaps, opening
 from site2crm.demo.clients import CLIENTS
 from site2crm.demo.stage import Stage
 from tests import cast
@@ -58,6 +59,26 @@ async def test_what_the_salespeople_did_comes_back(shown: Shown) -> None:
         deals, people = [await shown.web.get(f"/o/{client.slug}/deals{page}") for page in ("", "/people")]
         assert any(f"{goods}, " in deals.text for goods in client.goods), client.slug
         assert client.salespeople[0][1] in people.text
+
+
+async def test_what_went_wrong_on_the_last_afternoon_is_told_with_its_cure(shown: Shown) -> None:
+    everywhere = (await shown.web.get("/agency/crms")).text
+    assert "Stopped: unauthorized access" in everywhere
+    assert "Leads arrive without Lead source detail" in everywhere
+    waiting = await shown.web.get("/o/bloom-dental/deliveries?state=waiting")
+    refused = await shown.web.get("/o/summit-coaching/deliveries?state=dead")
+    assert "unauthorized access" in waiting.text
+    assert "phone is missing" in refused.text
+
+
+async def test_the_new_token_mends_what_was_stopped(shown: Shown) -> None:
+    [url] = set(re.findall(r"/o/bloom-dental/crms/con_\w+", (await shown.web.get("/agency/crms")).text))
+    await shown.web.post(f"{url}/reconnect", data={"settings.token": mishaps.NEW_TOKEN})
+    jobs = shown.instance.machine.jobs
+    assert jobs is not None
+    await jobs.run_due()
+    waiting = await shown.web.get("/o/bloom-dental/deliveries?state=waiting")
+    assert "No delivery fits" in waiting.text
 
 
 async def test_a_clients_website_has_its_form(shown: Shown) -> None:

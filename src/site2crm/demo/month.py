@@ -26,6 +26,8 @@ HOURS = (0, 0, 0, 0, 0, 1, 2, 5, 8, 9, 9, 8, 7, 8, 8, 8, 7, 6, 6, 7, 8, 6, 3, 1)
 WEEKEND = 0.55
 BOTS = 0.06
 RETURNING = 0.18
+BUYING = 0.42
+"""Of those who have arrived; the first one always does."""
 DRAIN_S = 60.0
 HURRIED = 3
 MINUTE_S = 60
@@ -47,7 +49,10 @@ class Visit:
 
 
 class Month:
-    """So many `days` before `until`, with some leads for everybody in the `rush` at the end. `forms`: the key of each client's form, `pages`: its website, both by slug."""
+    """So many `days` before `until`, with some leads for everybody in the `rush` at the end.
+
+    `forms`: the key of each client's form, `pages`: its website, both by slug.
+    """
 
     def __init__(
         self,
@@ -170,12 +175,12 @@ def sell(client: Client, room: Salesroom, owners: Sequence[str], *, until: datet
     people = list(room.people())
     for number, (id, email) in enumerate(people):
         opened = until - timedelta(days=days * (1 - number / max(1, len(people))) * 0.95)
-        owner = chance.choices(owners, range(len(owners) + 2, 2, -1))[0]
+        owner = owners[number % len(owners)]
         for kind in chance.choices(("call", "email", "meeting"), (5, 4, 1), k=chance.randint(0, 3)):
             at = opened + timedelta(hours=chance.uniform(0.2, 96))
             if at < until:
                 room.act(Deed(kind=kind, person=id, owner=owner, at=at))
-        if chance.random() > 0.42:
+        if number and chance.random() > BUYING:
             continue
         changed = min(until, opened + timedelta(days=chance.uniform(0.5, 12)))
         [progress] = chance.choices(list(Progress), (4, 4, 5, 3))

@@ -33,9 +33,10 @@ class NutshellSalesroom:
             "stageset": "1-stagesets",
             "stage": f"{_FIRST_STAGE + _STAGES[sale.progress]}-stages",
         }
-        ended = {"status": sale.progress.value, "closedTime": when(sale.changed_at.timestamp())} if outcome else {}
-        created = when(sale.opened_at.timestamp())
-        self._crm.add_lead(sale.title, value=money(f"{sale.amount}.00"), createdTime=created, links=links, **ended)
+        said: dict[str, Any] = {"createdTime": when(sale.opened_at.timestamp()), "links": links}
+        if outcome:
+            said |= {"status": sale.progress.value, "closedTime": when(sale.changed_at.timestamp())}
+        self._crm.add_lead(sale.title, value=money(f"{sale.amount}.00"), **said)
 
     def act(self, deed: Deed) -> None:
         if deed.kind not in _TYPES:
