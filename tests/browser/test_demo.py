@@ -80,26 +80,6 @@ def _ready(process: "subprocess.Popen[bytes]", said: Path) -> tuple[str, str]:
     raise AssertionError(said.read_text())
 
 
-FOCUS = """() => {
-    const shown = [...document.querySelectorAll(
-        'main :is(a[href], button, input:not([type=hidden]), select, textarea, summary)'
-    )].filter(each => each.checkVisibility({visibilityProperty: true}) && !each.disabled && each.tabIndex >= 0);
-    const names = new Set();
-    window.expected = shown.filter(each => each.type !== 'radio' || (!names.has(each.name) && names.add(each.name)));
-    window.reached = new Set();
-    document.querySelector('main').focus();
-    return window.expected.length;
-}"""
-STEP = """() => {
-    const at = document.activeElement;
-    window.reached.add(at);
-    if (at.type === 'radio') document.getElementsByName(at.name).forEach(each => window.reached.add(each));
-    const style = getComputedStyle(at);
-    return style.outlineStyle !== 'none' || style.boxShadow !== 'none' || at.matches('.table, main, body');
-}"""
-LEFT = "() => window.expected.filter(each => !window.reached.has(each)).map(each => each.outerHTML.slice(0, 120))"
-
-
 def kinds_of_pages(demo: Demo, start: str, *parts: str) -> list[str]:
     """One address for each kind of page that is reached from there, below these parts of the organisation."""
     base = start.rsplit("/", 1)[0]
@@ -152,17 +132,3 @@ def test_an_organisation_with_nothing_in_it(demo: Demo) -> None:
     for url in urls[:4]:
         page.goto(url)
         assert page.locator(".empty a.btn").count() >= 1, f"{url} does not say what to do next"
-
-
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize("place", ["deals", "deals/people"])
-def test_everything_is_reached_by_the_keyboard(demo: Demo, place: str) -> None:
-    page, base = demo.page, demo.org("vega-kitchens")
-    page.goto(f"{base}/{place}")
-    unseen = []
-    for _ in range(page.evaluate(FOCUS) + 20):
-        page.keyboard.press("Tab")
-        if not page.evaluate(STEP):
-            unseen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
-    assert page.evaluate(LEFT) == []
-    assert unseen == []
