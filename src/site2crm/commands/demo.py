@@ -11,7 +11,7 @@ from site2crm.commands import options, serve
 from site2crm.commands.options import Exit
 from site2crm.core import config, folder
 from site2crm.core.config import Settings
-from site2crm.demo import opening
+from site2crm.demo import crms, mishaps, opening
 from site2crm.demo.stage import Stage
 
 MARK = "DEMO"
@@ -21,15 +21,17 @@ MARK = "DEMO"
 @click.command("demo")
 @click.option("--dir", "place", type=click.Path(path_type=Path), default=Path("site2crm-demo"), show_default=True)
 @click.option("--listen", default="127.0.0.1:8090", show_default=True, help="Address and port.")
-def command(*, place: Path, listen: str) -> None:
-    """Play it: three clients of an agency, their links, forms, leads and deals. Each start begins anew."""
+@click.option("--days", type=click.IntRange(1, 90), default=opening.DAYS, show_default=True, help="How much is played.")
+def command(*, place: Path, listen: str, days: int) -> None:
+    """Play it: an agency's clients, one for each CRM, with links, forms, leads and deals. Each start begins anew."""
     _clear(place)
-    with opening.stage() as stage:
+    with crms.stage() as stage:
         settings = _settings(place, stage, listen)
-        click.echo("playing a month of clicks and leads ...")
-        password = asyncio.run(_play(settings, stage))
+        click.echo(f"playing {days} days of clicks and leads ...")
+        password = asyncio.run(_play(settings, stage, days))
         click.echo(f"log in at  {settings.base_url}/login   {opening.EMAIL}   {password}")
-        click.echo(f"the clients' websites:  {stage.url(opening.WEBSITE)}/")
+        click.echo(f"the clients' websites:  {stage.url(crms.WEBSITE)}/")
+        click.echo(mishaps.CURE)
         serve.run(settings)
 
 
@@ -58,13 +60,13 @@ def _settings(place: Path, stage: Stage, listen: str) -> Settings:
         "backup.every": "0s",
         "log.level": "warning",
     }
-    urls = {f"connectors.{kind}.base_url": stage.url(kind) for kind in opening.CRMS}
+    urls = {f"connectors.{kind}.base_url": stage.url(kind) for kind in crms.CRMS}
     try:
         return config.load(None, env={}, flags=flags | urls)
     except config.ConfigInvalid as invalid:
         options.stop(Exit.CONFIG, str(invalid))
 
 
-async def _play(settings: Settings, stage: Stage) -> str:
+async def _play(settings: Settings, stage: Stage, days: int) -> str:
     async with running(settings, background=False) as instance:
-        return await opening.play(instance, stage)
+        return await opening.play(instance, stage, days=days)

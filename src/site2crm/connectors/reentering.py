@@ -48,7 +48,8 @@ async def reconsidered(machine: Machine, before: Connection, patch: ConnectionPa
     checked = await opening.examine(connector, opening.sales_side(machine, access))
     place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
     if checked.needs_a_person:
-        raise Invalid.field(f"settings.{place}", f"{kind.label} refused this: {checked.error} Nothing was changed.")
+        text = f"{kind.label} refused this: {words.sentence(checked.error)} Nothing was changed."
+        raise Invalid.field(f"settings.{place}", text)
     if text := asking.strange(before, checked):
         raise Invalid.field(f"settings.{place}", text)
     if way != before.way and not checked.ok:

@@ -26,6 +26,12 @@ def day(at: datetime, zone: str = "UTC") -> str:
     return f"{there.day} {there:%b}" if this_year else f"{there.day} {there:%b %Y}"
 
 
+def date(written: str) -> str:
+    """A date of no zone, as a CRM tells it (`2026-12-31`), in the words of `day`."""
+    there = datetime.fromisoformat(written)
+    return f"{there.day} {there:%b}" if there.year == clock.now().year else f"{there.day} {there:%b %Y}"
+
+
 def ago(at: datetime) -> str:
     """How long ago, or in how long: `just now`, `3 minutes ago`, `in a moment`; a date when it is over a month."""
     seconds = (clock.now() - at).total_seconds()

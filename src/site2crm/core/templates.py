@@ -149,6 +149,7 @@ def _filters() -> dict[str, Callable[..., object]]:
     return {
         "local": _local,
         "day": _day,
+        "date": formats.date,
         "ago": formats.ago,
         "number": formats.number,
         "bytes": formats.size,

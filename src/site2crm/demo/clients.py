@@ -1,6 +1,6 @@
-"""Who the demo is about: an agency's clients, their campaigns, and the people who become leads. All invented."""
+"""Whom the demo is about: an agency's clients, one for each kind of CRM, and their campaigns. All invented."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Client:
-    """One org. `crm`: the kind that its leads go to; `worth`: what a deal brings, least and most."""
+    """One org. `crm`: the kind that its leads go to; `worth`: what one of its `goods` brings, least and most."""
 
     slug: str
     name: str
@@ -31,8 +31,9 @@ class Client:
     crm: str
     worth: tuple[int, int]
     salespeople: tuple[tuple[str, str], ...]
+    goods: tuple[str, ...]
     campaigns: tuple[Campaign, ...]
-    questions: tuple[str, ...] = field(default=("Please call me about an offer.",))
+    questions: tuple[str, ...]
 
 
 CLIENTS = (
@@ -46,6 +47,7 @@ CLIENTS = (
         crm="hubspot",
         worth=(7_800, 24_500),
         salespeople=(("Mara", "Lindqvist"), ("Jonas", "Keller"), ("Petra", "Novak")),
+        goods=("Roof, 6 kWp", "Roof, 10 kWp", "Roof and battery", "Wallbox"),
         campaigns=(
             Campaign("solar-spring", "Autumn offer, search ads", "autumn-offer", "google", "cpc", 26, 6.5, ("ads",),
                      "https://www.google.com/"),
@@ -71,6 +73,7 @@ CLIENTS = (
         crm="pipedrive",
         worth=(350, 4_200),
         salespeople=(("Dana", "Whitfield"), ("Omar", "Haddad")),
+        goods=("Whitening", "Crown", "Check-up", "Implant"),
         campaigns=(
             Campaign("bloom-visit", "First visit, search ads", "first-visit", "google", "cpc", 22, 7.5, ("ads",),
                      "https://www.google.com/"),
@@ -94,6 +97,7 @@ CLIENTS = (
         crm="zoho",
         worth=(900, 9_800),
         salespeople=(("Imogen", "Clarke"), ("Rhys", "Morgan")),
+        goods=("Unfair dismissal", "Settlement agreement", "Contract review"),
         campaigns=(
             Campaign("harbor-talk", "Free first talk", "first-talk", "linkedin", "paid", 15, 5.0, ("ads",),
                      "https://www.linkedin.com/"),
@@ -106,36 +110,75 @@ CLIENTS = (
             "Could you look at a settlement agreement?",
         ),
     ),
+    Client(
+        slug="vega-kitchens",
+        name="Vega Kitchens",
+        pitch="Kitchens made to measure, from the first drawing to the last tap. Book a visit to the showroom.",
+        time_zone="Europe/Madrid",
+        country="ES",
+        currency="EUR",
+        crm="salesforce",
+        worth=(6_400, 38_000),
+        salespeople=(("Lucía", "Ferrer"), ("Mateo", "Roca"), ("Nuria", "Vidal")),
+        goods=("Kitchen", "Kitchen island", "Worktop", "Fitted wardrobe"),
+        campaigns=(
+            Campaign("vega-show", "Showroom visit, search ads", "showroom", "google", "cpc", 16, 6.0, ("ads",),
+                     "https://www.google.com/"),
+            Campaign("vega-pin", "Ideas, Pinterest", "ideas", "pinterest", "social", 12, 3.0, ("social",),
+                     "https://www.pinterest.com/"),
+            Campaign("vega-home", "Home fair, Valencia", "home-fair", "fair", "print", 5, 10.0, ("print",)),
+        ),
+        questions=(
+            "We are renovating in spring and would like a quote.",
+            "Can I see the oak fronts in your showroom?",
+            "How long does a kitchen take from order to fitting?",
+        ),
+    ),
+    Client(
+        slug="polder-bikes",
+        name="Polder Bikes",
+        pitch="Cargo bikes for companies: lease, insurance and repair at one price. Try one for a week.",
+        time_zone="Europe/Amsterdam",
+        country="NL",
+        currency="EUR",
+        crm="nutshell",
+        worth=(2_900, 21_000),
+        salespeople=(("Sanne", "Visser"), ("Bram", "de Wit")),
+        goods=("Trial week", "2 cargo bikes", "Fleet of 5", "Repair contract"),
+        campaigns=(
+            Campaign("polder-trial", "Trial week, LinkedIn", "trial-week", "linkedin", "paid", 12, 6.5, ("ads",),
+                     "https://www.linkedin.com/"),
+            Campaign("polder-mail", "Newsletter for couriers", "couriers", "newsletter", "email", 9, 7.0, ("mail",)),
+            Campaign("polder-van", "Sticker on our vans", "vans", "van", "print", 4, 5.0, ("print",)),
+        ),
+        questions=(
+            "We deliver flowers in Utrecht and need two bikes.",
+            "What does the lease cost with insurance?",
+            "Could we try one in the first week of December?",
+        ),
+    ),
+    Client(
+        slug="summit-coaching",
+        name="Summit Coaching",
+        pitch="Coaching for people who lead for the first time. The first hour is on us.",
+        time_zone="America/Toronto",
+        country="CA",
+        currency="CAD",
+        crm="webhook",
+        worth=(900, 7_500),
+        salespeople=(("Priya", "Raman"), ("Colin", "Fraser")),
+        goods=("Six sessions", "Team workshop", "Year of coaching"),
+        campaigns=(
+            Campaign("summit-hour", "First hour free, search ads", "first-hour", "google", "cpc", 11, 7.0, ("ads",),
+                     "https://www.google.com/"),
+            Campaign("summit-pod", "Podcast, episode 14", "podcast", "podcast", "audio", 9, 5.0, ("audio",)),
+            Campaign("summit-yt", "Talk on YouTube", "talk", "youtube", "video", 8, 3.0, ("social",),
+                     "https://www.youtube.com/"),
+        ),
+        questions=(
+            "I was promoted in October and would like the first hour.",
+            "Do you also run workshops for a team of eight?",
+            "Is coaching in French possible?",
+        ),
+    ),
 )  # fmt: skip
-
-_FIRST_NAMES = """
-Ada Amir Anna Ben Carla Chidi Daria David Elena Emil Farah Felix Grace Hana Hugo Ines Ivan Jana Jamal Karin
-Kofi Laura Leo Lucia Marek Mei Mia Nadia Noah Olga Omar Paula Priya Rosa Ruben Sara Sofia Tariq Tom Vera Wen
-Yusuf Zoe
-"""
-FIRST = _FIRST_NAMES.split()
-_LAST_NAMES = """
-Abbott Ahmed Bauer Becker Brandt Castillo Chen Costa Dubois Eriksen Fischer Fontaine Garcia Haas Ibrahim
-Jansen Kowalski Kaur Larsen Lopez Martin Mensah Moreau Nguyen Okafor Ortiz Patel Petrov Quinn Rossi Schmidt
-Silva Sharma Tanaka Tran Usman Vogel Weber Wong Yilmaz Zimmermann
-"""
-LAST = _LAST_NAMES.split()
-COMPANIES = ("", "", "", "Birch & Sons", "Kestrel Works", "Oakfield Ltd", "Studio Nord", "Veritas GmbH", "Maple Bakery")
-
-BROWSERS = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1"
-    " Safari/605.1.15",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1"
-    " Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile"
-    " Safari/537.36",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
-)
-BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-NETWORKS = {
-    "DE": ("91.12", "84.140", "217.80"),
-    "US": ("73.162", "24.5", "98.210"),
-    "GB": ("81.130", "86.150", "90.200"),
-}
-"""The first half of addresses of large providers there."""

@@ -40,7 +40,7 @@ WEBHOOK = ConnectorKind(
     help_slug="webhook-crm",
     about="Any other CRM: each lead as one signed POST with JSON, as Standard Webhooks.",
     icon="webhook",
-    short="Webhook",
+    short="Custom CRM",
     cures=(
         ("answered 401", "The receiver does not take our signature: enter the secret that it checks with."),
         ("answered 403", "The receiver does not let us in: allow it there, or correct the address."),

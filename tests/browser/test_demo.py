@@ -1,0 +1,134 @@
+"""The pages of CRMs and deals, as `site2crm demo` fills them: one client for each kind of CRM, and one without any."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from site2crm.connectors.registry import KINDS
+from site2crm.demo.clients import CLIENTS, Client
+from site2crm.demo.opening import EMAIL
+from tests.browser import steps
+from tests.browser.steps import Visitor
+from tests.browser.test_pages import check, links, pattern
+from tests.server import COLD, environment, free_port
+
+DAYS = 2
+PLAYED_S = 300
+LOG_IN = re.compile(r"log in at  (?P<url>\S+)/login   \S+   (?P<password>\S+)")
+
+
+@dataclass
+class Demo:
+    """It runs; `visitor` is logged in as its owner."""
+
+    url: str
+    visitor: Visitor
+
+    @property
+    def page(self) -> Page:
+        return self.visitor.page
+
+    def org(self, slug: str) -> str:
+        return f"{self.url}/o/{slug}"
+
+
+@pytest.fixture(scope="module")
+def demo(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    said = folder / "said"
+    words = [*COLD, "demo", "--dir", str(folder / "demo"), "--listen", f"127.0.0.1:{free_port()}", "--days", str(DAYS)]
+    with said.open("w") as out, Path(os.devnull).open() as nothing:
+        process = subprocess.Popen(words, cwd=folder, env=environment(), stdin=nothing, stdout=out, stderr=out)
+    visitor = steps.visit(browser)
+    try:
+        url, password = _ready(process, said)
+        page = visitor.page
+        page.goto(f"{url}/login")
+        page.get_by_label("E-mail").fill(EMAIL)
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url("**/o/**")
+        yield Demo(url, visitor)
+    finally:
+        visitor.context.close()
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _ready(process: "subprocess.Popen[bytes]", said: Path) -> tuple[str, str]:
+    until = time.monotonic() + PLAYED_S
+    while time.monotonic() < until and process.poll() is None:
+        if found := LOG_IN.search(said.read_text()):
+            if _answers(found["url"]):
+                return found["url"], found["password"]
+        time.sleep(0.2)
+    raise AssertionError(said.read_text())
+
+
+def kinds_of_pages(demo: Demo, start: str, *parts: str) -> list[str]:
+    """One address for each kind of page that is reached from there, below these parts of the organisation."""
+    base = start.rsplit("/", 1)[0]
+    seen, waiting = dict[str, str](), [start]
+    while waiting:
+        url = waiting.pop(0)
+        if pattern(url) not in seen:
+            seen[pattern(url)] = url
+            demo.page.goto(url, wait_until="domcontentloaded")
+            waiting += sorted(it for it in links(demo.page, base) if it[len(base) + 1 :].partition("/")[0] in parts)
+    return sorted(seen.values())
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.crm)
+def test_the_pages_of_a_crm(demo: Demo, client: Client) -> None:
+    urls = kinds_of_pages(demo, f"{demo.org(client.slug)}/crms", "crms")
+    urls = [url for url in urls if "/crms/new" not in url]
+    assert len(urls) >= 4
+    assert check(demo.visitor, urls, unique=False) == []
+
+
+@pytest.mark.timeout(400)
+def test_the_ways_to_connect_each_crm(demo: Demo) -> None:
+    base = f"{demo.org(CLIENTS[0].slug)}/crms/new"
+    urls = [f"{base}/{kind.name}?way={way}" for kind in KINDS.values() for way in kind.ways]
+    assert check(demo.visitor, [base, *urls], unique=False) == []
+
+
+@pytest.mark.timeout(400)
+def test_deals_and_deliveries_where_things_go_wrong(demo: Demo) -> None:
+    base = demo.org("summit-coaching")
+    urls = {url for part in ("deals", "deliveries") for url in kinds_of_pages(demo, f"{base}/{part}", part)}
+    urls |= {f"{base}/deliveries?state={state}" for state in ("dead", "delivered")}
+    urls |= {f"{demo.org('bloom-dental')}/deliveries?state=parked", f"{demo.url}/agency/crms"}
+    assert len(urls) > 8
+    assert check(demo.visitor, sorted(urls), unique=False) == []
+
+
+@pytest.mark.timeout(200)
+def test_an_organisation_with_nothing_in_it(demo: Demo) -> None:
+    page = demo.page
+    page.goto(f"{demo.url}/orgs/new")
+    page.get_by_label("Name", exact=True).fill("Nothing Yet")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/o/**")
+    base = page.url.rstrip("/")
+    urls = [f"{base}/{part}" for part in ("crms", "deals", "deals/people", "deliveries", "deliveries/again")]
+    assert check(demo.visitor, urls, unique=False) == []
+    for url in urls[:4]:
+        page.goto(url)
+        assert page.locator(".empty a.btn").count() >= 1, f"{url} does not say what to do next"
