@@ -29,7 +29,7 @@ def whole(high: int | None, low: int | None) -> int:
 @asynccontextmanager
 async def counted(session: AsyncSession, org_id: str, connection_id: str, ids: Collection[str]) -> AsyncIterator[None]:
     """Around a change of these deals of one connection, whether they are there already or not."""
-    await _alone(session, connection_id)
+    await db.lock(session)
     before = await _tally(session, ids)
     yield
     after = await _tally(session, ids)
@@ -57,20 +57,13 @@ async def counted(session: AsyncSession, org_id: str, connection_id: str, ids: C
 
 async def recount(session: AsyncSession, connection_id: str) -> None:
     """From the rows: beside this node there may have been one of an older version, which kept no counts."""
-    await _alone(session, connection_id)
+    await db.lock(session)
     await session.execute(delete(DealCount).where(DealCount.connection_id == connection_id))
     key = (Deal.org_id, Deal.connection_id, *_ALIKE)
     sums = (func.coalesce(amount, 0) for amount in AMOUNTS)
     found = select(*key, func.count(), *sums).where(Deal.connection_id == connection_id).group_by(*key)
     columns = [*(column.key for column in key), *_FIGURES]
     await session.execute(insert_from(DealCount).from_select(columns, found))
-
-
-async def _alone(session: AsyncSession, connection_id: str) -> None:
-    """Nobody else changes deals of this connection until the commit, on whichever node."""
-    await db.lock(session)
-    if db.is_postgresql(session):
-        await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(connection_id, 0))))
 
 
 async def _tally(session: AsyncSession, ids: Collection[str]) -> Tally:
