@@ -3,20 +3,19 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import CliRunner
+import pytest_asyncio
 
 from site2crm.app import Instance
-from site2crm.commands.demo import MARK, command
 from site2crm.demo import crms, mishaps, opening
 from site2crm.demo.clients import CLIENTS
 from site2crm.demo.stage import Stage
 from tests import cast
 
 DAYS = 3
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass
@@ -26,12 +25,14 @@ class Shown:
     web: httpx.AsyncClient
 
 
-@pytest.fixture
-async def shown(tmp_path: Path) -> AsyncIterator[Shown]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shown(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shown]:
+    """Played once: only the last test changes anything."""
+    folder = tmp_path_factory.mktemp("demo")
     with crms.stage() as stage:
         flags = {f"connectors__{kind}__base_url": stage.url(kind) for kind in crms.CRMS}
         flags |= {"outbound__allow_private": '["127.0.0.1/32"]', "server__trusted_proxies": '["127.0.0.1/32"]'}
-        async with cast.an_instance(tmp_path, **flags) as instance:
+        async with cast.an_instance(folder, **flags) as instance:
             password = await opening.play(instance, stage, days=DAYS)
             async with cast.client(instance, Accept="text/html", **{"Sec-Fetch-Site": "same-origin"}) as web:
                 entered = await web.post("/login", data={"email": opening.EMAIL, "password": password})
@@ -71,6 +72,13 @@ async def test_what_went_wrong_on_the_last_afternoon_is_told_with_its_cure(shown
     assert "phone is missing" in refused.text
 
 
+async def test_a_clients_website_has_its_form(shown: Shown) -> None:
+    async with httpx.AsyncClient(base_url=shown.stage.url(crms.WEBSITE)) as site:
+        page = await site.get(f"/{CLIENTS[0].slug}")
+    assert CLIENTS[0].name in page.text
+    assert "/embed.js" in page.text
+
+
 async def test_the_new_token_mends_what_was_stopped(shown: Shown) -> None:
     [url] = set(re.findall(r"/o/bloom-dental/crms/con_\w+", (await shown.web.get("/agency/crms")).text))
     await shown.web.post(f"{url}/reconnect", data={"settings.token": mishaps.NEW_TOKEN})
@@ -79,18 +87,3 @@ async def test_the_new_token_mends_what_was_stopped(shown: Shown) -> None:
     await jobs.run_due()
     waiting = await shown.web.get("/o/bloom-dental/deliveries?state=waiting")
     assert "No delivery fits" in waiting.text
-
-
-async def test_a_clients_website_has_its_form(shown: Shown) -> None:
-    async with httpx.AsyncClient(base_url=shown.stage.url(crms.WEBSITE)) as site:
-        page = await site.get(f"/{CLIENTS[0].slug}")
-    assert CLIENTS[0].name in page.text
-    assert "/embed.js" in page.text
-
-
-def test_a_folder_that_is_no_demos_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_text("keep me")
-    done = CliRunner().invoke(command, ["--dir", str(tmp_path)])
-    assert done.exit_code == 2
-    assert (tmp_path / "precious").read_text() == "keep me"
-    assert not (tmp_path / MARK).exists()

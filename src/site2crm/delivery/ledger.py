@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
+    Integer,
     Table,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -44,7 +47,7 @@ _CLAIMED = (
 )  # fmt: skip
 
 
-def claimable(now: datetime) -> ColumnElement[bool]:
+def claimable(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Due, and first of its lead at its connection: one at a time, the oldest first."""
     other = aliased(Delivery)
     is_older = or_(
@@ -57,6 +60,19 @@ def claimable(now: datetime) -> ColumnElement[bool]:
         or_(other.state == State.SENDING, and_(other.state.in_(WAITING), is_older)),
     )
     return and_(Delivery.due_at <= now, ~goes_first)
+
+
+_DUE = (
+    select(*_CLAIMED)
+    .where(
+        Delivery.connection_id == bindparam("connection"),
+        Delivery.state == bindparam("state"),
+        claimable(bindparam("now", type_=Delivery.due_at.type)),
+    )
+    .order_by(Delivery.due_at, Delivery.id)
+    .limit(bindparam("most", type_=Integer))
+)
+"""Made once: it is asked several times for each lead, and to put it together costs more than to run it."""
 
 
 async def claim(
@@ -178,13 +194,8 @@ async def _due(session: AsyncSession, connection_id: str, *, limit: int) -> list
     """A walk along the index for each state, merged."""
     found: list[Any] = []
     for state in STARTABLE:
-        rows = await session.execute(
-            select(*_CLAIMED)
-            .where(Delivery.connection_id == connection_id, Delivery.state == state, claimable(clock.now()))
-            .order_by(Delivery.due_at, Delivery.id)
-            .limit(limit)
-        )
-        found.extend(rows)
+        wanted = {"connection": connection_id, "state": state, "now": clock.now(), "most": limit}
+        found.extend(await session.execute(_DUE, wanted))
     return sorted(found, key=lambda row: (row.due_at, row.id))[:limit]
 
 

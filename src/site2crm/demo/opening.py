@@ -14,7 +14,9 @@ from site2crm.app import Instance
 from site2crm.connectors import service as connections
 from site2crm.connectors import signing_in
 from site2crm.connectors.kinds import Way
+from site2crm.connectors.opening import Budgets
 from site2crm.connectors.owners import OwnerRule, OwnerWay
+from site2crm.connectors.pacing import Budget, Limit
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch
 from site2crm.core.access import OrgRef, Who
@@ -55,6 +57,13 @@ class Office:
     owners: tuple[str, ...]
 
 
+class _Hurried(Budgets):
+    """A month takes a minute here: what a CRM tells of its limits counts, what is only known of its kind does not."""
+
+    def of(self, connection_id: str, limit: Limit | None) -> Budget:
+        return super().of(connection_id, None)
+
+
 async def play(instance: Instance, stage: Stage, *, days: int = DAYS) -> str:
     """Make everything; the password of the demo's owner."""
     password = secrets.token_urlsafe(12)
@@ -62,6 +71,8 @@ async def play(instance: Instance, stage: Stage, *, days: int = DAYS) -> str:
     now = clock.now()
     jobs = instance.machine.jobs
     assert jobs is not None
+    usual = instance.machine.get(Budgets)
+    instance.machine.parts[Budgets] = _Hurried()
     await jobs.run_due()  # what comes round every hour or night has been, and does not come in each of these nights
     with clock.travel(now - timedelta(days=days, hours=2)):
         async with instance.machine.session() as session:
@@ -70,16 +81,24 @@ async def play(instance: Instance, stage: Stage, *, days: int = DAYS) -> str:
     pages = {client.slug: f"{stage.url(WEBSITE)}/{client.slug}" for client in CLIENTS}
     keys = {office.client.slug: office.form for office in offices}
     played = Month(
-        instance.machine, instance.app, clients=CLIENTS, forms=keys, pages=pages, until=now, days=days, rush=AFTERNOON
+        instance.machine,
+        instance.app,
+        clients=CLIENTS,
+        forms=keys,
+        pages=pages,
+        until=now,
+        days=days,
+        rush=AFTERNOON,
     )
     await played.play(until=now - AFTERNOON)
     for office in offices:
         stage.do(partial(month.sell, office.client, office.room, office.owners, until=now - AFTERNOON, days=days))
         await _bring_back(instance, stage, office)
-    await jobs.run_due()
+        await jobs.run_due()  # one after the other: of readings that begin together some would come later
     stage.do(partial(mishaps.happen, stage))
     await played.play(until=now)
     await mishaps.notice(instance.machine, [(office.org_id, office.connection) for office in offices])
+    instance.machine.put(usual)
     return password
 
 
