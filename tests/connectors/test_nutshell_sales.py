@@ -350,6 +350,14 @@ async def test_a_full_answer_is_read_in_shorter_stretches(fake: NutshellFake, sa
     assert {activity.id for activity in found} == ids | crowded
 
 
+async def test_a_shorter_answer_than_was_asked_for_loses_nothing(fake: NutshellFake, sales: NutshellSales) -> None:
+    fake.most_activities = 50
+    days = [int((NOW - timedelta(days=ago)).timestamp()) for ago in range(40)]
+    ids = {fake.add_activity(at=day) for day in days for _ in range(7)}
+    found = await calls_made(sales, since=NOW - timedelta(days=60))
+    assert {activity.id for activity in found} == ids
+
+
 async def test_what_is_logged_days_later_is_found_by_the_next_reading(
     fake: NutshellFake, sales: NutshellSales, now: Any
 ) -> None:

@@ -20,8 +20,10 @@ from site2crm.kit import clock
 
 HISTORY_DAYS = 5 * 365
 LATE_DAYS = 3
-WIDEST_DAYS = 32
+WIDEST_DAYS = 183
 PAGE, WHOLE_DAY = 500, 10_000
+ROUND = frozenset({PAGE, 20, 25, 50, 100, 150, 200, 250, 300, 400})
+"""So many in an answer may be all that it holds: how large a page may be asked for is not documented."""
 _STATES = ("logged", "scheduled", "cancelled")
 _WORDS = {Act.CALL: ("call", "phone"), Act.MEETING: ("meeting", "visit", "demo")}
 _SETTINGS = {Act.CALL: "call_types", Act.MEETING: "meeting_types"}
@@ -46,7 +48,7 @@ class Activities:
         if not types:
             return Page((), _text(_again()), more=False)
         listed = await self._between(at)
-        while len(listed) >= PAGE and at.days > 1:
+        while (len(listed) > PAGE or len(listed) in ROUND) and at.days > 1:
             at = Cursor(at.day, at.days // 2)
             listed = await self._between(at)
         found = [activity for item in listed if (activity := _activity(item, kind, types))]
