@@ -16,6 +16,7 @@ from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionPatch
 from site2crm.demo.server import Fault
+from site2crm.kit import clock
 from tests import cast
 from tests.cast import Cast, Person
 from tests.delivery.bad_input import BAD, Bad
@@ -38,9 +39,10 @@ class Case:
         return KINDS[self.kind].label
 
     async def arrives(self, mail: str | None = "ada@example.com", **answers: Any) -> "Seen":
-        """A lead comes in, is worked on, and its delivery is looked at."""
-        await self.office.submit(mail, last_name="Lovelace", **answers)
-        await self.office.work()
+        """A lead comes in, is worked on, and its delivery is looked at. No retry is due however long that takes."""
+        with clock.travel(clock.now()):
+            await self.office.submit(mail, last_name="Lovelace", **answers)
+            await self.office.work()
         return await self.seen()
 
     async def seen(self) -> "Seen":
