@@ -68,6 +68,7 @@ FILES = {
         "backup/test_cli.py",
         "backup/test_remote.py",
         "backup/test_restore.py",
+        "backup/test_restore_crm.py",
         "backup/test_rounds.py",
         "backup/test_shelf.py",
         "core/test_plans.py",
