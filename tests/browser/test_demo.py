@@ -17,11 +17,10 @@ from site2crm.demo.clients import CLIENTS, Client
 from site2crm.demo.opening import EMAIL
 from tests.browser import steps
 from tests.browser.steps import Visitor
-from tests.browser.test_pages import check, links, pattern
+from tests.browser.test_pages import ALL, check, links, pattern
 from tests.server import COLD, environment, free_port
 
 DAYS = 2
-ALL = "SITE2CRM_TEST_ALL" in os.environ
 SEEN = CLIENTS if ALL else [client for client in CLIENTS if client.crm in ("salesforce", "webhook")]
 """Whose pages are looked at; a release looks at all."""
 PLAYED_S = 300
