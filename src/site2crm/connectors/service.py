@@ -28,7 +28,6 @@ from site2crm.connectors import (
     words,
 )
 from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
-from site2crm.connectors.asking import Examined as Examined
 from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.asking import lacking as lacking
 from site2crm.connectors.asking import strange as strange
@@ -61,17 +60,13 @@ from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.opening import open_deals as open_deals
 from site2crm.connectors.opening import open_hooks as open_hooks
 from site2crm.connectors.opening import open_sales as open_sales
-from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
 from site2crm.connectors.reentering import known as known
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.ruling import ConnectionIn as ConnectionIn
 from site2crm.connectors.ruling import ConnectionPatch as ConnectionPatch
-from site2crm.connectors.ruling import MappingIn as MappingIn
 from site2crm.connectors.sales import Directory
-from site2crm.connectors.sending import Prepared as Prepared
-from site2crm.connectors.sending import Rules as Rules
 from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
 from site2crm.connectors.sources import LeadValues as LeadValues
