@@ -22,6 +22,7 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import context
 from tests.connectors.selling import missing
 from tests.fakes.nutshell import EMAIL, KEY, NutshellFake
+from tests.fakes.playing import playing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OURS = Account("77001", "Nutshell account 77001", currency="EUR")
@@ -36,11 +37,8 @@ def now() -> Iterator[Any]:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[NutshellFake]:
-    server = NutshellFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(NutshellFake()) as server:
+        yield server
 
 
 @pytest.fixture
