@@ -18,9 +18,9 @@ def tidy(name: str, *, field: str = "name") -> str:
     return plain
 
 
-def needed(name: str, *, field: str = "name", cure: str = "This is needed.") -> str:
-    """Raises Invalid when it is too long, or nothing is left."""
-    plain = tidy(name, field=field)
+def needed(name: str, *, cure: str = "This is needed.") -> str:
+    """Raises Invalid for `name` when it is too long, or nothing is left."""
+    plain = tidy(name)
     if not plain:
-        raise Invalid.field(field, cure)
+        raise Invalid.field("name", cure)
     return plain
