@@ -234,12 +234,6 @@ async def test_a_deal_whose_answer_was_lost_is_found(
     assert (lost.error.kind, found.error, found.created, len(fake.leads)) == (ErrorClass.RETRY, None, False, 1)
 
 
-async def test_a_known_deal_is_left_as_salespeople_made_it(fake: NutshellFake, sales: NutshellSales) -> None:
-    id = fake.add_lead("Renamed by Sam")
-    written = await sales.add_deal(DealIn("dlv_1", "Web lead", known_id=id), "3-contacts")
-    assert (written.id, written.created, fake.leads[id]["name"]) == (id, False, "Renamed by Sam")
-
-
 async def test_another_pipeline_takes_a_call_of_its_own(fake: NutshellFake, sales: NutshellSales) -> None:
     person = fake.add_contact()
     wanted = DealIn("dlv_1", "Web lead", pipeline="2-stagesets", stage="201-stages")

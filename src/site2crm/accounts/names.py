@@ -10,11 +10,11 @@ LONGEST = 100
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def tidy(name: str, *, field: str = "name") -> str:
-    """Raises Invalid when it is too long."""
+def tidy(name: str) -> str:
+    """Raises Invalid for `name` when it is too long."""
     plain = " ".join(_NO_TEXT.sub(" ", name).split())
     if len(plain) > LONGEST:
-        raise Invalid.field(field, f"At most {LONGEST} characters.")
+        raise Invalid.field("name", f"At most {LONGEST} characters.")
     return plain
 
 
