@@ -11,7 +11,7 @@ import click
 
 VERBS = {
     "serve": "Run the product.",
-    "demo": "Try it all: invented CRMs, three clients, a month of data.",
+    "demo": "Try it all: invented CRMs, six clients, a month of data.",
     "init": "Write a commented site2crm.toml and make the data folder.",
     "check": "Check the configuration; exit 3 if something is wrong.",
     "plan": "Show what the orgs, forms and CRMs of the configuration file would change.",

@@ -1,9 +1,11 @@
 """One entry per kind of CRM: the server that plays it, and what a connection to it is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from site2crm.connectors.contract import Context, Exchange
 from site2crm.connectors.grants import Grant, Grants
 from site2crm.demo.hubspot import TOKEN
 from site2crm.demo.nutshell import EMAIL, KEY
@@ -12,12 +14,13 @@ from tests.connectors import selling_nutshell as nutshell
 from tests.connectors import selling_pipedrive as pipedrive
 from tests.connectors import selling_salesforce as salesforce
 from tests.connectors import selling_zoho as zoho
-from tests.connectors.connector_cases import Granted
+from tests.connectors.connector_cases import Granted, context
 from tests.connectors.selling import Selling
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.nutshell import NutshellFake
 from tests.fakes.pipedrive import TOKEN as PIPEDRIVE_TOKEN
 from tests.fakes.pipedrive import PipedriveFake
+from tests.fakes.playing import playing
 from tests.fakes.salesforce import granted as granted_by_salesforce
 from tests.fakes.webhook import WebhookFake
 from tests.fakes.zoho import ZohoFake
@@ -65,3 +68,26 @@ PLAYED = {
         people=lambda server: len(server.by_webhook_id),
     ),
 }
+
+
+class Opened(NamedTuple):
+    """A connection to such a server, which a kind without one has not."""
+
+    fake: Any
+    context: Context
+    exchanges: list[Exchange]
+    grants: Grants | None
+
+
+@asynccontextmanager
+async def opened(played: Played) -> AsyncIterator[Opened]:
+    if played.server is None:
+        async with context() as (alone, exchanges):
+            yield Opened(None, alone, exchanges, None)
+        return
+    async with playing(played.server()) as fake:
+        grants = played.grants(fake) if played.grants else None
+        settings = {name: value.format(url=fake.url) for name, value in played.settings.items()}
+        given = {"settings": settings, "secrets": played.secrets, "base_url": fake.url, "grants": grants}
+        async with context(**given) as (made, exchanges):
+            yield Opened(fake, made, exchanges, grants)

@@ -10,6 +10,7 @@ from site2crm.connectors.contract import Account, Context, CrmError, Exchange, P
 from site2crm.connectors.salesforce.connector import Salesforce
 from site2crm.demo.salesforce_records import Record
 from tests.connectors.connector_cases import ada, context
+from tests.fakes.playing import playing
 from tests.fakes.salesforce import INSTANCE_URL, SalesforceFake, granted
 
 FIELDS = {"Email": "ada@example.com", "FirstName": "Ada", "LastName": "Lovelace", "Phone": "+441234567"}
@@ -19,11 +20,8 @@ ORG = Account("00D", "Acme GmbH", currency="EUR", tz="Europe/Berlin", url=INSTAN
 
 @pytest.fixture
 async def fake() -> AsyncIterator[SalesforceFake]:
-    server = SalesforceFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(SalesforceFake()) as server:
+        yield server
 
 
 def person(**given: Any) -> PersonIn:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +16,7 @@ from site2crm.connectors.registry import KINDS
 from site2crm.connectors.wire import is_host_of
 from site2crm.demo.server import Fault
 from tests.connectors.connector_cases import MemoryInbox, ada, context
-from tests.connectors.kinds import PLAYED, Played
+from tests.connectors.kinds import PLAYED, Played, opened
 
 LEAD = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "phone": "+441234567",
         "company": "Engines", "message": "Hello"}  # fmt: skip
@@ -48,19 +47,9 @@ class Case:
 @pytest.fixture(params=list(KINDS))
 async def case(request: pytest.FixtureRequest) -> AsyncIterator[Case]:
     kind, played = KINDS[request.param], PLAYED[request.param]
-    async with AsyncExitStack() as stack:
-        fake, given, grants = None, dict[str, Any](), None
-        if played.server is not None:
-            fake = played.server()
-            await fake.start()
-            stack.push_async_callback(fake.stop)
-            grants = played.grants(fake) if played.grants else None
-            settings = {name: value.format(url=fake.url) for name, value in played.settings.items()}
-            given = {"settings": settings, "secrets": played.secrets, "base_url": fake.url, "grants": grants}
-        opened, exchanges = await stack.enter_async_context(context(**given))
-        assert isinstance(opened.store, MemoryInbox)
-        yield Case(kind, registry.connect(kind.name, opened), exchanges, fake, played, opened.store, grants, opened)
-        assert getattr(fake, "violations", []) == []
+    async with opened(played) as (fake, given, exchanges, grants):
+        assert isinstance(given.store, MemoryInbox)
+        yield Case(kind, registry.connect(kind.name, given), exchanges, fake, played, given.store, grants, given)
 
 
 def test_the_registry_knows_its_kinds_by_name() -> None:

@@ -1,7 +1,6 @@
 """A vendor that always says "more" ends a reading with a clear error, whatever its way of saying it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,8 +10,7 @@ from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sales import Sales
 from site2crm.demo.server import Answer, Request
-from tests.connectors.connector_cases import context
-from tests.connectors.kinds import PLAYED
+from tests.connectors.kinds import PLAYED, opened
 
 SELL = [name for name, kind in KINDS.items() if kind.sales is not None]
 MOST = 5
@@ -57,17 +55,10 @@ class Played:
 @pytest.fixture(params=SELL)
 async def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Sales, Played]]:
     monkeypatch.setattr(turning, "MOST_PAGES", MOST)
-    kind, played = KINDS[request.param], PLAYED[request.param]
-    assert played.server is not None and kind.sales is not None
-    async with AsyncExitStack() as stack:
-        fake = played.server()
-        await fake.start()
-        stack.push_async_callback(fake.stop)
-        grants = played.grants(fake) if played.grants else None
-        settings = {name: value.format(url=fake.url) for name, value in played.settings.items()}
-        given = {"settings": settings, "secrets": played.secrets, "base_url": fake.url, "grants": grants}
-        opened, _ = await stack.enter_async_context(context(**given))
-        yield kind.sales(opened), Played(fake, LIARS[kind.name])
+    kind = KINDS[request.param]
+    assert kind.sales is not None
+    async with opened(PLAYED[request.param]) as (fake, given, _, _):
+        yield kind.sales(given), Played(fake, LIARS[kind.name])
 
 
 async def test_a_list_of_owners_without_end_is_told(case: tuple[Sales, Played]) -> None:

@@ -24,6 +24,7 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
 from tests.fakes import openapi
 from tests.fakes.hubspot import DOCUMENT, READ, TOKEN, WRITE, HubSpotFake
+from tests.fakes.playing import playing
 
 ACCOUNT = Account(
     "62515", "HubSpot account 62515", tz="Europe/Berlin", url="https://app-eu1.hubspot.com/contacts/62515"
@@ -32,11 +33,8 @@ ACCOUNT = Account(
 
 @pytest.fixture
 async def fake() -> AsyncIterator[HubSpotFake]:
-    server = HubSpotFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(HubSpotFake()) as server:
+        yield server
 
 
 async def upsert(

@@ -17,6 +17,7 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import context
 from tests.connectors.selling import missing
 from tests.fakes.hubspot import READ, TOKEN, WRITE, HubSpotFake
+from tests.fakes.playing import playing
 
 ACCOUNT = Account(
     "62515", "Portal", currency="EUR", tz="Europe/Berlin", url="https://app-eu1.hubspot.com/contacts/62515"
@@ -26,11 +27,8 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def fake() -> AsyncIterator[HubSpotFake]:
-    server = HubSpotFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(HubSpotFake()) as server:
+        yield server
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.connector_cases import Granted, ada, context
 from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.playing import playing
 
 ACCOUNT = Account("62515", "HubSpot account 62515", tz="Europe/Berlin")
 EVENING = datetime(2026, 11, 22, 21, tzinfo=UTC)  # 22:00 in Berlin
@@ -27,11 +28,8 @@ ASKED = {"client_id": CLIENT_ID, "redirect_uri": "https://app.example.com/oauth/
 
 @pytest.fixture
 async def fake() -> AsyncIterator[HubSpotFake]:
-    server = HubSpotFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(HubSpotFake()) as server:
+        yield server
 
 
 async def upsert(fake: HubSpotFake, person: PersonIn, **given: Any) -> Written:

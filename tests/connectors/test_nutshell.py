@@ -20,17 +20,15 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
 from tests.fakes import openapi
 from tests.fakes.nutshell import DOCUMENT, EMAIL, KEY, NutshellFake
+from tests.fakes.playing import playing
 
 FIELDS = {"email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "phone": "+441234567"}
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[NutshellFake]:
-    server = NutshellFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(NutshellFake()) as server:
+        yield server
 
 
 def given(fake: NutshellFake, **more: Any) -> dict[str, Any]:

@@ -39,17 +39,15 @@ from tests.connectors.pipedrive_cases import (
 )
 from tests.fakes import openapi
 from tests.fakes.pipedrive import DOCUMENTS, TOKEN, PipedriveFake
+from tests.fakes.playing import playing
 
 UNKNOWN = "9" * 40
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 async def test_every_call_is_checked_against_the_vendors_documents(fake: PipedriveFake) -> None:

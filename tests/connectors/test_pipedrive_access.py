@@ -18,6 +18,7 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import Granted, context
 from tests.connectors.pipedrive_cases import calls, error_of, lead, only, opened, said, upsert
 from tests.fakes.pipedrive import TOKEN, PipedriveFake
+from tests.fakes.playing import playing
 
 PAGE = b"<!DOCTYPE html><html><body>Error 1015</body></html>"
 HTML = {"Content-Type": "text/html"}
@@ -26,11 +27,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 def granted(fake: PipedriveFake, *more: Grant) -> Granted:

@@ -14,17 +14,15 @@ from site2crm.core.http import Outbound
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.fakes.pipedrive import PipedriveFake
+from tests.fakes.playing import playing
 
 BACK = "https://crm.example.com/oauth/callback"
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 @pytest.fixture

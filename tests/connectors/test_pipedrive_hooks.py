@@ -17,6 +17,7 @@ from site2crm.kit import clock
 from tests.connectors.connector_cases import Granted, context
 from tests.connectors.pipedrive_cases import ACCOUNT, opened
 from tests.fakes.pipedrive import TOKEN, PipedriveFake
+from tests.fakes.playing import playing
 
 URL = "https://crm.example.com/hooks/crm/con_1/x7"
 SECRET = "s3cret-of-this-connection"
@@ -24,11 +25,8 @@ SECRET = "s3cret-of-this-connection"
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 @pytest.fixture

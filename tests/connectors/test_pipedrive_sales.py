@@ -16,17 +16,15 @@ from site2crm.kit import clock, ids
 from tests.connectors.pipedrive_cases import calls, error_of, opened
 from tests.connectors.selling import missing
 from tests.fakes.pipedrive import PipedriveFake
+from tests.fakes.playing import playing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -18,17 +18,15 @@ from tests.cast import BASE, Person
 from tests.connectors.pipedrive_cases import lead, only, said
 from tests.connectors.signed_in import FORM, FROM_ELSEWHERE, authorize_url
 from tests.fakes.pipedrive import PipedriveFake
+from tests.fakes.playing import playing
 
 APP = {"settings.client_id": "demo-app", "settings.client_secret": "demo-secret"}
 
 
 @pytest.fixture
 async def fake() -> AsyncIterator[PipedriveFake]:
-    server = PipedriveFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(PipedriveFake()) as server:
+        yield server
 
 
 @pytest.fixture

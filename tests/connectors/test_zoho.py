@@ -29,6 +29,7 @@ from tests.connectors.zoho_cases import (
     upsert,
 )
 from tests.fakes import openapi
+from tests.fakes.playing import playing
 from tests.fakes.zoho import DOCUMENT, ZohoFake
 
 MANY = 250
@@ -37,11 +38,8 @@ MANY = 250
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
     client._refusals.clear()
-    server = ZohoFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(ZohoFake()) as server:
+        yield server
 
 
 async def test_every_call_is_checked_against_the_vendors_document(fake: ZohoFake) -> None:

@@ -16,6 +16,7 @@ from site2crm.core.http import Outbound
 from site2crm.demo.server import Fault
 from site2crm.demo.zoho_accounts import CLIENT_ID, CLIENT_SECRET, MOST_REFRESH_TOKENS, REDIRECT
 from site2crm.kit import clock
+from tests.fakes.playing import playing
 from tests.fakes.zoho import ZohoFake
 
 APP = App(CLIENT_ID, CLIENT_SECRET)
@@ -23,11 +24,8 @@ APP = App(CLIENT_ID, CLIENT_SECRET)
 
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
-    server = ZohoFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(ZohoFake()) as server:
+        yield server
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from site2crm.connectors.zoho.hooks import ZohoHooks
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.zoho_cases import connection
+from tests.fakes.playing import playing
 from tests.fakes.zoho import ZohoFake
 
 URL = "https://leads.example.com/hooks/con_1"
@@ -21,11 +22,8 @@ NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
-    server = ZohoFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(ZohoFake()) as server:
+        yield server
 
 
 async def watch(fake: ZohoFake, url: str = URL) -> datetime | None:

@@ -1,6 +1,6 @@
 """What Zoho's salespeople do, and deals for leads: conversion, won and lost, local times, currencies, what was removed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.connectors.selling import missing
 from tests.connectors.zoho_cases import ACCOUNT, calls, connection, converted, only
+from tests.fakes.playing import playing
 from tests.fakes.zoho import ZohoFake
 
 CONTACTS = {"module": "Contacts"}
@@ -22,11 +23,8 @@ CONTACTS = {"module": "Contacts"}
 
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
-    server = ZohoFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(ZohoFake()) as server:
+        yield server
 
 
 def lead(fake: ZohoFake, **values: Any) -> str:
@@ -276,14 +274,21 @@ async def test_a_deal_that_changes_during_a_reading_comes_again(
     assert rest[-1].value == Money(Decimal(5), "EUR")
 
 
+async def removed(
+    fake: ZohoFake, count: int, forward: Callable[[float], None]
+) -> tuple[list[str], list[Deal], str | None]:
+    """The ids of so many deals, what is told when they are gone, and where the next reading begins."""
+    ids = [deal(fake) for _ in range(count)]
+    _, cursor = await read_from(fake, None)
+    forward(3600)
+    for id in ids:
+        fake.remove("Deals", id, bin="permanent")
+    return ids, *await read_from(fake, cursor)
+
+
 async def test_removed_deals_are_told_page_by_page(fake: ZohoFake) -> None:
     with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
-        ids = [deal(fake) for _ in range(250)]
-        _, cursor = await read_from(fake, None)
-        forward(3600)
-        for id in ids:
-            fake.remove("Deals", id, bin="permanent")
-        found, cursor = await read_from(fake, cursor)
+        ids, found, cursor = await removed(fake, 250, forward)
         assert [d.id for d in found if d.status is Status.DELETED] == ids
         forward(3600)
         _, cursor = await read_from(fake, cursor)  # what was removed within the overlap comes again
@@ -292,12 +297,7 @@ async def test_removed_deals_are_told_page_by_page(fake: ZohoFake) -> None:
 
 async def test_more_removals_than_pages_serve_do_not_stop_the_reading(fake: ZohoFake) -> None:
     with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
-        ids = [deal(fake) for _ in range(2_100)]
-        _, cursor = await read_from(fake, None)
-        forward(3600)
-        for id in ids:
-            fake.remove("Deals", id, bin="permanent")
-        found, cursor = await read_from(fake, cursor)
+        _, found, cursor = await removed(fake, 2_100, forward)
         assert len({d.id for d in found if d.status is Status.DELETED}) == 2_000
         forward(3600)
         new = deal(fake)

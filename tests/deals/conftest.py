@@ -19,6 +19,7 @@ from tests import cast
 from tests.cast import Person
 from tests.delivery.conftest import Office, flags, open_office
 from tests.fakes.hubspot import HubSpotFake
+from tests.fakes.playing import playing
 
 
 @dataclass
@@ -90,11 +91,8 @@ class Floor:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[HubSpotFake]:
-    server = HubSpotFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(HubSpotFake()) as server:
+        yield server
 
 
 @pytest.fixture

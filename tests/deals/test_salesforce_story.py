@@ -18,6 +18,7 @@ from tests.cast import Person
 from tests.connectors.signed_in import FORM, FROM_ELSEWHERE, authorize_url
 from tests.deals.conftest import Floor
 from tests.delivery.conftest import Office
+from tests.fakes.playing import playing
 from tests.fakes.salesforce import CLIENT_ID, CLIENT_SECRET, SalesforceFake
 
 APP = {"settings.login": "my_domain", "settings.domain": "https://acme.lightning.force.com", "settings.target": "lead",
@@ -26,11 +27,8 @@ APP = {"settings.login": "my_domain", "settings.domain": "https://acme.lightning
 
 @pytest.fixture
 async def fake() -> AsyncIterator[SalesforceFake]:
-    server = SalesforceFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(SalesforceFake()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from site2crm.leads import capture, clicks
 from tests import cast
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
+from tests.fakes.playing import playing
 
 MAPPING = {"email": "email", "first_name": "firstname", "phone": "phone", "message": "message"}
 
@@ -110,11 +111,8 @@ class Office:
 
 @pytest.fixture
 async def fake() -> AsyncIterator[HubSpotFake]:
-    server = HubSpotFake()
-    await server.start()
-    yield server
-    await server.stop()
-    assert server.violations == []
+    async with playing(HubSpotFake()) as server:
+        yield server
 
 
 @pytest.fixture

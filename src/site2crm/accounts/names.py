@@ -10,17 +10,17 @@ LONGEST = 100
 _NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
-def tidy(name: str, *, field: str = "name") -> str:
-    """Raises Invalid when it is too long."""
+def tidy(name: str) -> str:
+    """Raises Invalid for `name` when it is too long."""
     plain = " ".join(_NO_TEXT.sub(" ", name).split())
     if len(plain) > LONGEST:
-        raise Invalid.field(field, f"At most {LONGEST} characters.")
+        raise Invalid.field("name", f"At most {LONGEST} characters.")
     return plain
 
 
-def needed(name: str, *, field: str = "name", cure: str = "This is needed.") -> str:
-    """Raises Invalid when it is too long, or nothing is left."""
-    plain = tidy(name, field=field)
+def needed(name: str, *, cure: str = "This is needed.") -> str:
+    """Raises Invalid for `name` when it is too long, or nothing is left."""
+    plain = tidy(name)
     if not plain:
-        raise Invalid.field(field, cure)
+        raise Invalid.field("name", cure)
     return plain

@@ -46,7 +46,7 @@ def stored(rule: Mapping[str, object]) -> DealRule:
     return msgspec.convert(rule, DealRule)
 
 
-def planned(rule: DealRule, lead: LeadValues, *, ref: str, owner: str = "", known_id: str | None = None) -> Planned:
+def planned(rule: DealRule, lead: LeadValues, *, ref: str, owner: str = "") -> Planned:
     """The same at every try: days are counted from the submission."""
     money, problem = _money(rule, lead)
     day = (lead.submitted_at or clock.now()).date()
@@ -59,7 +59,6 @@ def planned(rule: DealRule, lead: LeadValues, *, ref: str, owner: str = "", know
         stage=rule.stage or None,
         close=_later(day, rule.close_days),
         owner=owner or None,
-        known_id=known_id,
     )
     return Planned(deal, [Problem("deal amount", problem)] if problem else [])
 

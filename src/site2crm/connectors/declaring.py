@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import declared_rules, entering, health, leaving, mapping, opening, queries, registry, sealing
+from site2crm.connectors import declared_rules, entering, health, leaving, mapping, queries, registry, sealing
 from site2crm.connectors.contract import Context, CrmError
 from site2crm.connectors.entering import Entered
 from site2crm.connectors.errors import ConnectionNotFound
@@ -158,32 +158,10 @@ class Connections:
 
 def _new(kind: ConnectorKind, org: OrgRef, questions: Sequence[Question]) -> Connection:
     """With what no entry says."""
-    id, now = ids.new("con"), clock.now()
-    return Connection(
-        id=id,
-        org_id=org.id,
-        kind=kind.name,
-        name="",
-        state=State.ACTIVE,
-        state_reason="",
-        state_at=now,
-        mapping=msgspec.to_builtins(suggest(kind, [], questions)),
-        form_mappings={},
-        owner_rule={},
-        deal_rule={},
-        directory={},
-        drift=[],
-        account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
-        form_ids=[],
-        fields=[],
-        warnings=[],
-        created_at=now,
-        updated_at=now,
-        settings={},
-        secrets="",
-        secret_hints={},
-        grant="",
-    )
+    id = ids.new("con")
+    connection = entering.blank(kind, org.id, id=id, account=entering.account_of(kind, org, id=id))
+    connection.mapping = msgspec.to_builtins(suggest(kind, [], questions))
+    return connection
 
 
 def _expect_same(connection: Connection, kind: ConnectorKind) -> None:

@@ -8,11 +8,15 @@ from msgspec import Struct
 from site2crm.connectors import opening, registry
 from site2crm.connectors.contract import Connector, CrmError
 from site2crm.connectors.kinds import ConnectorKind, SettingField, Way
+from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Access
+from site2crm.connectors.states import State
+from site2crm.core.access import OrgRef
 from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.http import AddressRefused, OutboundError
 from site2crm.core.machine import Machine
+from site2crm.kit import clock
 
 LONGEST_SETTING = 4_000
 
@@ -34,6 +38,41 @@ def kind_named(name: str) -> ConnectorKind:
     if kind is None:
         raise Invalid.field("kind", f"One of: {', '.join(registry.KINDS)}.")
     return kind
+
+
+def blank(kind: ConnectorKind, org_id: str, *, id: str, account: Mapping[str, str]) -> Connection:
+    """A new connection in no session, with what nobody enters."""
+    now = clock.now()
+    return Connection(
+        id=id,
+        org_id=org_id,
+        kind=kind.name,
+        name="",
+        state=State.ACTIVE,
+        state_reason="",
+        state_at=now,
+        settings={},
+        secrets="",
+        secret_hints={},
+        grant="",
+        mapping=[],
+        form_mappings={},
+        owner_rule={},
+        deal_rule={},
+        directory={},
+        drift=[],
+        account=dict(account),
+        form_ids=[],
+        fields=[],
+        warnings=[],
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def account_of(kind: ConnectorKind, org: OrgRef, *, id: str) -> dict[str, str]:
+    """Of a new connection, before any test: the records of a Test inbox are pages of ours."""
+    return {"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {}
 
 
 def read(kind: ConnectorKind, given: Mapping[str, str], *, way: Way = Way.KEY, known: Entered | None = None) -> Entered:

@@ -73,27 +73,24 @@ class _Last:
         self._grant: Grant | None = None
 
     async def current(self) -> Grant:
-        grant = self._known()
+        grant = self.last()
         if grant.expires_at is not None and grant.expires_at - clock.now() < SLACK:
             return await self.renewed(grant)
         return grant
 
     async def renewed(self, stale: Grant) -> Grant:
-        if stale.access != self._known().access:
-            return self._known()
+        if stale.access != self.last().access:
+            return self.last()
         fresh = await self.auth().refresh(stale)
         self._grant = replace(fresh, refresh=fresh.refresh or stale.refresh, extra={**stale.extra, **fresh.extra})
         return self._grant
-
-    def last(self) -> Grant:
-        """To be taken back: the one that is good now, where the vendor has given another."""
-        return self._known()
 
     def auth(self) -> Auth:
         secrets = sealing.secrets_of(self._machine.vault, self._was)
         return apps.auth_of(self._machine, KINDS[self._was.kind], settings=self._was.settings, secrets=secrets)
 
-    def _known(self) -> Grant:
+    def last(self) -> Grant:
+        """The stored one, or what the vendor has given for it since: that is the one to be taken back."""
         if self._grant is None:
             self._grant = sealing.grant_of(self._machine.vault, self._was)
         return self._grant

@@ -81,7 +81,6 @@ class DealIn:
     close: date | None = None
     owner: str | None = None
     fields: Mapping[str, Value] = field(default_factory=dict)
-    known_id: str | None = None
 
 
 @dataclass(frozen=True)

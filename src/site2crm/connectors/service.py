@@ -28,7 +28,6 @@ from site2crm.connectors import (
     words,
 )
 from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
-from site2crm.connectors.asking import Examined as Examined
 from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.asking import lacking as lacking
 from site2crm.connectors.asking import strange as strange
@@ -61,17 +60,13 @@ from site2crm.connectors.opening import open_connector as open_connector
 from site2crm.connectors.opening import open_deals as open_deals
 from site2crm.connectors.opening import open_hooks as open_hooks
 from site2crm.connectors.opening import open_sales as open_sales
-from site2crm.connectors.queries import ConnectionRef as ConnectionRef
 from site2crm.connectors.queries import active_for as active_for
 from site2crm.connectors.queries import get as get
 from site2crm.connectors.reentering import known as known
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.ruling import ConnectionIn as ConnectionIn
 from site2crm.connectors.ruling import ConnectionPatch as ConnectionPatch
-from site2crm.connectors.ruling import MappingIn as MappingIn
 from site2crm.connectors.sales import Directory
-from site2crm.connectors.sending import Prepared as Prepared
-from site2crm.connectors.sending import Rules as Rules
 from site2crm.connectors.sending import Translation as Translation
 from site2crm.connectors.sending import preview as preview
 from site2crm.connectors.sources import LeadValues as LeadValues
@@ -262,7 +257,7 @@ def access_for(org: OrgRef, kind: ConnectorKind, entered: Entered, *, grants: Gr
         kind=kind.name,
         settings=entered.settings,
         secrets=entered.secrets,
-        account={"url": f"/o/{org.slug}/crms/{id}/inbox"} if kind.name == opening.INBOX else {},
+        account=entering.account_of(kind, org, id=id),
         grants=grants,
     )
 
@@ -284,34 +279,20 @@ async def saved(
     made: Mapping[str, str],
 ) -> Made:
     """The row of a new connection, and what its test said."""
-    kind, now = kind_named(access.kind), clock.now()
+    kind = kind_named(access.kind)
     found = msgspec.convert(checked.fields, list[FieldDef]) if checked else []
     if isinstance(data.mapping, UnsetType):
         rows = suggest(kind, found, await queries.questions(session, access.org_id))
     else:
         rows = mapping.rows_of(data.mapping)
     directory = owners.directory_of((checked and checked.directory) or {})
-    connection = Connection(
-        id=access.connection_id,
-        org_id=access.org_id,
-        kind=kind.name,
-        name=data.name.strip() or await _free_name(session, access.org_id, kind.label),
-        state=State.ACTIVE,
-        state_reason="",
-        state_at=now,
-        mapping=msgspec.to_builtins(rows),
-        form_mappings=ruling.form_mappings(data.form_mappings, {}),
-        owner_rule=ruling.owner(kind, data.owner, directory),
-        deal_rule=ruling.deal(kind, data.deal, directory),
-        directory={},
-        drift=[],
-        form_ids=data.form_ids,
-        account=dict(access.account),
-        fields=[],
-        warnings=[],
-        created_at=now,
-        updated_at=now,
-    )
+    connection = entering.blank(kind, access.org_id, id=access.connection_id, account=access.account)
+    connection.name = data.name.strip() or await _free_name(session, access.org_id, kind.label)
+    connection.mapping = msgspec.to_builtins(rows)
+    connection.form_mappings = ruling.form_mappings(data.form_mappings, {})
+    connection.owner_rule = ruling.owner(kind, data.owner, directory)
+    connection.deal_rule = ruling.deal(kind, data.deal, directory)
+    connection.form_ids = data.form_ids
     enter(machine, connection, access)
     session.add(connection)
     await session.flush()

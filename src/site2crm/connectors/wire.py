@@ -87,7 +87,6 @@ async def send_granted(
     *,
     is_stale: Callable[[Response], bool],
     hosts: Collection[str] = (),
-    timeout_s: float | None = None,
     max_bytes: int | None = None,
     answered: Callable[[Response, Ticket], None] | None = None,
 ) -> Response:
@@ -98,7 +97,7 @@ async def send_granted(
     if context.grants is None:
         raise CrmError(ErrorClass.REAUTH, "Nobody has signed in for this connection yet.", code="NO_GRANT")
     grant = await context.grants.current()
-    limits: dict[str, Any] = {"hosts": hosts, "timeout_s": timeout_s, "max_bytes": max_bytes, "answered": answered}
+    limits: dict[str, Any] = {"hosts": hosts, "max_bytes": max_bytes, "answered": answered}
     answer = await send(context, make(grant)._replace(secret=grant.access), **limits)
     if not is_stale(answer):
         return answer

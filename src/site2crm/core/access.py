@@ -62,11 +62,11 @@ class Who(Struct, frozen=True, kw_only=True):
             raise NotFound
         return self.org.id
 
-    def path(self, place: str) -> str:
+    def path(self, place: str = "") -> str:
         """The address of a dashboard page in the org of this request: `/o/acme/leads`. Raises as `org_id`."""
         if self.org is None:
             raise NotFound
-        return f"/o/{self.org.slug}/{place}"
+        return f"/o/{self.org.slug}/{place}".removesuffix("/")
 
 
 Authenticator = Callable[[Connection], Awaitable[Who | None]]

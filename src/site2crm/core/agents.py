@@ -12,7 +12,6 @@ SCANNER = "scanner"
 PREVIEW = "preview"
 """Why a request counts apart by its header: a mail gateway's scanner, a chat's preview, any other machine."""
 
-DEVICES = ("desktop", "mobile", "tablet", "tv")
 NAME_CHARS = 40
 REMEMBERED = 10_000
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from site2crm.core import config_keys, config_rules, config_schema, config_sources, folder
+from site2crm.core import config_keys, config_rules, config_schema, config_sources, config_storage, folder
 from site2crm.core.config_keys import Keys, KeyUnusable
 from site2crm.core.config_schema import SECTIONS, Connector
 from site2crm.core.config_section import Section, Setting, settings_of
@@ -62,18 +62,18 @@ class Explained(msgspec.Struct, frozen=True):
 
 class Settings(msgspec.Struct, frozen=True):
     server: config_schema.Server
-    data: config_schema.Data
-    database: config_schema.Database
-    events: config_schema.Events
+    data: config_storage.Data
+    database: config_storage.Database
+    events: config_storage.Events
     queue: config_schema.Queue
-    secrets: config_schema.Secrets
+    secrets: config_storage.Secrets
     auth: config_schema.Auth
     mail: config_schema.Mail
     intake: config_schema.Intake
     links: config_schema.Links
     outbound: config_schema.Outbound
-    backup: config_schema.Backup
-    limits: config_schema.Limits
+    backup: config_storage.Backup
+    limits: config_storage.Limits
     log: config_schema.Log
     privacy: config_schema.Privacy
     connectors: dict[str, Connector]

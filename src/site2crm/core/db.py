@@ -46,6 +46,7 @@ from site2crm.core.config_types import Secret
 from site2crm.core.errors import DatabaseAway, DatabaseBusy, DatabaseDisk
 
 SQLITE_VERSION = sqlite.VERSION
+"""Nobody asks for it: it keeps the import, which puts a safe SQLite in place before any engine is made."""
 
 AfterCommit = Callable[[], Awaitable[None]]
 Owned = TypeVar("Owned", bound="OrgOwned")

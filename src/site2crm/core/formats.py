@@ -21,15 +21,16 @@ def local(at: datetime, zone: str = "UTC") -> str:
 
 def day(at: datetime, zone: str = "UTC") -> str:
     """The date in that zone: `21 Nov`, with the year unless it is this one."""
-    there = at.astimezone(ZoneInfo(zone))
-    this_year = there.year == clock.now().astimezone(ZoneInfo(zone)).year
-    return f"{there.day} {there:%b}" if this_year else f"{there.day} {there:%b %Y}"
+    return _date(at.astimezone(ZoneInfo(zone)), today=clock.now().astimezone(ZoneInfo(zone)))
 
 
 def date(written: str) -> str:
     """A date of no zone, as a CRM tells it (`2026-12-31`), in the words of `day`."""
-    there = datetime.fromisoformat(written)
-    return f"{there.day} {there:%b}" if there.year == clock.now().year else f"{there.day} {there:%b %Y}"
+    return _date(datetime.fromisoformat(written), today=clock.now())
+
+
+def _date(there: datetime, *, today: datetime) -> str:
+    return f"{there.day} {there:%b}" if there.year == today.year else f"{there.day} {there:%b %Y}"
 
 
 def ago(at: datetime) -> str:

@@ -13,11 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db
 
-POSTGRESQL_INDEX = (
-    "CREATE INDEX ix_{table}_words ON {table} USING gin (array_to_tsvector(string_to_array(btrim(words), ' ')))"
-)
-"""For migrations. The expression below has to be the very same."""
-
 
 class Index(Struct, frozen=True):
     """`rows` to select from; `number` to sort and cut by."""
@@ -30,6 +25,7 @@ class Index(Struct, frozen=True):
     def has(self, parts: Iterable[str]) -> TextClause:
         """All the parts: ` word ` is the whole word, ` word` its beginning; letters, digits and `_` only."""
         if self.is_postgresql:
+            # To the letter what the migrations index: PostgreSQL finds no index for anything else.
             words = f"array_to_tsvector(string_to_array(btrim({self.name}.words), ' '))"
             return text(f"{words} @@ CAST(:asked AS tsquery)").bindparams(asked=tsquery(parts))
         return text(f"{self.name} MATCH :asked").bindparams(asked=match(parts))

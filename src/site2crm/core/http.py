@@ -9,62 +9,23 @@ This is what callers see; `core/http_engine.py` does it, and is loaded at the fi
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from site2crm.core import heavy, tracing
-from site2crm.core.addresses import Address, Policy, Refusal, own_addresses, parse_rules
-
-Resolver = Callable[[str], Sequence[str]]
+from site2crm.core.addresses import Address, Policy, own_addresses, parse_rules
+from site2crm.core.http_contract import AddressRefused as AddressRefused
+from site2crm.core.http_contract import OutboundError as OutboundError
+from site2crm.core.http_contract import OutboundFailed as OutboundFailed
+from site2crm.core.http_contract import OutboundTimeout as OutboundTimeout
+from site2crm.core.http_contract import Resolver as Resolver
+from site2crm.core.http_contract import Response as Response
+from site2crm.core.http_contract import ResponseTooLarge as ResponseTooLarge
 
 guards: list[Callable[[], None]] = []
 """Called before each request; one that raises forbids the call (core/db: a write transaction is open)."""
-
-
-class OutboundError(Exception):
-    """An outgoing call brought no answer that can be used."""
-
-
-class OutboundTimeout(OutboundError):
-    """The name service, the connection or the whole answer took too long."""
-
-
-class OutboundFailed(OutboundError):
-    """No such name, connection refused or reset, TLS failure, half an answer."""
-
-
-class ResponseTooLarge(OutboundError):
-    """The decoded body passed the cap. The status is known all the same."""
-
-    def __init__(self, limit: int, status: int) -> None:
-        super().__init__(f"The answer (status {status}) is larger than {limit:,} bytes.")
-        self.status = status
-
-
-class AddressRefused(OutboundError):
-    """The target is not on the public internet, or is written in a way that hides where it is."""
-
-    def __init__(self, reason: str, line: str | None = None) -> None:
-        hint = f" To allow it, the operator adds to site2crm.toml: {line}" if line else ""
-        super().__init__(f"Refused: {reason}.{hint}")
-        self.line = line
-
-    @classmethod
-    def from_refusal(cls, refusal: Refusal) -> "AddressRefused":
-        return cls(refusal.reason, f'[outbound] allow_private = ["{refusal.entry}"]')
-
-
-@dataclass(frozen=True)
-class Response:
-    """A complete answer; a redirect is an answer like any other. The names of `headers` are found in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-    elapsed_ms: int
 
 
 class Outbound:

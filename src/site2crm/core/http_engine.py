@@ -17,7 +17,7 @@ import msgspec
 
 from site2crm import __version__
 from site2crm.core.addresses import Address, Policy, literal, number_form, unwrap
-from site2crm.core.http import (
+from site2crm.core.http_contract import (
     AddressRefused,
     OutboundFailed,
     OutboundTimeout,

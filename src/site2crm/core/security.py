@@ -1,14 +1,13 @@
 """Hosts, origins, addresses, headers: what is decided about a request before any handler sees it."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from site2crm.core.asgi import Scope
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-RawHeaders = Iterable[tuple[bytes, bytes]]
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 LOOPBACK_PEERS = frozenset({"127.0.0.1", "::1"})

@@ -171,7 +171,7 @@ async def _people_page(
         status=422 if errors else 200,
         base=base,
         deals_url=who.path(PLACE),
-        org_url=who.path("").removesuffix("/"),
+        org_url=who.path(),
         ranking=found,
         crms=crms,
         query={name: query.get(name, "") for name in ("connection", "period", "from", "to")},

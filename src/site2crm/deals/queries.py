@@ -1,4 +1,4 @@
-"""Reads of deals: lists, one with what belongs to it, and a pipeline by stage."""
+"""Reads of deals: lists, and one with what belongs to it. What they come to: `sums.py`."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -194,10 +194,6 @@ async def owners(session: AsyncSession, org_id: str) -> list[tuple[str, OwnerRef
         select(Owner).where(Owner.org_id == org_id).order_by(Owner.active.desc(), Owner.name, Owner.remote_id)
     )
     return [(row.connection_id, OwnerRef(row.remote_id, row.name, row.email, row.active)) for row in rows]
-
-
-async def any_deal(session: AsyncSession, org_id: str) -> bool:
-    return await session.scalar(select(Deal.id).where(Deal.org_id == org_id).limit(1)) is not None
 
 
 async def selling(session: AsyncSession, org_id: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 from msgspec import Struct
 from sqlalchemy import func, select
@@ -63,12 +62,6 @@ class Ranking(Struct, frozen=True, kw_only=True):
     weights: WeightsOut
     untold: dict[str, list[str]]
     """Connection id -> the kinds of activity that this CRM does not tell."""
-
-
-class _Done(NamedTuple):
-    acts: dict[Act, int]
-    won: int
-    sums: dict[str, int]
 
 
 async def weights(session: AsyncSession, org_id: str) -> WeightsOut:

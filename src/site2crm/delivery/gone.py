@@ -58,15 +58,13 @@ async def compared(session: AsyncSession, org_id: str, connection_id: str) -> Co
     )
 
 
-async def missing(
-    session: AsyncSession, org_id: str, connection_id: str, *, limit: int = MOST_SHOWN
-) -> list[MissingItem]:
+async def missing(session: AsyncSession, org_id: str, connection_id: str) -> list[MissingItem]:
     """The last delivered first."""
     rows = await session.scalars(
         select(Missing)
         .where(Missing.org_id == org_id, Missing.connection_id == connection_id)
         .order_by(Missing.delivered_at.desc(), Missing.lead_id)
-        .limit(limit)
+        .limit(MOST_SHOWN)
     )
     return [
         MissingItem(

@@ -155,7 +155,7 @@ async def show_delivery(
         "delivery/show.html",
         title=f"{lead} to {crm}",
         base=who.path(PLACE),
-        org_url=who.path("").removesuffix("/"),
+        org_url=who.path(),
         delivery=delivery,
         attempts=(await queries.attempts(session, who.org_id, [delivery_id]))[delivery_id],
         properties=properties,

@@ -26,12 +26,12 @@ def explain(
 ) -> Explanation:
     """`properties`: what is sent. `stopped`: why the connection has stopped, and `cure`: what to do about that."""
     why = sentence(delivery.error or "")
-    if delivery.state == State.PARKED:
-        return _parked(delivery, crm, why or stopped, cure)
-    if delivery.person_at is not None:
+    if delivery.person_at is not None and delivery.state != State.PARKED:
         return _without_deal(delivery, crm)
     match State(delivery.state):
-        case State.PENDING | State.PARKED:  # the latter is told above
+        case State.PARKED:
+            return _parked(delivery, crm, why or stopped, cure)
+        case State.PENDING:
             return Explanation(f"This lead is about to be sent to {crm}.", why, "Nothing to do.", "info")
         case State.SENDING:
             return Explanation(f"This lead is being sent to {crm} at this moment.", why, "Nothing to do.", "info")

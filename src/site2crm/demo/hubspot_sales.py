@@ -80,9 +80,9 @@ class SalesSide:
         self.records[of][id]["properties"].update(properties)
         self._touched(of, id, _iso(at))
 
-    def archive(self, of: str, id: str, *, at: datetime | None = None) -> None:
+    def archive(self, of: str, id: str) -> None:
         record = self.records[of].pop(id)
-        self.archived[of][id] = {**record, "archived": True, "archivedAt": _iso(at)}
+        self.archived[of][id] = {**record, "archived": True, "archivedAt": _iso()}
         self._ordered.clear()
 
     def _touched(self, of: str, id: str, stamp: str) -> None:

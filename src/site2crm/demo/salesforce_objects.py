@@ -97,15 +97,14 @@ def _field(
     defaulted: bool = False,
     choices: tuple[str, ...] = (),
     refers: tuple[str, ...] = (),
-    unique: bool = False,
 ) -> Field:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("__c").removesuffix("Id")).replace("_", " ")
     listed = [{"value": text, "label": text, "active": True, "defaultValue": False} for text in choices]
     return {
         "name": name, "label": label or words or name, "type": type,
         "length": length if type in ("string", "textarea", "email", "phone", "url") else 0, "nillable": nillable,
-        "createable": not readonly, "updateable": not readonly, "custom": name.endswith("__c"), "externalId": unique,
-        "unique": unique, "idLookup": unique or type in ("id", "email"), "defaultedOnCreate": defaulted,
+        "createable": not readonly, "updateable": not readonly, "custom": name.endswith("__c"), "externalId": False,
+        "unique": False, "idLookup": type in ("id", "email"), "defaultedOnCreate": defaulted,
         "referenceTo": list(refers), "picklistValues": listed, "restrictedPicklist": bool(choices),
     }  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from site2crm.demo.salesforce_objects import PREFIXES
@@ -99,9 +98,9 @@ class Records:
             record |= {"IsClosed": stage["IsClosed"], "IsWon": stage["IsWon"]}
 
 
-def stamp(*, ago: timedelta = timedelta()) -> str:
-    """A moment as Salesforce writes it: UTC, the offset without a colon."""
-    return (clock.now() - ago).isoformat(timespec="seconds").replace("+00:00", ".000+0000")
+def stamp() -> str:
+    """This moment as Salesforce writes it: UTC, the offset without a colon."""
+    return clock.now().isoformat(timespec="seconds").replace("+00:00", ".000+0000")
 
 
 def long_id(short: str) -> str:

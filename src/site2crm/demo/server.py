@@ -93,8 +93,8 @@ class FakeServer:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, *, port: int = 0, host: str = "127.0.0.1") -> None:
-        self._server = await asyncio.start_server(self._serve, host, port, backlog=1024)
+    async def start(self, *, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, backlog=1024)
 
     async def stop(self) -> None:
         assert self._server

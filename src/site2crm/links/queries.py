@@ -105,9 +105,9 @@ async def link(session: AsyncSession, org_id: str, link_id: str) -> LinkItem:
     return _item(row)
 
 
-async def by_slug(session: AsyncSession, org_id: str, slug: str, *, domain: str = "") -> LinkItem:
-    """By its exact spelling. Raises LinkNotFound."""
-    row = (await session.execute(_items(org_id).where(Link.domain == domain, Link.slug == slug))).one_or_none()
+async def by_slug(session: AsyncSession, org_id: str, slug: str) -> LinkItem:
+    """On the main host, by its exact spelling. Raises LinkNotFound."""
+    row = (await session.execute(_items(org_id).where(Link.domain == "", Link.slug == slug))).one_or_none()
     if row is None:
         raise LinkNotFound
     return _item(row)

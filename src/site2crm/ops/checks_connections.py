@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries
 from site2crm.connectors import service as connectors
+from site2crm.connectors.contract import Account
 from site2crm.connectors.queries import ConnectionRef
 from site2crm.connectors.service import Answered, Written
 from site2crm.core import control
@@ -101,9 +102,7 @@ async def _declared(machine: Machine, one: Written) -> list[Finding]:
 
 def _told(one: Written, answered: Answered) -> list[Finding]:
     if not answered.said:
-        account = answered.checked.account
-        named = f"{one.entry.source}: {one.entry.path}"
-        return [ok(CHECK, f"{named} answers" + (f" as {account.name}" if account else ""))]
+        return [_answers(f"{one.entry.source}: {one.entry.path}", answered.checked.account)]
     return [(failed if each.refused else warning)(CHECK, str(each.problem), each.cure) for each in answered.said]
 
 
@@ -123,4 +122,8 @@ async def _made(machine: Machine, ref: ConnectionRef, slug: str) -> list[Finding
     ]
     if text := connectors.lacking(queries.label(ref.kind), checked):
         found = [warning(CHECK, f"{named}: {text}", f"{connectors.GIVE_RIGHTS} {page}"), *found]
-    return list(found) or [ok(CHECK, f"{named} answers" + (f" as {checked.account.name}" if checked.account else ""))]
+    return list(found) or [_answers(named, checked.account)]
+
+
+def _answers(named: str, account: Account | None) -> Finding:
+    return ok(CHECK, f"{named} answers" + (f" as {account.name}" if account else ""))

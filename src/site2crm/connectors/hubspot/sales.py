@@ -34,7 +34,7 @@ class HubSpotSales:
     async def add_deal(self, deal: DealIn, person_id: str) -> Written:
         warnings: list[Warned] = []
         try:
-            id = deal.known_id or await self._made_before(deal.ref, person_id)
+            id = await self._made_before(deal.ref, person_id)
             created = id is None
             if id is None:
                 id = await self._create(await self._complete(deal), person_id, warnings)
@@ -43,9 +43,7 @@ class HubSpotSales:
         return Written(deal.ref, id, created, self._portal.record_url("deals", id), warnings=warnings)
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
-        """Without the looking up; a deal that is known is left as the salespeople have it."""
-        if deal.known_id:
-            return []
+        """Without the looking up."""
         note = "only if this lead's deal is not there yet"
         return self._portal.shown([self._create_call(self._properties(deal), person_id)._replace(note=note)])
 

@@ -117,7 +117,7 @@ class Nutshell:
         return _turns.setdefault((self._context.connection_id, key), asyncio.Lock())
 
     async def _currency(self) -> str | None:
-        leads = answers.listed(await self._access.get("/leads", query=_first_page(1), max_bytes=LIST_BYTES), "leads")
+        leads = answers.listed(await self._access.get("/leads", query=first_page(1), max_bytes=LIST_BYTES), "leads")
         value = leads[0].get("value") if leads else None
         currency = value.get("currency") if isinstance(value, dict) else None
         return currency if isinstance(currency, str) and currency else None
@@ -167,7 +167,7 @@ class Nutshell:
             body = await self._access.get("/contacts", query=query, max_bytes=LIST_BYTES)
             listed = answers.listed(body, "contacts")
             if found := _fitting(listed, values):
-                alike = len(_of_address(listed, values.email)) if values.email else 1
+                alike = len(of_address(listed, values.email)) if values.email else 1
                 warnings += [told] if alike > 1 and (told := several(alike, "contacts")) not in warnings else []
                 return found
         return _fitting(await lately.of("contacts"), values) if values.email or values.phone else None
@@ -226,27 +226,27 @@ class Nutshell:
 def _lookups(values: Values) -> list[Query]:
     """An address is looked for exactly; for a number there is only the fuzzy search, whose finds are compared."""
     if values.email:
-        return [[("email", values.email), *_first_page(100)]]
-    return [[("q", values.phone), *_first_page(100)]] if values.phone else []
+        return [[("email", values.email), *first_page(100)]]
+    return [[("q", values.phone), *first_page(100)]] if values.phone else []
 
 
 def _fitting(contacts: Sequence[Record], values: Values) -> Record | None:
     """A number that several have is nobody's, so that none is overwritten by guess."""
     if email := values.email:
-        return next(iter(_of_address(contacts, email)), None)
+        return next(iter(of_address(contacts, email)), None)
     wanted = values.phone or ""
     alive = [contact for contact in contacts if not contact.get("deletedTime")]
     same = [contact for contact in alive if any(same_number(wanted, number) for number in numbers_of(contact))]
     return same[0] if len({contact["id"] for contact in same}) == 1 else None
 
 
-def _of_address(contacts: Sequence[Record], email: str) -> list[Record]:
+def of_address(contacts: Sequence[Record], email: str) -> list[Record]:
     """The oldest first."""
     alike = [each for each in contacts if not each.get("deletedTime") and email.lower() in emails_of(each)]
     return sorted(alike, key=lambda contact: order_of(contact["id"]))
 
 
-def _first_page(limit: int) -> list[tuple[str, str]]:
+def first_page(limit: int) -> list[tuple[str, str]]:
     return [("page[page]", "0"), ("page[limit]", str(limit))]
 
 

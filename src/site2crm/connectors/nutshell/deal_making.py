@@ -31,10 +31,7 @@ class DealMaker:
         self._access = access
 
     async def add(self, deal: DealIn, person_id: str) -> Written:
-        """A deal that was made before is left as it is: salespeople have changed it since."""
         try:
-            if deal.known_id and (known := await self._access.record("leads", deal.known_id)):
-                return Written(deal.ref, str(known["id"]), False, _url(known))
             return await self._added(deal, person_id)
         except CrmError as error:
             return Written(deal.ref, error=error)

@@ -8,10 +8,10 @@ from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access
 from site2crm.connectors.nutshell.activities import Activities
 from site2crm.connectors.nutshell.answers import Record
+from site2crm.connectors.nutshell.connector import first_page, of_address
 from site2crm.connectors.nutshell.deal_making import DealMaker
 from site2crm.connectors.nutshell.deal_reading import DealReader
-from site2crm.connectors.nutshell.feed import order_of
-from site2crm.connectors.nutshell.properties import emails_of, ids_in
+from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
 
 
@@ -56,10 +56,9 @@ class NutshellSales:
 
     async def _with_email(self, email: str) -> str | None:
         """The oldest, as whoever delivers takes it."""
-        query = [("email", email), ("page[page]", "0"), ("page[limit]", "100")]
+        query = [("email", email), *first_page(100)]
         listed = answers.listed(await self._access.get("/contacts", query=query, max_bytes=LIST_BYTES), "contacts")
-        theirs = [one for one in listed if not one.get("deletedTime") and email.lower() in emails_of(one)]
-        return min((str(one["id"]) for one in theirs), key=order_of, default=None)
+        return next((str(one["id"]) for one in of_address(listed, email)), None)
 
 
 def _owner(user: Record) -> Owner:

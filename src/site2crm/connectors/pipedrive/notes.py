@@ -19,9 +19,9 @@ def mark_of(ref: str) -> str:
     return f"{_MARK} {ref}"
 
 
-def list_ask(about: Mapping[str, int], *, note: str = "") -> Ask:
+def list_ask(about: Mapping[str, int]) -> Ask:
     query = {**{name: str(id) for name, id in about.items()}, "limit": str(LOOKED_AT), "sort": "id DESC"}
-    return Ask("GET", "notes", query=query, note=note)
+    return Ask("GET", "notes", query=query)
 
 
 def write_ask(about: Mapping[str, object], text: str, *, mark: str, at: datetime | None = None) -> Ask:

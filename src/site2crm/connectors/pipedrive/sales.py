@@ -67,8 +67,6 @@ class PipedriveSales:
                     raise
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
-        if deal.known_id:
-            return []
         said = read_deal(deal.fields, currency=self._client.currency)
         note = "only if this lead's deal is not there yet"
         asks = [_create_ask(deal, person_id, said)._replace(note=note), _claim_ask(deal, "the deal's id")]
@@ -134,8 +132,6 @@ class PipedriveSales:
 
     async def _made(self, deal: DealIn, person_id: str) -> tuple[str | None, bool]:
         """What an earlier try has made: a deal of this title that no other lead's note claims."""
-        if deal.known_id:
-            return deal.known_id, False
         begun = ids.made_at(deal.ref)  # no try was before
         for row in await self._client.records(_look_ask(person_id)):
             made = reading.deal(row, url=None)

@@ -47,12 +47,10 @@ class SalesforceSales:
     async def add_deal(self, deal: DealIn, person_id: str) -> Written:
         record = Record("Opportunity", self._values(deal))
         try:
-            id = deal.known_id
+            contact = await self._contact(person_id)
+            id = await self._made_before(deal.ref, contact)
             if id is None:
-                contact = await self._contact(person_id)
-                id = await self._made_before(deal.ref, contact)
-                if id is None:
-                    await self._complete(record, str(contact["Id"]), account=contact.get("AccountId"))
+                await self._complete(record, str(contact["Id"]), account=contact.get("AccountId"))
         except CrmError as error:
             return Written(deal.ref, error=error, warnings=record.warnings)
         if record.error is not None:
@@ -61,9 +59,7 @@ class SalesforceSales:
         return Written(deal.ref, done, id is None, self._writing.record_url(str(done)), warnings=record.warnings)
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
-        """Without the looking up; a deal that is known is left as the salespeople have it."""
-        if deal.known_id:
-            return []
+        """Without the looking up."""
         record = Record("Opportunity", self._values(deal))
         record.values.setdefault("StageName", "(the first open stage)")
         body = _with_contact(record, person_id)

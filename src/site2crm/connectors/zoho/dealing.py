@@ -37,8 +37,6 @@ class Dealing:
 
     async def add(self, deal: DealIn, person_id: str, pipelines: Sequence[Pipeline]) -> tuple[str, bool]:
         """The deal's id, and whether it was made now. Raises CrmError: NOT_FOUND if the person is gone."""
-        if deal.known_id:
-            return deal.known_id, False
         row = await self._row(deal, pipelines)
         contact, is_lead = await self._person(person_id)
         if not is_lead:
@@ -52,9 +50,7 @@ class Dealing:
         return await self._of_contact(deal, row, contact)
 
     def preview(self, deal: DealIn, person_id: str, *, module: str) -> list[Exchange]:
-        """Without the looking up; a deal that is known is left as the salespeople have it."""
-        if deal.known_id:
-            return []
+        """Without the looking up."""
         row = _row_of(deal, pipeline=deal.pipeline, stage=deal.stage)
         row |= _amount(deal.value, self._home)
         if module == LEADS:

@@ -83,11 +83,6 @@ def reading(path: Path, *, key: bytes | None) -> Iterator[tuple[Manifest, Iterat
         yield manifest, _entries(stream, manifest.members)
 
 
-def is_encrypted(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
-
-
 def member_of(root: Path, name: str) -> Member:
     """Size and sum of a file that is to become a member."""
     digest, size = hashlib.sha256(), 0

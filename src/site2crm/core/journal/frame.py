@@ -14,7 +14,6 @@ _BODY = struct.Struct("<IQQ")  # payload length, sequence, unix milliseconds
 _HEAD = struct.Struct("<4sIIQQ")  # magic, checksum, body
 HEADER_BYTES = _HEAD.size
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
-MAX_FRAME_BYTES = HEADER_BYTES + MAX_PAYLOAD_BYTES
 
 
 class Key(NamedTuple):
