@@ -161,8 +161,8 @@ async def change(
     settings = await reentering.reconsidered(machine, before, patch)
     connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
-    if not isinstance(patch.name, UnsetType) and patch.name.strip():
-        connection.name = patch.name.strip()
+    if not isinstance(patch.name, UnsetType):
+        connection.name = ruling.named(patch.name) or connection.name
     if not isinstance(patch.form_ids, UnsetType):
         connection.form_ids = patch.form_ids or []
     if mapped:
@@ -295,7 +295,7 @@ async def saved(
         id=access.connection_id,
         org_id=access.org_id,
         kind=kind.name,
-        name=data.name.strip() or await _free_name(session, access.org_id, kind.label),
+        name=ruling.named(data.name) or await _free_name(session, access.org_id, kind.label),
         state=State.ACTIVE,
         state_reason="",
         state_at=now,
