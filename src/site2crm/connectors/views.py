@@ -73,11 +73,6 @@ def offers() -> list[Offer]:
     return [Offer(kind.name, kind.label, kind.icon, kind.about) for kind in KINDS.values()]
 
 
-def full_name(kind: str, name: str) -> str:
-    """`HubSpot “Main”`, or the name alone where it says already what it is."""
-    return name if name.startswith(label(kind)) else f"{label(kind)} “{name}”"
-
-
 def icon(kind: str) -> str:
     return KINDS[kind].icon if kind in KINDS else "plug"
 
@@ -91,7 +86,7 @@ async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     """Every page of the org says which CRM has stopped, with the button that mends it."""
     return [
         Banner(
-            text=f"{full_name(each.kind, each.name)} stopped: {sentence(each.state_reason)} Its leads wait here.",
+            text=f"{queries.full_name(each.kind, each.name)} stopped: {sentence(each.state_reason)} Its leads wait here.",
             tone="bad",
             action_label="Reconnect",
             action_url=f"/o/{org.slug}/crms/{each.id}",

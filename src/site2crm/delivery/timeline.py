@@ -92,16 +92,12 @@ async def crm_names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> `HubSpot “Main”`, removed ones too."""
     kinds = await connections.kinds(session, org_id)
     names = await connections.names(session, org_id)
-    return {id: crm_name(connections.label(kinds[id]), name) for id, name in names.items()}
+    return {id: connections.full_name(kinds[id], name) for id, name in names.items()}
 
 
 async def _connection_numbers(session: AsyncSession, org: OrgRef, connection_id: str) -> dict[str, Any]:
     numbers = await queries.connection_numbers(session, org.id, connection_id)
     return {"numbers": numbers, "url": f"/o/{org.slug}/deliveries?connection={connection_id}"}
-
-
-def crm_name(kind: str, name: str) -> str:
-    return name if name.startswith(kind) else f"{kind} “{name}”"
 
 
 def _numbers_panel(numbers: Numbers, url: str) -> Panel | None:
