@@ -262,6 +262,7 @@ async def _editor(
         kind=kind_named(connection.kind),
         draft=draft,
         drift=looked.found,
+        sentence=views.sentence,
         **_choices(connection, draft, views.warnings(connection, looked.rows)),
         **await _sources(session, who, draft),
         lead=lead,

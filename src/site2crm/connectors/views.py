@@ -84,15 +84,13 @@ def account_line(kind: str, account: Mapping[str, str]) -> str:
 
 async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     """Every page of the org says which CRM has stopped, with the button that mends it."""
-    return [
-        Banner(
-            text=f"{queries.full_name(each.kind, each.name)} stopped: {sentence(each.state_reason)} Its leads wait here.",
-            tone="bad",
-            action_label="Reconnect",
-            action_url=f"/o/{org.slug}/crms/{each.id}",
-        )
-        for each in await queries.parked(session, org.id)
-    ]
+    return [_stopped(org, each) for each in await queries.parked(session, org.id)]
+
+
+def _stopped(org: OrgRef, connection: Connection) -> Banner:
+    name, url = queries.full_name(connection.kind, connection.name), f"/o/{org.slug}/crms/{connection.id}"
+    text = f"{name} stopped: {sentence(connection.state_reason)} Its leads wait here."
+    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=(url,))
 
 
 def said(kind: str, checked: Checked) -> tuple[str, str]:

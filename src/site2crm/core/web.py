@@ -270,7 +270,8 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         shell.actions = _actions(who)
         shell.search_url = f"/o/{org.slug}/leads"
         shell.new_org_url = "/orgs/new" if who.makes_orgs else ""
-        shell.banners = await feature.banners(session, org)
+        here = request.url.path
+        shell.banners = [each for each in await feature.banners(session, org) if here not in each.told_at]
     if who.is_super:
         shell.nav = [*shell.nav, NavSection(label="Instance", items=_admin_nav(request.url.path))]
     return shell

@@ -115,6 +115,7 @@ def _entry(delivery: DeliveryItem, names: dict[str, str], attempts: Sequence[Att
         data={
             **msgspec.structs.asdict(delivery),
             "crm": name,
+            "shown": delivery.shown,
             "is_waiting": delivery.state in WAITING,
             "log": msgspec.to_builtins(list(attempts), builtin_types=(type(delivery.created_at),)),
         },
@@ -128,4 +129,5 @@ def _banner(org: OrgRef, crm: str, stuck: tuple[str, str, int]) -> Banner:
         text = f"{plural(count, 'lead was', 'leads were')} refused by {crm}."
         return Banner(text=text, tone="bad", action_label="Look", action_url=url)
     text = f"{plural(count, 'lead is', 'leads are')} waiting for {crm}."
-    return Banner(text=text, tone="warn", action_label="Look", action_url=url)
+    told_at = (f"/o/{org.slug}/crms/{connection_id}",)
+    return Banner(text=text, tone="warn", action_label="Look", action_url=url, told_at=told_at)
