@@ -286,6 +286,24 @@ async def test_pausing_resuming_renaming_and_removing(alice: Person) -> None:
     assert (await alice.web.get(path)).status_code == 404
 
 
+async def test_an_error_leads_back_to_where_one_was(alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    opened = await alice.web.get(f"{path}/edit")  # the address of a refused form, opened again
+    assert (opened.status_code, f'href="{path}"' in opened.text) == (405, True)
+    refused = await alice.web.post(f"{path}/compare", headers={"referer": f"{alice.web.base_url}{path}#compared"})
+    assert (refused.status_code, f'href="{path}"' in refused.text) == (409, True)
+    elsewhere = await alice.web.get("/o/acme/crms/con_none", headers={"referer": "https://evil.example/x"})
+    assert (elsewhere.status_code, "evil.example" in elsewhere.text) == (404, False)
+
+
+async def test_a_connection_is_drained_on_its_own_page(alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    assert f'action="{path}/drain"' in (await alice.web.get(path)).text
+    await posted(alice, f"{path}/drain")
+    page = (await alice.web.get(path)).text
+    assert (f'action="{path}/drain"' in page, f'action="{path}/resume"' in page) == (False, True)
+
+
 async def test_a_viewer_sees_no_buttons_and_a_stranger_nothing(alice: Person, vera: Person, charlie: Person) -> None:
     path = await connected(alice, "inbox")
     for page in (path, f"{path}/mapping", f"{path}/inbox", CRMS):

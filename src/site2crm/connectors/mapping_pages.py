@@ -25,6 +25,7 @@ from site2crm.connectors import (
     views,
 )
 from site2crm.connectors.drift import Drift
+from site2crm.connectors.dry_run import Rehearsed
 from site2crm.connectors.editor import EditRow
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind
@@ -42,6 +43,7 @@ from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as form_queries
+from site2crm.leads.errors import LeadNotFound
 
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
@@ -96,21 +98,33 @@ async def show_dry_run(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
     lead: FromQuery[str] = "",
-    last: FromQuery[int] = dry_run.LAST,
+    last: FromQuery[str] = "",
 ) -> Html:
     """Every request for the newest leads, or for one, as they would go out now."""
     connection = await service.get(session, who.org_id, connection_id)
-    count = max(1, min(last, dry_run.MOST))
+    found: list[Rehearsed] = []
+    errors: Sequence[FieldError] = ()
+    try:
+        wanted = lead.strip().rstrip("/").rpartition("/")[2]  # of an address, which is what people copy
+        found = await dry_run.run(session, machine, connection, last=_count(last), lead_id=wanted or None)
+    except Invalid as refused:
+        errors = refused.errors
+    except LeadNotFound:
+        errors = Invalid.field(
+            "lead", "There is no such lead. Copy its id, led_…, from the address of its page."
+        ).errors
     return await web.page(
         request,
         session,
         "connectors/dry_run.html",
         title=f"Dry run of {connection.name}",
+        status=422 if errors else 200,
         connection=connection,
-        found=await dry_run.run(session, machine, connection, last=count, lead_id=lead or None),
+        found=found,
         request_text=views.request_text,
-        last=count,
+        last=last or dry_run.LAST,
         lead=lead,
+        errors=errors,
         url=_url(who, connection_id),
         base=who.path("crms"),
     )
@@ -271,6 +285,14 @@ async def _editor(
         url=_url(who, connection.id),
         base=who.path("crms"),
     )
+
+
+def _count(last: str) -> int:
+    """How many leads were asked for, within what is shown at once. Raises Invalid."""
+    text = last.strip() or str(dry_run.LAST)
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= dry_run.MOST:
+        raise Invalid.field("last", f"A number from 1 to {dry_run.MOST}.")
+    return int(text)
 
 
 async def _sources(session: AsyncSession, who: Who, draft: _Draft) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from site2crm.core.access import OrgRef
 from site2crm.core.feature import Panel, TimelineEntry
 from site2crm.core.formats import plural
 from site2crm.core.templates import Banner, Tone
-from site2crm.delivery import backfill, queries
+from site2crm.delivery import backfill, comparing, queries
 from site2crm.delivery.queries import AttemptItem, DeliveryItem, Numbers, Wanted
 from site2crm.delivery.states import WAITING, State
 
@@ -61,9 +61,11 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     """On its own page: the figures, and the leads that came before it."""
     data = await _connection_numbers(session, org, connection_id)
     found = await backfill.progress(session, org.id, connection_id)
+    connection = await connections.get(session, org.id, connection_id)
     missing = await queries.missing(session, org.id, connection_id)
     compared = {
         "compared": await queries.compared(session, org.id, connection_id),
+        "may_compare": comparing.can(connection.kind, connection.state),
         "missing": missing,
         "missing_count": (await queries.missing_counts(session, [connection_id])).get(connection_id, 0),
         "leads": await queries.lead_names(session, org.id, [each.lead for each in missing]),
