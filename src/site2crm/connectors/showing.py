@@ -109,7 +109,7 @@ async def shown(
         title=connection.name,
         status=422 if errors else 200,
         connection=connection,
-        called=(fields or {}).get("name") or connection.name,
+        called=(fields or Fields()).get("name") or connection.name,
         kind=kind,
         way=way,
         door=door,
