@@ -139,8 +139,10 @@ def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, ap
     )
 
 
-def lines(connection: Connection) -> list[Line]:
-    known, rows = {field.key: field for field in field_defs(connection)}, mapping.stored(connection.mapping)
+def lines(connection: Connection, rows: Sequence[Row] | None = None) -> list[Line]:
+    """Of these rows, or of those that it has."""
+    known = {field.key: field for field in field_defs(connection)}
+    rows = mapping.stored(connection.mapping) if rows is None else rows
     warned = warnings(connection, rows)
     return [_line(row, known.get(row.property), warned.get(row.property, "")) for row in rows]
 
