@@ -122,6 +122,50 @@ def test_deals_and_deliveries_where_things_go_wrong(demo: Demo) -> None:
     assert check(demo.visitor, sorted(urls), unique=False) == []
 
 
+# By its place and not by a mark: what refreshes by itself is morphed into its new self, and loses marks
+PLACE = """
+  const place = e => e === document.body ? "" : place(e.parentElement) + "/" + [...e.parentElement.children].indexOf(e);
+  const told = e => place(e) + " " + e.tagName + " " + (e.getAttribute("aria-label") || e.name || e.textContent.trim());
+"""
+STOPS = (
+    "() => {"
+    + PLACE
+    + """
+  const rest = e => e.type === "radio" && !e.checked && document.querySelector(`[name="${e.name}"]:checked`);
+  return [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+    .filter(e => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !rest(e)).map(told);
+}"""
+)
+REACHED = (
+    "() => {" + PLACE + "window.reached = []; addEventListener('focusin', e => window.reached.push(told(e.target))) }"
+)
+OF_A_DATE = 4
+"""Stops inside one: day, month, year, calendar."""
+
+
+@pytest.mark.timeout(200)
+def test_tab_reaches_every_control_of_the_pages_of_crms(demo: Demo) -> None:
+    page, base = demo.page, demo.org("summit-coaching")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{base}/crms")
+    crm = page.locator("tbody a").first.get_attribute("href")
+    paths = ["/crms", "/crms/new/webhook", "/deliveries/again", "/deals/people"]
+    for url in [
+        f"{demo.url}/agency/crms",
+        f"{demo.url}{crm}",
+        f"{demo.url}{crm}/mapping",
+        *(base + at for at in paths),
+    ]:
+        page.goto(url)
+        stops: list[str] = page.evaluate(STOPS)
+        page.evaluate(REACHED)
+        for _ in range(len(stops) + (OF_A_DATE - 1) * page.locator("[type=date]").count()):
+            page.keyboard.press("Tab")
+        reached: list[str] = page.evaluate("window.reached")
+        assert [stop for stop in stops if stop not in reached] == [], url
+        assert len(stops) > 10
+
+
 @pytest.mark.timeout(200)
 def test_an_organisation_with_nothing_in_it(demo: Demo) -> None:
     page = demo.page
