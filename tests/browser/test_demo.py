@@ -149,13 +149,7 @@ def test_tab_reaches_every_control_of_the_pages_of_crms(demo: Demo) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{base}/crms")
     crm = page.locator("tbody a").first.get_attribute("href")
-    paths = ["/crms", "/crms/new/webhook", "/deliveries/again", "/deals/people"]
-    for url in [
-        f"{demo.url}/agency/crms",
-        f"{demo.url}{crm}",
-        f"{demo.url}{crm}/mapping",
-        *(base + at for at in paths),
-    ]:
+    for url in (f"{demo.url}/agency/crms", f"{demo.url}{crm}", f"{demo.url}{crm}/mapping", f"{base}/deliveries/again"):
         page.goto(url)
         stops: list[str] = page.evaluate(STOPS)
         page.evaluate(REACHED)
