@@ -15,11 +15,12 @@ from site2crm.core.alarms import INSTANCE, OpenAlarm
 from site2crm.core.errors import Forbidden
 from site2crm.core.templates import Banner
 from site2crm.delivery.events import GONE, REFUSED
+from site2crm.ops.declared import ALARM as DECLARED
 
 CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
-MENDED_BY_ITSELF = ("events.blocked",)
-"""They end when their cause does."""
+MENDED_BY_ITSELF = ("events.blocked", DECLARED)
+"""They end when their cause does, a faulty file when a good one is applied."""
 TOLD_WITH_NUMBERS = (REFUSED,)
 """Another feature has a banner for these, which says how many."""
 OF_BACKUPS = "backup."
