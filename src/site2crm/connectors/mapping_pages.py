@@ -334,6 +334,7 @@ def _choices(connection: Connection, draft: _Draft, warnings: Mapping[str, str])
         "blanks": [EditRow()] * editor.BLANK_ROWS,
         "known": {field.key: field for field in fields},
         "choices_text": views.choices_text,
+        "type_of": views.type_of,
         "warnings": warnings,
         "properties": editor.property_options(fields),
         "changes": views.CHANGES,

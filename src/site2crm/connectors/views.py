@@ -69,6 +69,15 @@ CHANGES = [
 ]
 
 
+_TYPES = {
+    "money": "amount",
+    "bool": "yes or no",
+    "datetime": "date and time",
+    "choices": "several choices",
+    "ref": "another record",
+}
+
+
 def offers() -> list[Offer]:
     return [Offer(kind.name, kind.label, kind.icon, kind.about) for kind in KINDS.values()]
 
@@ -90,7 +99,7 @@ async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
 def _stopped(org: OrgRef, connection: Connection) -> Banner:
     name, url = queries.full_name(connection.kind, connection.name), f"/o/{org.slug}/crms/{connection.id}"
     text = f"{name} stopped: {sentence(connection.state_reason)} Its leads wait here."
-    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=(url,))
+    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=(url, f"{url}/reconnect"))
 
 
 def said(kind: str, checked: Checked) -> tuple[str, str]:
@@ -137,6 +146,11 @@ def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, ap
         required=(field.required or (of_app and not app_is_set)) and not stays,
         choices=field.choices,
     )
+
+
+def type_of(field: FieldDef) -> str:
+    """What goes in there, in words."""
+    return _TYPES.get(field.type, field.type)
 
 
 def lines(connection: Connection, rows: Sequence[Row] | None = None) -> list[Line]:
@@ -215,7 +229,7 @@ def _line(row: Row, field: FieldDef | None, warning: str) -> Line:
         change=change,
         property=row.property,
         label=field.label if field else "",
-        type=field.type if field else "",
+        type=type_of(field) if field else "",
         choices=choices_text(field),
         warning=warning,
     )
