@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from site2crm.connectors.registry import KINDS
 from site2crm.demo.clients import CLIENTS, Client
@@ -158,6 +158,23 @@ def test_tab_reaches_every_control_of_the_pages_of_crms(demo: Demo) -> None:
         reached: list[str] = page.evaluate("window.reached")
         assert [stop for stop in stops if stop not in reached] == [], url
         assert len(stops) > 10
+
+
+def test_a_filter_that_is_refused_is_told_in_the_list_and_mended_there(demo: Demo) -> None:
+    page, base = demo.page, demo.org("summit-coaching")
+    page.goto(f"{base}/deals/people")
+    page.get_by_label("From").fill("2026-11-22")
+    page.get_by_label("To", exact=True).fill("2026-11-01")
+    expect(page.get_by_text("The last day is before the first one.")).to_be_visible()
+    page.get_by_label("To", exact=True).fill("2026-11-22")
+    expect(page.get_by_text("The last day is before the first one.")).to_have_count(0)
+    page.goto(f"{base}/deliveries")
+    page.evaluate("document.querySelector('[name=from]').type = 'text'")  # as a browser that knows no dates
+    page.locator("[name=from]").fill("soon")
+    expect(page.locator("#deliveries").get_by_text("A day such as 2026-11-21.")).to_be_visible()
+    page.locator("[name=from]").fill("2020-01-01")
+    expect(page.locator("#deliveries tbody tr").first).to_be_visible()
+    demo.visitor.complaints.clear()  # of the refusals
 
 
 @pytest.mark.timeout(200)
