@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from site2crm.connectors.registry import KINDS
 from site2crm.demo.clients import CLIENTS, Client
@@ -119,6 +119,61 @@ def test_deals_and_deliveries_where_things_go_wrong(demo: Demo) -> None:
     urls |= {f"{demo.org('bloom-dental')}/deliveries?state=parked", f"{demo.url}/agency/crms"}
     assert len(urls) > 8
     assert check(demo.visitor, sorted(urls), unique=False) == []
+
+
+# By its place and not by a mark: what refreshes by itself is morphed into its new self, and loses marks
+PLACE = """
+  const place = e => e === document.body ? "" : place(e.parentElement) + "/" + [...e.parentElement.children].indexOf(e);
+  const told = e => place(e) + " " + e.tagName + " " + (e.getAttribute("aria-label") || e.name || e.textContent.trim());
+"""
+STOPS = (
+    "() => {"
+    + PLACE
+    + """
+  const rest = e => e.type === "radio" && !e.checked && document.querySelector(`[name="${e.name}"]:checked`);
+  return [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")]
+    .filter(e => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !rest(e)).map(told);
+}"""
+)
+REACHED = (
+    "() => {" + PLACE + "window.reached = []; addEventListener('focusin', e => window.reached.push(told(e.target))) }"
+)
+OF_A_DATE = 4
+"""Stops inside one: day, month, year, calendar."""
+
+
+@pytest.mark.timeout(200)
+def test_tab_reaches_every_control_of_the_pages_of_crms(demo: Demo) -> None:
+    page, base = demo.page, demo.org("summit-coaching")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{base}/crms")
+    crm = page.locator("tbody a").first.get_attribute("href")
+    for url in (f"{demo.url}/agency/crms", f"{demo.url}{crm}", f"{demo.url}{crm}/mapping", f"{base}/deliveries/again"):
+        page.goto(url)
+        stops: list[str] = page.evaluate(STOPS)
+        page.evaluate(REACHED)
+        for _ in range(len(stops) + (OF_A_DATE - 1) * page.locator("[type=date]").count()):
+            page.keyboard.press("Tab")
+        reached: list[str] = page.evaluate("window.reached")
+        assert [stop for stop in stops if stop not in reached] == [], url
+        assert len(stops) > 10
+
+
+def test_a_filter_that_is_refused_is_told_in_the_list_and_mended_there(demo: Demo) -> None:
+    page, base = demo.page, demo.org("summit-coaching")
+    page.goto(f"{base}/deals/people")
+    page.get_by_label("From").fill("2026-11-22")
+    page.get_by_label("To", exact=True).fill("2026-11-01")
+    expect(page.get_by_text("The last day is before the first one.")).to_be_visible()
+    page.get_by_label("To", exact=True).fill("2026-11-22")
+    expect(page.get_by_text("The last day is before the first one.")).to_have_count(0)
+    page.goto(f"{base}/deliveries")
+    page.evaluate("document.querySelector('[name=from]').type = 'text'")  # as a browser that knows no dates
+    page.locator("[name=from]").fill("soon")
+    expect(page.locator("#deliveries").get_by_text("A day such as 2026-11-21.")).to_be_visible()
+    page.locator("[name=from]").fill("2020-01-01")
+    expect(page.locator("#deliveries tbody tr").first).to_be_visible()
+    demo.visitor.complaints.clear()  # of the refusals
 
 
 @pytest.mark.timeout(200)

@@ -58,7 +58,7 @@ async def test_fields_tell_what_fills_them_and_what_is_missing(
     del portal.properties["phone"]
     told = await controls.fields(instance.machine, {"connection": id})
     assert {f["key"]: f["filled_by"] for f in told["fields"]}["firstname"] == "first_name"
-    assert [found["name"] for found in told["found"]] == ["phone"]
+    assert [found["name"] for found in told["drift"]] == ["phone"]
 
 
 async def test_deals_are_read_when_it_is_asked(instance: Instance, alice: Person, portal: HubSpotFake) -> None:

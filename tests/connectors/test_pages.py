@@ -68,6 +68,41 @@ async def test_a_missing_token_is_asked_for_and_nothing_typed_is_lost(alice: Per
     assert 'value="My name"' in answer.text
 
 
+@pytest.mark.parametrize("pasted", [f'  "{TOKEN}" ', f"“{TOKEN}”", f"'{TOKEN}'\n", f"`{TOKEN}`"])
+async def test_a_token_is_known_in_the_quotes_that_came_with_it(alice: Person, pasted: str) -> None:
+    answer = await posted(alice, f"{CRMS}/new/hubspot", {"settings.token": pasted})
+    assert answer.status_code == 303, answer.text
+
+
+async def test_what_can_be_no_token_says_what_one_looks_like(alice: Person) -> None:
+    answer = await posted(alice, f"{CRMS}/new/hubspot", {"settings.token": f"Bearer {TOKEN}"})
+    assert (answer.status_code, "Copy it again in HubSpot." in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("way", ["", "/sign-in"])
+async def test_a_secret_is_not_typed_twice_because_of_another_field(alice: Person, way: str) -> None:
+    kind, wrong = ("salesforce", {"settings.domain": "evil.example"}) if way else ("webhook", {"settings.url": "hook"})
+    secret = "a-consumer-secret" if way else "whsec_" + "A" * 43 + "="
+    name = "settings.client_secret" if way else "settings.secret"
+    more = {"settings.login": "my_domain", "settings.target": "lead", "settings.client_id": "id"} if way else {}
+    refused = await posted(alice, f"{CRMS}/new/{kind}{way}", {name: secret, **wrong, **more})
+    assert (refused.status_code, secret in refused.text) == (422, False)
+    mended = {"settings.domain": "acme.my.salesforce.com"} if way else {"settings.url": "https://crm.invalid/in"}
+    again = await posted(alice, f"{CRMS}/new/{kind}{way}", {"held": held(refused), **mended, **more, "save": "anyway"})
+    assert again.status_code == (200 if way else 303), again.text
+
+
+async def test_a_name_is_one_line_of_a_sensible_length(alice: Person) -> None:
+    path = await connected(alice, "inbox", name="Two\nlines \u202eback")
+    assert "<h1>Two lines back " in (await alice.web.get(path)).text
+    for name, why in (("  ", "Give it a name."), ("x" * 121, "At most 120 characters.")):
+        refused = await posted(alice, f"{path}/edit", {"name": name})
+        assert (refused.status_code, why in refused.text) == (422, True)
+    assert f'value="{"x" * 121}"' in refused.text
+    long = await posted(alice, f"{CRMS}/new/inbox", {"name": "x" * 121})
+    assert (long.status_code, "At most 120 characters." in long.text) == (422, True)
+
+
 async def test_a_refused_token_is_told_at_its_field_and_saved_only_if_asked_for(alice: Person) -> None:
     refused = await posted(alice, f"{CRMS}/new/hubspot", {"settings.token": WRONG})
     assert (refused.status_code, "make a new one there" in refused.text) == (422, True)
@@ -249,6 +284,24 @@ async def test_pausing_resuming_renaming_and_removing(alice: Person) -> None:
     assert "Sandbox" in (await alice.web.get(CRMS)).text
     assert (await posted(alice, f"{path}/remove")).headers["location"] == CRMS
     assert (await alice.web.get(path)).status_code == 404
+
+
+async def test_an_error_leads_back_to_where_one_was(alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    opened = await alice.web.get(f"{path}/edit")  # the address of a refused form, opened again
+    assert (opened.status_code, f'href="{path}"' in opened.text) == (405, True)
+    refused = await alice.web.post(f"{path}/compare", headers={"referer": f"{alice.web.base_url}{path}#compared"})
+    assert (refused.status_code, f'href="{path}"' in refused.text) == (409, True)
+    elsewhere = await alice.web.get("/o/acme/crms/con_none", headers={"referer": "https://evil.example/x"})
+    assert (elsewhere.status_code, "evil.example" in elsewhere.text) == (404, False)
+
+
+async def test_a_connection_is_drained_on_its_own_page(alice: Person) -> None:
+    path = await connected(alice, "inbox")
+    assert f'action="{path}/drain"' in (await alice.web.get(path)).text
+    await posted(alice, f"{path}/drain")
+    page = (await alice.web.get(path)).text
+    assert (f'action="{path}/drain"' in page, f'action="{path}/resume"' in page) == (False, True)
 
 
 async def test_a_viewer_sees_no_buttons_and_a_stranger_nothing(alice: Person, vera: Person, charlie: Person) -> None:

@@ -116,6 +116,12 @@ async def test_a_dry_run_shows_every_request_and_sends_nothing(
     assert [each["lead"] for each in both] == [second, lead]
     page = (await alice.web.get(f"{path}/dry-run?lead={lead}")).text
     assert "&#34;title&#34;: &#34;ada0@example.com&#34;" in page and "ledger.example/deals" in page
+    pasted = await alice.web.get(f"{path}/dry-run", params={"last": "", "lead": f"https://x.test/o/acme/leads/{lead} "})
+    assert (pasted.status_code, "ada0@example.com" in pasted.text) == (200, True)
+    for query, why in (("last=ten", "A number from 1 to 50."), ("last=51", "1 to 50"), ("lead=led_x", "no such lead")):
+        wrong = await alice.web.get(f"{path}/dry-run?{query}")
+        assert (wrong.status_code, why in wrong.text) == (422, True)
+        assert f'value="{query.partition("=")[2]}"' in wrong.text
     assert (crm.people, crm.calls) == ({}, [])
     assert (await alice.api.post(f"{api(path)}/dry-run", json={"last": 51})).status_code in (400, 422)
     assert (await charlie.api.post(f"{api(path)}/dry-run", json={})).status_code == 404

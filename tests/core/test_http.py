@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -147,6 +148,25 @@ async def test_the_refusal_prints_the_line_that_opens_it(url: str, entry: str) -
     assert f'[outbound] allow_private = ["{entry}"]' in str(refusal.value)
     async with outbound(entry, dns=lambda host: ["127.0.0.1"]) as client:
         await client.check(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://" + "a" * 64 + ".example/", "is not a host name"),
+        ("https://" + "ab." * 100 + "example/", "is not a host name"),
+        ("https://a..b/", "is not a host name"),
+        ("https://exa mple.com/", "is not a host name"),
+        ("https://example.com:99999/", "a port is a number from 1 to 65535"),
+        ("https://example.com:0/", "a port is a number from 1 to 65535"),
+        ("example.com/hook", "begins with https://"),
+    ],
+)
+async def test_what_can_be_no_address_is_refused_without_a_line_that_would_not_help(url: str, why: str) -> None:
+    async with outbound() as client:
+        with pytest.raises(AddressRefused, match=re.escape(why)) as refusal:
+            await client.check(url)
+    assert "allow_private" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("rule", ["127.0.0.0/8", "127.0.0.1", "127.0.0.1:{port}"])

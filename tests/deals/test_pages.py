@@ -131,7 +131,9 @@ async def test_what_happened_before_the_period_does_not_count(floor: Floor, alic
     await filled(floor)
     found = (await alice.api.get("/api/v1/salespeople?since=2020-01-01T00:00:00Z&until=2020-02-01T00:00:00Z")).json()
     assert [(one["won"], one["calls"], one["score"]) for one in found["people"]] == [(0, 0, 0)]
-    assert (await alice.web.get("/o/acme/deals/people?from=2026-02-01&to=2026-01-01")).status_code == 422
+    wrong = await alice.web.get("/o/acme/deals/people?period=7d&from=2026-02-01&to=2026-01-01")
+    assert (wrong.status_code, 'id="people"' in wrong.text, "day is before" in wrong.text) == (422, True, True)
+    assert 'href="/o/acme/deals/people?period=7d&amp;from=2026-02-01"' in wrong.text  # without the last day
     assert (await alice.web.get("/o/acme/deals/people?period=century")).status_code == 422
 
 

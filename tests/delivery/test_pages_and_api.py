@@ -66,6 +66,13 @@ async def test_the_edit_form_focuses_the_refused_field_and_resends(
     assert (delivery.state, delivery.overrides) == ("delivered", {"industry": "RETAIL"})
 
 
+async def test_a_state_is_called_as_its_tab(office: Office, alice: Person, dead: DeliveryItem) -> None:
+    base = f"/o/{office.org.slug}"
+    for path in (f"{base}/deliveries", f"{base}/deliveries/{dead.id}", f"{base}/leads/{dead.lead}", "/help/deliveries"):
+        page = (await alice.web.get(path)).text
+        assert ('<span class="badge" data-tone="bad">refused</span>' in page, ">dead</span>" in page) == (True, False)
+
+
 async def test_bulk_actions_act_on_what_is_ticked(office: Office, alice: Person, dead: DeliveryItem) -> None:
     base = f"/o/{office.org.slug}/deliveries"
     skipped = await alice.web.post(f"{base}/skip", data={"id": dead.id})

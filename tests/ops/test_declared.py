@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from site2crm.accounts import keys, orgs, users
+from site2crm.accounts import keys, members, orgs, users
 from site2crm.accounts import queries as accounts
 from site2crm.accounts.permissions import ROLES, Role
 from site2crm.app import Instance
@@ -279,10 +279,17 @@ async def test_pages_say_where_it_is_changed(tmp_path: Path) -> None:
         alice = await cast.Cast(instance, stack).person("alice", Role.OWNER, "globex")
         await rewritten(instance, lambda _: FILE)
         [form], [inbox, _] = await rows(instance)
-        pages = [f"forms/{form.id}", f"forms/{form.id}/edit", f"crms/{inbox.id}", "settings/general"]
+        mapping = f"crms/{inbox.id}/mapping"
+        pages = [f"forms/{form.id}", f"forms/{form.id}/edit", f"crms/{inbox.id}", mapping, "settings/general"]
         for page in pages:
             shown = await alice.web.get(f"/o/globex/{page}")
             assert "site2crm.toml line" in shown.text, page
+        read_only = (await alice.web.get(f"/o/globex/{mapping}")).text
+        assert ("Save mapping" in read_only, 'name="property"' in read_only, "budget" in read_only) == (
+            False,
+            False,
+            True,
+        )
         removal = await alice.web.post(f"/o/globex/crms/{inbox.id}/remove")
         assert removal.status_code == 409
         assert "Change it there" in removal.text
@@ -296,6 +303,23 @@ async def test_a_kind_with_a_sign_in_waits_for_it(tmp_path: Path) -> None:
         _, [hub] = await rows(instance)
         assert (hub.way, hub.state, hub.settings) == ("oauth", "parked", {"client_id": "a"})
         assert hub.state_reason.startswith("Nobody has signed in")
+
+
+async def _changes_what_is_free(instance: Instance, hub: Connection) -> None:
+    """The rows of all forms, beside an owner, a deal and the rows of a form that the file has."""
+    async with AsyncExitStack() as stack:
+        alice = await cast.Cast(instance, stack).person("alice", Role.OWNER, "zeta")
+        async with instance.machine.session() as session:
+            await members.add(session, hub.org_id, user_id=alice.user_id, role=Role.OWNER)
+        page = f"/o/globex/crms/{hub.id}/mapping"
+        shown = (await alice.web.get(page)).text
+        assert ("Save mapping" in shown, 'name="owner_way"' in shown, "One for each" in shown) == (
+            True,
+            False,
+            True,
+        )
+        posted = await alice.web.post(page, data={"source": "email", "property": "email", "act": "save"})
+        assert (posted.status_code, posted.headers["location"]) == (303, f"/o/globex/crms/{hub.id}")
 
 
 async def test_owner_deal_and_rows_of_a_form_are_declared_too(tmp_path: Path) -> None:
@@ -319,6 +343,7 @@ message = "message"
     flags = {"connectors__hubspot__base_url": portal.url, "outbound__allow_private": '["127.0.0.1/32"]'}
     async with started(tmp_path, FILE + entry, **flags) as instance:
         [form], [_, hub, _] = await rows(instance)
+        await _changes_what_is_free(instance, hub)
         assert hub.owner_rule["owner"] == "Mara Lindqvist"
         assert instance.machine.jobs is not None
         await instance.machine.jobs.run_due()

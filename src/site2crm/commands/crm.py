@@ -57,8 +57,8 @@ def fields(*, config_path: Path | None, data_dir: Path | None, as_json: bool, co
     options.answer(as_json, told, "\n".join(map(_field, told["fields"])))
     if told["error"]:
         options.stop(Exit.FAILED, f"{_name(told)}: {told['error']}")
-    if told["found"]:
-        lines = [f"{_name(told)}: {each['text']} {each['cure']}" for each in told["found"]]
+    if told["drift"]:
+        lines = [f"{_name(told)}: {each['text']} {each['cure']}" for each in told["drift"]]
         options.stop(Exit.FAILED, "\n".join(lines))
 
 

@@ -35,7 +35,7 @@ async def fields(machine: Machine, arguments: Mapping[str, Any]) -> dict[str, An
         connection = await queries.get(session, ref.org_id, ref.id)
     filled = {row.property: row.source for row in mapping.stored(connection.mapping)}
     found = [{**field, "filled_by": filled.get(str(field["key"]), "")} for field in examined.checked.fields]
-    return {**_told(ref, slug), "error": examined.checked.error, "fields": found, "found": _found(examined)}
+    return {**_told(ref, slug), "error": examined.checked.error, "fields": found, "drift": _drift(examined)}
 
 
 async def one(machine: Machine, named: str) -> tuple[ConnectionRef, str]:
@@ -44,7 +44,7 @@ async def one(machine: Machine, named: str) -> tuple[ConnectionRef, str]:
         return await queries.one_named(session, named)
 
 
-def _found(examined: Examined) -> list[dict[str, str]]:
+def _drift(examined: Examined) -> list[dict[str, str]]:
     return [{"name": each.name, "text": each.text, "cure": each.cure} for each in examined.found]
 
 

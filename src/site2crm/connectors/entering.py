@@ -19,6 +19,8 @@ from site2crm.core.machine import Machine
 from site2crm.kit import clock
 
 LONGEST_SETTING = 4_000
+QUOTES = ('""', "''", "``", "“”", "„“", "«»")
+"""What comes along when something is copied out of a file or a mail; no setting begins and ends with any of them."""
 
 
 class Entered(Struct, frozen=True, kw_only=True):
@@ -83,7 +85,7 @@ def read(kind: ConnectorKind, given: Mapping[str, str], *, way: Way = Way.KEY, k
     values: dict[str, str] = {}
     made: dict[str, str] = {}
     for name, field in fields.items():
-        value = given.get(name, "").strip() or before.get(name, "")
+        value = bare(given.get(name, "")) or before.get(name, "")
         if not value and field.make is not None:
             value = made[name] = field.make()
         if fault := _fault(field, value):
@@ -98,6 +100,14 @@ def read(kind: ConnectorKind, given: Mapping[str, str], *, way: Way = Way.KEY, k
         secrets={name: value for name, value in values.items() if name in secret},
         made=made,
     )
+
+
+def bare(text: str) -> str:
+    """Without what surrounds a value that was pasted: spaces, and one pair of quotes."""
+    found = text.strip()
+    if len(found) > 1 and found[0] + found[-1] in QUOTES:
+        found = found[1:-1].strip()
+    return found
 
 
 def held(machine: Machine, org_id: str, kind: str, secrets: Mapping[str, str]) -> str:

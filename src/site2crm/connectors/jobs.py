@@ -57,9 +57,8 @@ async def tell_one(ctx: JobContext, *, org_id: str, connection_id: str, email: s
     values = {
         "subject": f"{org.name}: leads no longer reach {connection.name}",
         "org_name": org.name,
-        "kind": KINDS[connection.kind].label,
-        "connection": connection.name,
-        "reason": connection.state_reason,
+        "crm": queries.full_name(connection.kind, connection.name),
+        "reason": queries.sentence(connection.state_reason),
         "action_label": "Reconnect",
         "action_url": machine.url(f"/o/{org.slug}/crms/{connection_id}"),
         "why": "You get this because you look after the CRMs of this organisation.",

@@ -25,6 +25,7 @@ from site2crm.connectors import (
     views,
 )
 from site2crm.connectors.drift import Drift
+from site2crm.connectors.dry_run import Rehearsed
 from site2crm.connectors.editor import EditRow
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind
@@ -37,11 +38,14 @@ from site2crm.connectors.service import ConnectionPatch
 from site2crm.connectors.sources import LeadValues
 from site2crm.core import inputs, web
 from site2crm.core.access import Who, needs
+from site2crm.core.declared import books
+from site2crm.core.declared.books import Lock
 from site2crm.core.errors import FieldError, Invalid, NotFound
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as form_queries
+from site2crm.leads.errors import LeadNotFound
 
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
@@ -61,7 +65,8 @@ async def show_mapping(
     connection = await service.get(session, who.org_id, connection_id)
     if form and form not in await form_queries.names(session, who.org_id):
         raise NotFound("This form does not exist.")
-    return await _editor(request, session, who, machine=machine, connection=connection, draft=_saved(connection, form))
+    draft = _saved(connection, form, await books.lock_of(session, connection_id))
+    return await _editor(request, session, who, machine=machine, connection=connection, draft=draft)
 
 
 @post("/mapping", opt=WRITE)
@@ -74,9 +79,11 @@ async def save_mapping(
 ) -> Answer:
     """`act=preview` shows the request for what is in the table; anything else saves it."""
     fields = inputs.read(await request.form())
-    draft = _posted(fields)
+    connection = await service.get(session, who.org_id, connection_id)
+    lock = await books.lock_of(session, connection_id)
+    draft = _posted(fields, _saved(connection, fields.get("form", ""), lock))
     try:
-        patch = _patch(draft, kind_named((await service.get(session, who.org_id, connection_id)).kind))
+        patch = _patch(draft, kind_named(connection.kind))
         if fields.get("act") != "preview":
             await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
             back = f"{_url(who, connection_id)}/mapping?form={draft.form}" if draft.form else _url(who, connection_id)
@@ -96,21 +103,33 @@ async def show_dry_run(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
     lead: FromQuery[str] = "",
-    last: FromQuery[int] = dry_run.LAST,
+    last: FromQuery[str] = "",
 ) -> Html:
     """Every request for the newest leads, or for one, as they would go out now."""
     connection = await service.get(session, who.org_id, connection_id)
-    count = max(1, min(last, dry_run.MOST))
+    found: list[Rehearsed] = []
+    errors: Sequence[FieldError] = ()
+    try:
+        wanted = lead.strip().rstrip("/").rpartition("/")[2]  # of an address, which is what people copy
+        found = await dry_run.run(session, machine, connection, last=_count(last), lead_id=wanted or None)
+    except Invalid as refused:
+        errors = refused.errors
+    except LeadNotFound:
+        errors = Invalid.field(
+            "lead", "There is no such lead. Copy its id, led_…, from the address of its page."
+        ).errors
     return await web.page(
         request,
         session,
         "connectors/dry_run.html",
         title=f"Dry run of {connection.name}",
+        status=422 if errors else 200,
         connection=connection,
-        found=await dry_run.run(session, machine, connection, last=count, lead_id=lead or None),
+        found=found,
         request_text=views.request_text,
-        last=count,
+        last=last or dry_run.LAST,
         lead=lead,
+        errors=errors,
         url=_url(who, connection_id),
         base=who.path("crms"),
     )
@@ -173,40 +192,53 @@ async def show_record(
 
 
 class _Draft(NamedTuple):
-    """What stands in the page's form. `form`: whose rows; owner and deal belong to the connection."""
+    """What stands in the page's form. `form`: whose rows; owner and deal belong to the connection. `locked`: the parts
+    that only the configuration file changes; they stand here as they are stored."""
 
     rows: Sequence[EditRow]
     form: str = ""
     owner: OwnerEdit = OwnerEdit()
     deal: DealEdit = DealEdit()
     errors: Sequence[FieldError] = ()
+    locked: frozenset[str] = frozenset()
+
+    @property
+    def rows_are_locked(self) -> bool:
+        return ("form_mappings" if self.form else "mapping") in self.locked
 
     @property
     def place(self) -> str:
         return f"form_mappings.{self.form}" if self.form else "mapping"
 
 
-def _saved(connection: Connection, form: str) -> _Draft:
+def _saved(connection: Connection, form: str, lock: Lock | None) -> _Draft:
     rows = connection.form_mappings.get(form, []) if form else connection.mapping
     directory = owners.directory_of(connection.directory)
     owner = rule_editor.of_owner(owners.stored(connection.owner_rule), directory)
     deal = rule_editor.of_deal(dealing.stored(connection.deal_rule))
-    return _Draft(editor.of_rows(mapping.stored(rows)), form, owner, deal)
+    return _Draft(editor.of_rows(mapping.stored(rows)), form, owner, deal, locked=lock.parts if lock else frozenset())
 
 
-def _posted(fields: Fields) -> _Draft:
-    owner, deal = rule_editor.posted_owner(fields), rule_editor.posted_deal(fields)
-    return _Draft(editor.of_posted(fields), fields.get("form", ""), owner, deal)
+def _posted(fields: Fields, saved: _Draft) -> _Draft:
+    return saved._replace(
+        rows=saved.rows if saved.rows_are_locked else editor.of_posted(fields),
+        owner=saved.owner if "owner" in saved.locked else rule_editor.posted_owner(fields),
+        deal=saved.deal if "deal" in saved.locked else rule_editor.posted_deal(fields),
+    )
 
 
 def _patch(draft: _Draft, kind: ConnectorKind) -> ConnectionPatch:
     """Raises Invalid."""
     rows = editor.to_rows(draft.rows, place=draft.place, may_be_empty=bool(draft.form))
     if draft.form:
-        return ConnectionPatch(form_mappings={draft.form: rows})
-    owner = rule_editor.to_owner(draft.owner) if kind.sales else UNSET
-    deal = rule_editor.to_deal(draft.deal) if kind.sales and kind.caps.add_deals else UNSET
-    return ConnectionPatch(mapping=rows, owner=owner, deal=deal)
+        return ConnectionPatch(form_mappings=UNSET if draft.rows_are_locked else {draft.form: rows})
+    has_owner = kind.sales and "owner" not in draft.locked
+    has_deal = kind.sales and kind.caps.add_deals and "deal" not in draft.locked
+    return ConnectionPatch(
+        mapping=UNSET if draft.rows_are_locked else rows,
+        owner=rule_editor.to_owner(draft.owner) if has_owner else UNSET,
+        deal=rule_editor.to_deal(draft.deal) if has_deal else UNSET,
+    )
 
 
 class _Looked(NamedTuple):
@@ -230,7 +262,7 @@ def _looked_at(machine: Machine, connection: Connection, draft: _Draft, lead: Le
 def _rules(connection: Connection, draft: _Draft, changed: Mapping[str, Any]) -> Rules:
     """As they would be if these columns were saved."""
     rows = mapping.stored(changed.get("mapping", connection.mapping))
-    own = changed.get("form_mappings", {}).get(draft.form, []) if draft.form else []
+    own = changed.get("form_mappings", connection.form_mappings).get(draft.form, []) if draft.form else []
     owner = changed.get("owner_rule", connection.owner_rule)
     deal = changed.get("deal_rule", connection.deal_rule)
     return Rules(rows=mapping.merged(rows, mapping.stored(own)), owner=owners.stored(owner), deal=dealing.stored(deal))
@@ -261,7 +293,11 @@ async def _editor(
         connection=connection,
         kind=kind_named(connection.kind),
         draft=draft,
+        lock=await books.lock_of(session, connection.id),
+        lines=views.lines(connection, looked.rows),
+        rules=[rule for rule in views.rules(connection) if rule.part in draft.locked and not draft.form],
         drift=looked.found,
+        sentence=views.sentence,
         **_choices(connection, draft, views.warnings(connection, looked.rows)),
         **await _sources(session, who, draft),
         lead=lead,
@@ -270,6 +306,14 @@ async def _editor(
         url=_url(who, connection.id),
         base=who.path("crms"),
     )
+
+
+def _count(last: str) -> int:
+    """How many leads were asked for, within what is shown at once. Raises Invalid."""
+    text = last.strip() or str(dry_run.LAST)
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= dry_run.MOST:
+        raise Invalid.field("last", f"A number from 1 to {dry_run.MOST}.")
+    return int(text)
 
 
 async def _sources(session: AsyncSession, who: Who, draft: _Draft) -> dict[str, Any]:
@@ -290,12 +334,13 @@ def _choices(connection: Connection, draft: _Draft, warnings: Mapping[str, str])
         "blanks": [EditRow()] * editor.BLANK_ROWS,
         "known": {field.key: field for field in fields},
         "choices_text": views.choices_text,
+        "type_of": views.type_of,
         "warnings": warnings,
         "properties": editor.property_options(fields),
         "changes": views.CHANGES,
         "request_text": views.request_text,
-        "has_owners": sending.has_owners(connection.kind) and not draft.form,
-        "has_deals": sending.can_add_deals(connection.kind) and not draft.form,
+        "has_owners": sending.has_owners(connection.kind) and not draft.form and "owner" not in draft.locked,
+        "has_deals": sending.can_add_deals(connection.kind) and not draft.form and "deal" not in draft.locked,
         "ways": rule_editor.WAYS,
         "per": rule_editor.PER,
         "owner_options": rule_editor.owner_options(directory, chosen),

@@ -8,8 +8,8 @@ from litestar.params import FromPath, FromQuery
 from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import entering, service, showing, views
-from site2crm.connectors.errors import NotConnected, StillRefused
+from site2crm.connectors import service, showing, views
+from site2crm.connectors.errors import StillRefused
 from site2crm.connectors.kinds import Way
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made
 from site2crm.connectors.states import State
@@ -58,22 +58,18 @@ async def create_crm(
     assert who.org is not None
     chosen = showing.kind_of(kind)
     fields = showing.read(await request.form())
-    held = entering.handed_back(machine, who.org_id, kind, fields.get("held", ""))
-    data = ConnectionIn(
-        kind=chosen.name,
-        name=fields.get("name", "")[:120],
-        settings={**held, **showing.given(fields)},
-        form_ids=list(fields.lists.get("form_ids", ())),
-    )
     make = service.create_untested if fields.get("save") == showing.ANYWAY else service.create
     try:
+        data = ConnectionIn(
+            kind=chosen.name,
+            name=showing.name_in(fields),
+            settings=showing.before_and_now(machine, who.org_id, kind, fields),
+            form_ids=list(fields.lists.get("form_ids", ())),
+        )
         made = await make(session, machine, org=who.org, data=data)
     except Invalid as refused:
         await session.rollback()
-        draft = showing.Draft(fields, refused.errors, held=fields.get("held", "") if held else "", way=Way.KEY)
-        if isinstance(refused, NotConnected):
-            sealed = entering.held(machine, who.org_id, kind, refused.secrets)
-            draft = showing.Draft(fields, refused.errors, sealed, refused.made, may_be_saved=True, way=Way.KEY)
+        draft = showing.drafted(machine, who.org_id, chosen, fields, way=Way.KEY, errors=refused)
         return await showing.offered(request, session, who, kind=chosen, draft=draft)
     return await _after_creation(request, session, who, made)
 
@@ -132,8 +128,9 @@ async def edit_crm(
 ) -> Answer:
     """Name, and which forms' leads it gets."""
     fields = showing.read(await request.form())
-    patch = ConnectionPatch(name=fields.get("name", "")[:120], form_ids=list(fields.lists.get("form_ids", ())))
     try:
+        name = showing.name_in(fields, needed=True)
+        patch = ConnectionPatch(name=name, form_ids=list(fields.lists.get("form_ids", ())))
         await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
     except Invalid as refused:
         await session.rollback()
@@ -173,7 +170,7 @@ async def resume_crm(
         connection = await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id)
     except StillRefused as refused:
         await session.rollback()
-        return web.redirect(place, flash=str(refused)[: views.LONGEST_FLASH], tone="bad")
+        return web.redirect(place, flash=await _still(session, who, connection_id, refused), tone="bad")
     return web.redirect(place, flash=f"{connection.name} is active. Waiting leads go out now.")
 
 
@@ -183,6 +180,12 @@ async def remove_crm(
 ) -> Answer:
     await service.remove(session, who.org_id, connection_id)
     return web.redirect(showing.base_of(who), flash="The connection is removed, and its access with it.")
+
+
+async def _still(session: AsyncSession, who: Who, connection_id: str, refused: StillRefused) -> str:
+    kind, said = (await service.get(session, who.org_id, connection_id)).kind, refused.detail
+    text = f"{views.label(kind)} said no: {views.sentence(said)} {views.cure(kind, said)}"
+    return text[: views.LONGEST_FLASH]
 
 
 async def _after_creation(request: AnyRequest, session: AsyncSession, who: Who, made: Made) -> Answer:

@@ -207,6 +207,11 @@ def label(kind: str) -> str:
     return found.short or found.label if found else kind
 
 
+def full_name(kind: str, name: str) -> str:
+    """`HubSpot “Main”`, or the name alone where it says already what it is."""
+    return name if name.startswith(label(kind)) else f"{label(kind)} “{name}”"
+
+
 def icon(kind: str) -> str:
     found = registry.get(kind)
     return found.icon if found else "plug"

@@ -48,7 +48,8 @@ async def reconsidered(machine: Machine, before: Connection, patch: ConnectionPa
     checked = await opening.examine(connector, opening.sales_side(machine, access))
     place = checked.setting or next((field.name for field in kind.settings if field.name in given), "")
     if checked.needs_a_person:
-        text = f"{kind.label} refused this: {words.sentence(checked.error)} Nothing was changed."
+        said, cure = words.sentence(checked.error), words.cure(kind.name, checked.error)
+        text = f"{kind.label} refused this: {said} {cure} Nothing was changed."
         raise Invalid.field(f"settings.{place}", text)
     if text := asking.strange(before, checked):
         raise Invalid.field(f"settings.{place}", text)

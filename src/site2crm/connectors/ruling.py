@@ -1,5 +1,6 @@
 """What is asked for a connection: its mapping, owner and deal, and single forms, checked against what its CRM has."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -21,7 +22,10 @@ FormMappingsIn = dict[str, MappingIn | None]
 """Form id -> its own rows; null or none takes them back."""
 
 
-Name = Annotated[str, Meta(max_length=120)]
+LONGEST_NAME = 120
+Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
+# A line break would end the subject of a mail; the others turn what follows around, or are no text at all
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 class ConnectionIn(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -50,6 +54,11 @@ class ConnectionPatch(Struct, forbid_unknown_fields=True, kw_only=True):
     owner: OwnerRule | UnsetType = UNSET
     deal: DealRule | UnsetType = UNSET
     form_ids: list[str] | None | UnsetType = UNSET
+
+
+def named(text: str) -> str:
+    """A name as people type it, on one line."""
+    return " ".join(_NO_TEXT.sub(" ", text).split())
 
 
 def owner(kind: ConnectorKind, rule: OwnerRule, directory: Directory) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def form_mappings(given: Mapping[str, MappingIn | None], before: Mapping[str, An
 
 def parts(connection: Connection, patch: ConnectionPatch, mapped: Mapping[str, Any]) -> list[str]:
     """What the patch would change, as the configuration file calls it."""
-    name = connection.name if isinstance(patch.name, UnsetType) else patch.name.strip()
+    name = connection.name if isinstance(patch.name, UnsetType) else named(patch.name)
     form_ids = connection.form_ids if isinstance(patch.form_ids, UnsetType) else patch.form_ids or []
     changed = {
         "name": name not in ("", connection.name),

@@ -156,8 +156,8 @@ async def change(
     settings = await reentering.reconsidered(machine, before, patch)
     connection = await locked(session, org_id, connection_id)
     await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
-    if not isinstance(patch.name, UnsetType) and patch.name.strip():
-        connection.name = patch.name.strip()
+    if not isinstance(patch.name, UnsetType):
+        connection.name = ruling.named(patch.name) or connection.name
     if not isinstance(patch.form_ids, UnsetType):
         connection.form_ids = patch.form_ids or []
     if mapped:
@@ -287,7 +287,7 @@ async def saved(
         rows = mapping.rows_of(data.mapping)
     directory = owners.directory_of((checked and checked.directory) or {})
     connection = entering.blank(kind, access.org_id, id=access.connection_id, account=access.account)
-    connection.name = data.name.strip() or await _free_name(session, access.org_id, kind.label)
+    connection.name = ruling.named(data.name) or await _free_name(session, access.org_id, kind.label)
     connection.mapping = msgspec.to_builtins(rows)
     connection.form_mappings = ruling.form_mappings(data.form_mappings, {})
     connection.owner_rule = ruling.owner(kind, data.owner, directory)

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import copying, signing_in, views
+from site2crm.connectors import copying, entering, ruling, signing_in, views
 from site2crm.connectors.entering import kind_named
+from site2crm.connectors.errors import NotConnected
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
@@ -14,7 +15,7 @@ from site2crm.connectors.signing_in import Door
 from site2crm.core import feature, inputs, redirects, web
 from site2crm.core.access import Who
 from site2crm.core.declared import books
-from site2crm.core.errors import FieldError, NotFound
+from site2crm.core.errors import FieldError, Invalid, NotFound
 from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
@@ -37,6 +38,23 @@ class Draft(NamedTuple):
     made: Mapping[str, str] = {}
     may_be_saved: bool = False
     way: Way | None = None
+
+
+def drafted(machine: Machine, org_id: str, kind: ConnectorKind, fields: Fields, *, way: Way, errors: Invalid) -> Draft:
+    """What was typed, beside what was wrong with it: no secret has to be entered twice, but for one that is refused."""
+    if isinstance(errors, NotConnected):
+        sealed = entering.held(machine, org_id, kind.name, errors.secrets)
+        return Draft(fields, errors.errors, sealed, errors.made, may_be_saved=True, way=way)
+    typed = before_and_now(machine, org_id, kind.name, fields)
+    wrong = {error.field for error in errors.errors}
+    names = [each.name for each in kind.fields_of(way) if each.kind == "secret"]
+    kept = {name: typed[name] for name in names if name in typed and f"settings.{name}" not in wrong}
+    return Draft(fields, errors.errors, entering.held(machine, org_id, kind.name, kept) if kept else "", way=way)
+
+
+def before_and_now(machine: Machine, org_id: str, kind: str, fields: Fields) -> dict[str, str]:
+    """The settings that were entered, with the secrets that were handed back to be kept."""
+    return {**entering.handed_back(machine, org_id, kind, fields.get("held", "")), **given(fields)}
 
 
 async def offered(
@@ -91,6 +109,7 @@ async def shown(
         title=connection.name,
         status=422 if errors else 200,
         connection=connection,
+        called=(fields or Fields()).get("name") or connection.name,
         kind=kind,
         way=way,
         door=door,
@@ -121,6 +140,16 @@ def read(posted: Any) -> Fields:
     fields = inputs.read(posted)
     fields.setdefault("name", "")
     return fields
+
+
+def name_in(fields: Fields, *, needed: bool = False) -> str:
+    """Raises Invalid for one that is too long, or `needed` and not there."""
+    name = ruling.named(fields.get("name", ""))
+    if needed and not name:
+        raise Invalid.field("name", "Give it a name.")
+    if len(name) > ruling.LONGEST_NAME:
+        raise Invalid.field("name", f"At most {ruling.LONGEST_NAME} characters.")
+    return name
 
 
 def given(fields: Fields) -> dict[str, str]:

@@ -37,18 +37,18 @@ async def sign_in(
 ) -> Answer:
     """Off to the CRM, for a new connection."""
     chosen, fields = showing.kind_of(kind), showing.read(await request.form())
-    data = ConnectionIn(
-        kind=chosen.name,
-        name=fields.get("name", "")[:120],
-        settings=showing.given(fields),
-        form_ids=list(fields.lists.get("form_ids", ())),
-    )
     try:
+        data = ConnectionIn(
+            kind=chosen.name,
+            name=showing.name_in(fields),
+            settings=showing.before_and_now(machine, who.org_id, kind, fields),
+            form_ids=list(fields.lists.get("form_ids", ())),
+        )
         signing_in.come_back_to(machine, request.headers.get("host", ""))
         begun = await signing_in.begin(session, machine, who=who, data=data)
     except Invalid as refused:
         await session.rollback()
-        draft = showing.Draft(fields, refused.errors, way=Way.OAUTH)
+        draft = showing.drafted(machine, who.org_id, chosen, fields, way=Way.OAUTH, errors=refused)
         return await showing.offered(request, session, who, kind=chosen, draft=draft)
     return await _leave(request, session, chosen, begun)
 

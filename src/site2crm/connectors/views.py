@@ -69,13 +69,17 @@ CHANGES = [
 ]
 
 
+_TYPES = {
+    "money": "amount",
+    "bool": "yes or no",
+    "datetime": "date and time",
+    "choices": "several choices",
+    "ref": "another record",
+}
+
+
 def offers() -> list[Offer]:
     return [Offer(kind.name, kind.label, kind.icon, kind.about) for kind in KINDS.values()]
-
-
-def full_name(kind: str, name: str) -> str:
-    """`HubSpot “Main”`, or the name alone where it says already what it is."""
-    return name if name.startswith(label(kind)) else f"{label(kind)} “{name}”"
 
 
 def icon(kind: str) -> str:
@@ -89,15 +93,13 @@ def account_line(kind: str, account: Mapping[str, str]) -> str:
 
 async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
     """Every page of the org says which CRM has stopped, with the button that mends it."""
-    return [
-        Banner(
-            text=f"{full_name(each.kind, each.name)} stopped: {sentence(each.state_reason)} Its leads wait here.",
-            tone="bad",
-            action_label="Reconnect",
-            action_url=f"/o/{org.slug}/crms/{each.id}",
-        )
-        for each in await queries.parked(session, org.id)
-    ]
+    return [_stopped(org, each) for each in await queries.parked(session, org.id)]
+
+
+def _stopped(org: OrgRef, connection: Connection) -> Banner:
+    name, url = queries.full_name(connection.kind, connection.name), f"/o/{org.slug}/crms/{connection.id}"
+    text = f"{name} stopped: {sentence(connection.state_reason)} Its leads wait here."
+    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=(url, f"{url}/reconnect"))
 
 
 def said(kind: str, checked: Checked) -> tuple[str, str]:
@@ -146,8 +148,15 @@ def _setting(field: SettingField, values: Mapping[str, str], *, is_new: bool, ap
     )
 
 
-def lines(connection: Connection) -> list[Line]:
-    known, rows = {field.key: field for field in field_defs(connection)}, mapping.stored(connection.mapping)
+def type_of(field: FieldDef) -> str:
+    """What goes in there, in words."""
+    return _TYPES.get(field.type, field.type)
+
+
+def lines(connection: Connection, rows: Sequence[Row] | None = None) -> list[Line]:
+    """Of these rows, or of those that it has."""
+    known = {field.key: field for field in field_defs(connection)}
+    rows = mapping.stored(connection.mapping) if rows is None else rows
     warned = warnings(connection, rows)
     return [_line(row, known.get(row.property), warned.get(row.property, "")) for row in rows]
 
@@ -220,7 +229,7 @@ def _line(row: Row, field: FieldDef | None, warning: str) -> Line:
         change=change,
         property=row.property,
         label=field.label if field else "",
-        type=field.type if field else "",
+        type=type_of(field) if field else "",
         choices=choices_text(field),
         warning=warning,
     )

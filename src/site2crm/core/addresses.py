@@ -38,12 +38,13 @@ _SITE = tuple(ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LOCAL_NAMES = ("local", "internal", "localhost", "localdomain")
+LONGEST_NAME, LONGEST_LABEL = 253, 63
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 class Refusal(NamedTuple):
-    """Why a target is refused, and the entry of `allow_private` that would open it."""
+    """Why a target is refused, and the entry of `allow_private` that would open it; "" where none would."""
 
     reason: str
     entry: str
@@ -79,6 +80,8 @@ class Policy:
             return None
         if number is not None:
             return Refusal(f"{host!r} is an address in disguise; write it as {number}", str(number))
+        if not _is_host(name):
+            return Refusal(f"{host!r} is not a host name", "")
         reason = _odd_name(host)
         return Refusal(f"{host!r} {reason}", name) if reason else None
 
@@ -98,11 +101,16 @@ class Policy:
         return any(rule.permits(host, port, address) for rule in self.rules)
 
 
+def _is_host(name: str) -> bool:
+    """Whether it can be asked for: RFC 1035 gives a name 253 characters, and each part of it 63."""
+    parts = name.split(".")
+    fits = len(name) <= LONGEST_NAME and all(0 < len(part) <= LONGEST_LABEL for part in parts)
+    return fits and _HOST.fullmatch(name) is not None and not _NUMBER.fullmatch(parts[-1])
+
+
 def _odd_name(host: str) -> str | None:
     name = host.removesuffix(".")
     last = name.rsplit(".", 1)[-1]
-    if not _HOST.fullmatch(name) or ".." in name or _NUMBER.fullmatch(last):
-        return "is not a host name"
     if host != name:
         return "ends in a dot"
     return "is a name of the local network" if last in _LOCAL_NAMES else None

@@ -38,7 +38,7 @@ class AddressRefused(OutboundError):
 
     @classmethod
     def from_refusal(cls, refusal: Refusal) -> "AddressRefused":
-        return cls(refusal.reason, f'[outbound] allow_private = ["{refusal.entry}"]')
+        return cls(refusal.reason, f'[outbound] allow_private = ["{refusal.entry}"]' if refusal.entry else None)
 
 
 @dataclass(frozen=True)

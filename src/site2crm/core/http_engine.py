@@ -29,6 +29,7 @@ from site2crm.core.http_contract import (
 RESOLVE_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_S = 30.0
+LAST_PORT = 65_535
 MOST_CONNECTIONS = 1_000
 """More than are called at the same time: who waits for a place here waits for somebody else's slow server. Callers keep
 bounds of their own, such as one call for each CRM when there are many."""
@@ -190,9 +191,11 @@ def parse_url(url: str) -> httpx.URL:
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise AddressRefused(f"this is not a web address ({error})") from error
     if target.scheme not in ("http", "https"):
-        raise AddressRefused("only http:// and https:// addresses can be called")
+        raise AddressRefused("only an address that begins with https:// or http:// can be called")
     if not target.host:
         raise AddressRefused("the address has no host")
+    if target.port is not None and not 0 < target.port <= LAST_PORT:
+        raise AddressRefused(f"a port is a number from 1 to {LAST_PORT}")
     if target.userinfo or "@" in target.netloc.decode():
         raise AddressRefused("a web address must not carry a user name or password")
     return target

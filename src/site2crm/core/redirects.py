@@ -1,8 +1,9 @@
 """Where to go after a form: only ever to a page of ours."""
 
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from site2crm.core.web import AnyRequest
+from litestar import Request
 
 HOME = "/o"
 _LONGEST = 2000
@@ -21,7 +22,7 @@ def local_path(target: str | None, default: str = HOME) -> str:
     return quote(target, safe=_KEPT, errors="replace")
 
 
-def back(request: AnyRequest, default: str = HOME) -> str:
+def back(request: Request[Any, Any, Any], default: str = HOME) -> str:
     """The page of ours that the request came from."""
     referer = urlsplit(request.headers.get("referer", ""))
     same_host = referer.netloc == request.headers.get("host")

@@ -64,6 +64,8 @@ class Banner(Struct, kw_only=True):
     tone: Tone = "info"
     action_label: str = ""
     action_url: str = ""
+    told_at: tuple[str, ...] = ()
+    """Paths of pages that say it themselves, and more of it: there it is left out."""
     seen_url: str = ""
     """For what happened and stays said until a person has read it: a POST there takes it away."""
     seen_fields: dict[str, str] = {}

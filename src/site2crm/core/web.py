@@ -22,7 +22,7 @@ from msgspec import Struct
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core import db, errors, feature, formats, log, templates
+from site2crm.core import db, errors, feature, formats, log, redirects, templates
 from site2crm.core.access import Who, who_asks
 from site2crm.core.errors import AppError, FieldError
 from site2crm.core.templates import Flash, NavItem, NavSection, Org, Person, Shell
@@ -173,10 +173,20 @@ def problem_page(error: AppError, request_id: str) -> tuple[str, dict[str, str]]
 def _error_page(request: AnyRequest, problem: ProblemDetails) -> Html:
     who = who_asks(request)
     shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
-    home = f"/o/{who.org.slug}/" if who and who.org else "/"
-    told = {**_told(problem), "status": problem.status, "action_label": "Back to work" if home != "/" else ""}
-    body = templates.render("errors/page.html", page=shell, action_url=home, **told)
+    label, url = _way_on(request, who, status=problem.status)
+    told = {**_told(problem), "status": problem.status, "action_label": label}
+    body = templates.render("errors/page.html", page=shell, action_url=url, **told)
     return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
+
+
+def _way_on(request: AnyRequest, who: Who | None, *, status: int) -> tuple[str, str]:
+    """(label, address) of the button on the page of an error: where the person was, if that is known."""
+    here, came_from = request.url.path, redirects.back(request, "")
+    if came_from and came_from.partition("?")[0] != here:
+        return "Go back", came_from
+    if status == HTTPStatus.METHOD_NOT_ALLOWED and here.rpartition("/")[0]:  # of a form, opened as if it were a page
+        return "Go to its page", here.rpartition("/")[0]
+    return ("Back to work", f"/o/{who.org.slug}/") if who and who.org else ("", "/")
 
 
 def _told(problem: ProblemDetails) -> dict[str, str]:
@@ -270,7 +280,8 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         shell.actions = _actions(who)
         shell.search_url = f"/o/{org.slug}/leads"
         shell.new_org_url = "/orgs/new" if who.makes_orgs else ""
-        shell.banners = await feature.banners(session, org)
+        here = request.url.path
+        shell.banners = [each for each in await feature.banners(session, org) if here not in each.told_at]
     if who.is_super:
         shell.nav = [*shell.nav, NavSection(label="Instance", items=_admin_nav(request.url.path))]
     return shell

@@ -58,6 +58,13 @@ def chips(base: str, query: Mapping[str, str], names: Mapping[str, str]) -> list
     ]
 
 
+def day_chips(base: str, query: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """As `chips`, of the days of the ranking: while there are any, they count and the period does not."""
+    kept = {name: query.get(name) for name in ("period", "connection", "from", "to")}
+    days = {name: kept[name] or "" for name in ("from", "to") if kept[name]}
+    return [(name.title(), day, formats.query(base, **{**kept, name: None})) for name, day in days.items()]
+
+
 def tabs(base: str, query: Mapping[str, str], *, with_deleted: bool) -> list[tuple[str, str, bool]]:
     """(label, address, is current) of each status."""
     here = query.get("status", "")

@@ -159,7 +159,10 @@ async def _people_page(
     errors: Sequence[FieldError] = (),
 ) -> Html:
     query, base = web.query(request), f"{who.path(PLACE)}/people"
-    found = await _ranking(session, who, query)
+    try:
+        found, wrong_days = await _ranking(session, who, query), ""
+    except Invalid as refused:
+        found, wrong_days = await _ranking(session, who, {}), refused.detail
     crms = await queries.selling(session, who.org_id)
     readings = await timeline.readings(session, who.org_id, crms)
     period = query.get("period", "") or ("" if query.get("from") else filters.USUAL)
@@ -168,8 +171,10 @@ async def _people_page(
         session,
         "deals/people.html",
         title="Salespeople",
-        status=422 if errors else 200,
+        status=422 if errors or wrong_days else 200,
         base=base,
+        wrong_days=wrong_days,
+        chips=filters.day_chips(base, query),
         deals_url=who.path(PLACE),
         org_url=who.path(),
         ranking=found,

@@ -73,7 +73,7 @@ class _Part(NamedTuple):
 
 async def look(session: AsyncSession) -> None:
     """A cron: put those on the way whose night has come."""
-    refs = {ref.id: ref for ref in await connections.everywhere(session) if _can(ref.kind, ref.state)}
+    refs = {ref.id: ref for ref in await connections.everywhere(session) if can(ref.kind, ref.state)}
     rows = await session.execute(select(Comparison.connection_id, Comparison.due_at))
     known = {row.connection_id: row.due_at for row in rows}
     for ref in refs.values():
@@ -86,7 +86,7 @@ async def look(session: AsyncSession) -> None:
 async def compare_now(session: AsyncSession, org_id: str, connection_id: str) -> None:
     """Raises ConnectionNotFound; NotNow where nothing can be asked."""
     connection = await connections.get(session, org_id, connection_id)
-    if not _can(connection.kind, connection.state):
+    if not can(connection.kind, connection.state):
         raise NotNow("Only an active CRM that can be asked for its contacts is compared.")
     now = clock.now()
     rows = [{**await _row(session, org_id, connection_id), "due_at": now}]
@@ -120,7 +120,7 @@ async def run(machine: Machine, org_id: str, connection_id: str) -> timedelta | 
     try:
         async with machine.session() as session:
             connection = await connections.get(session, org_id, connection_id)
-        if not _can(connection.kind, connection.state):
+        if not can(connection.kind, connection.state):
             return None
         sales = opening.open_sales(machine, connection)
         while await _step(machine, org_id, connection_id, sales=sales):
@@ -305,7 +305,8 @@ async def _next_night(session: AsyncSession, org_id: str) -> datetime:
     return night + within * random.random()  # noqa: S311 - no secret
 
 
-def _can(kind: str, state: str) -> bool:
+def can(kind: str, state: str) -> bool:
+    """Whether such a CRM, in this state, is asked what it has."""
     return state == ACTIVE and connections.caps(kind).deals
 
 

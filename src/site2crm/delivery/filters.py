@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from site2crm.core import formats
 from site2crm.core.errors import Invalid
 from site2crm.delivery.queries import ALL_WAITING, Wanted
-from site2crm.delivery.states import WAITING, State
+from site2crm.delivery.states import WAITING, State, shown
 
 NAMES = ("state", "connection", "form", "lead", "code", "from", "to")
 TABS = (("All", ""), ("Waiting", ALL_WAITING), ("Delivered", State.DELIVERED), ("Refused", State.DEAD),
@@ -44,7 +44,7 @@ def chips(base: str, query: Mapping[str, str], names: Mapping[str, str]) -> list
     ]
     state = query.get("state", "")
     if state in WAITING:
-        found.insert(0, ("State", state, address(base, query, state=None)))
+        found.insert(0, ("State", shown(state), address(base, query, state=None)))
     return found
 
 

@@ -19,7 +19,7 @@ from site2crm.delivery.models import Attempt, Delivery, RemoteRecord
 from site2crm.delivery.pace import NO_PACE as NO_PACE
 from site2crm.delivery.pace import Pace as Pace
 from site2crm.delivery.pace import paces as paces
-from site2crm.delivery.states import PERSON, WAITING, State
+from site2crm.delivery.states import PERSON, WAITING, State, shown
 from site2crm.leads import queries as leads
 
 Ts = TypeVarTuple("Ts")
@@ -56,6 +56,11 @@ class DeliveryItem(Struct, frozen=True, kw_only=True):
     created_at: datetime
     updated_at: datetime
     delivered_at: datetime | None
+
+    @property
+    def shown(self) -> str:
+        """The state, as pages call it."""
+        return shown(self.state)
 
 
 class AttemptItem(Struct, frozen=True, kw_only=True):

@@ -18,9 +18,18 @@ class State(StrEnum):
     sent there already."""
 
 
+SHOWN = {State.PARKED: "waiting", State.DEAD: "refused"}
+"""On pages, where a connection has “stopped” and the tab is called “Refused”; the others are called as they are."""
+
 WAITING = (State.PENDING, State.SENDING, State.RETRYING, State.PARKED)
 """Created = delivered + waiting + dead + skipped."""
 STARTABLE = (State.PENDING, State.RETRYING)
+
+
+def shown(state: str) -> str:
+    """As pages call it."""
+    return SHOWN.get(State(state), state)
+
 
 DELIVERED = "delivered"
 INTERRUPTED = "interrupted"

@@ -11,7 +11,7 @@ from site2crm.core.access import OrgRef
 from site2crm.core.feature import Panel, TimelineEntry
 from site2crm.core.formats import plural
 from site2crm.core.templates import Banner, Tone
-from site2crm.delivery import backfill, queries
+from site2crm.delivery import backfill, comparing, queries
 from site2crm.delivery.queries import AttemptItem, DeliveryItem, Numbers, Wanted
 from site2crm.delivery.states import WAITING, State
 
@@ -61,9 +61,11 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
     """On its own page: the figures, and the leads that came before it."""
     data = await _connection_numbers(session, org, connection_id)
     found = await backfill.progress(session, org.id, connection_id)
+    connection = await connections.get(session, org.id, connection_id)
     missing = await queries.missing(session, org.id, connection_id)
     compared = {
         "compared": await queries.compared(session, org.id, connection_id),
+        "may_compare": comparing.can(connection.kind, connection.state),
         "missing": missing,
         "missing_count": (await queries.missing_counts(session, [connection_id])).get(connection_id, 0),
         "leads": await queries.lead_names(session, org.id, [each.lead for each in missing]),
@@ -92,16 +94,12 @@ async def crm_names(session: AsyncSession, org_id: str) -> dict[str, str]:
     """Connection id -> `HubSpot “Main”`, removed ones too."""
     kinds = await connections.kinds(session, org_id)
     names = await connections.names(session, org_id)
-    return {id: crm_name(connections.label(kinds[id]), name) for id, name in names.items()}
+    return {id: connections.full_name(kinds[id], name) for id, name in names.items()}
 
 
 async def _connection_numbers(session: AsyncSession, org: OrgRef, connection_id: str) -> dict[str, Any]:
     numbers = await queries.connection_numbers(session, org.id, connection_id)
     return {"numbers": numbers, "url": f"/o/{org.slug}/deliveries?connection={connection_id}"}
-
-
-def crm_name(kind: str, name: str) -> str:
-    return name if name.startswith(kind) else f"{kind} “{name}”"
 
 
 def _numbers_panel(numbers: Numbers, url: str) -> Panel | None:
@@ -119,6 +117,7 @@ def _entry(delivery: DeliveryItem, names: dict[str, str], attempts: Sequence[Att
         data={
             **msgspec.structs.asdict(delivery),
             "crm": name,
+            "shown": delivery.shown,
             "is_waiting": delivery.state in WAITING,
             "log": msgspec.to_builtins(list(attempts), builtin_types=(type(delivery.created_at),)),
         },
@@ -132,4 +131,5 @@ def _banner(org: OrgRef, crm: str, stuck: tuple[str, str, int]) -> Banner:
         text = f"{plural(count, 'lead was', 'leads were')} refused by {crm}."
         return Banner(text=text, tone="bad", action_label="Look", action_url=url)
     text = f"{plural(count, 'lead is', 'leads are')} waiting for {crm}."
-    return Banner(text=text, tone="warn", action_label="Look", action_url=url)
+    told_at = (f"/o/{org.slug}/crms/{connection_id}",)
+    return Banner(text=text, tone="warn", action_label="Look", action_url=url, told_at=told_at)

@@ -15,11 +15,12 @@ from site2crm.core.alarms import INSTANCE, OpenAlarm
 from site2crm.core.errors import Forbidden
 from site2crm.core.templates import Banner
 from site2crm.delivery.events import GONE, REFUSED
+from site2crm.ops.declared import ALARM as DECLARED
 
 CLEARS = "connections:write"
 """Who may say that an org has read its alarm: its admins and owners."""
-MENDED_BY_ITSELF = ("events.blocked",)
-"""They end when their cause does."""
+MENDED_BY_ITSELF = ("events.blocked", DECLARED)
+"""They end when their cause does, a faulty file when a good one is applied."""
 TOLD_WITH_NUMBERS = (REFUSED,)
 """Another feature has a banner for these, which says how many."""
 OF_BACKUPS = "backup."
@@ -54,11 +55,14 @@ async def see(session: AsyncSession, who: Who, alarm_id: str, *, count: int) -> 
 
 def _of_org(alarm: OpenAlarm, base: str, *, may_clear: bool) -> Banner:
     if alarm.code in (UNKNOWN_PROPERTY, MAPPING_DRIFT):  # it ends when it is mended, not when it is read
-        url = f"{base}/crms/{alarm.subject.partition(':')[0]}/mapping"
-        return Banner(text=alarm.text, tone="warn", action_label="Open the mapping", action_url=url)
+        page = f"{base}/crms/{alarm.subject.partition(':')[0]}"
+        url = f"{page}/mapping"
+        return Banner(
+            text=alarm.text, tone="warn", action_label="Open the mapping", action_url=url, told_at=(page, url)
+        )
     if alarm.code == GONE:  # sent again, or there again, it ends
-        url = f"{base}/crms/{alarm.subject}#compared"
-        return Banner(text=alarm.text, tone="warn", action_label="Look", action_url=url)
+        page = f"{base}/crms/{alarm.subject}"
+        return Banner(text=alarm.text, tone="warn", action_label="Look", action_url=f"{page}#compared", told_at=(page,))
     return _to_be_seen(alarm, base) if may_clear else Banner(text=alarm.text, tone="warn")
 
 

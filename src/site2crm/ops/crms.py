@@ -24,6 +24,8 @@ SLOW = timedelta(minutes=15)
 OFTEN = 0.1
 """The part of the leads of a day that may fail before somebody should look."""
 BAD, WARN = "bad", "warn"
+MOST_DRIFT = 2
+"""Lines in a dashboard's row."""
 _TAKES = ("active", "draining")
 _RANK = {BAD: 0, WARN: 1}
 
@@ -173,10 +175,19 @@ def _troubles(org: OrgRef, row: ConnectionRow, pace: Pace, *, read: LastRead | N
         found.append(Trouble(WARN, text, "Look", f"{url}#compared"))
     if read is not None and read.error and row.state in _TAKES:
         found.append(Trouble(WARN, f"Deals are not read: {connections.sentence(read.error)}", "Open", url))
-    for warning in row.warnings:
-        text = f"Leads arrive without {warning['property']}."
-        found.append(Trouble(WARN, text, "Mend the mapping", f"{url}/mapping"))
-    return found
+    return [*found, *(Trouble(WARN, text, "Mend the mapping", f"{url}/mapping") for text in _of_mapping(row))]
+
+
+def _of_mapping(row: ConnectionRow) -> list[str]:
+    """What the CRM left out, and what does not fit before any lead has told; the page of the mapping has the rest."""
+    warned = [str(warning["property"]) for warning in row.warnings]
+    drift = [each for each in row.drift if each["name"] not in warned]
+    more = [f"And {plural(len(drift) - MOST_DRIFT, 'thing')} more in the mapping."] if len(drift) > MOST_DRIFT else []
+    return [
+        *(f"Leads arrive without {name}." for name in warned),
+        *(each["text"] for each in drift[:MOST_DRIFT]),
+        *more,
+    ]
 
 
 def _is_slow(row: ConnectionRow, pace: Pace) -> bool:

@@ -70,7 +70,7 @@ SECTIONS = (
             Article("leads", "Leads and duplicates", "How submissions become one lead per person."),
             Article("quarantine", "Quarantine", "Suspicious submissions wait here; none is refused."),
             Article("connections", "All CRMs at a glance", "What arrives, waits and fails; pause, drain, compare."),
-            Article("deliveries", "Deliveries", "States, retries, dead letters, parked connections."),
+            Article("deliveries", "Deliveries", "States, retries, refused leads, stopped connections."),
             Article("deals", "Deals and salespeople", "What came of your leads, read back from the CRM; the ranking."),
         ),
     ),

@@ -143,7 +143,8 @@ class Portal:
 def _token_of(context: Context) -> str:
     token = context.secrets.get("token", "").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise CrmError(ErrorClass.CONFIG, "This is not an access token.", field="token")
+        text = "This is not an access token: one has letters, digits and hyphens. Copy it again in HubSpot."
+        raise CrmError(ErrorClass.CONFIG, text, field="token")
     return token
 
 

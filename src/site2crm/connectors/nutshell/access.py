@@ -36,7 +36,11 @@ class Access:
             text = "Enter the e-mail with which a person signs in to Nutshell."
             raise CrmError(ErrorClass.CONFIG, text, field="email")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise CrmError(ErrorClass.CONFIG, "This is not an API key of Nutshell.", field="api_key")
+            raise CrmError(
+                ErrorClass.CONFIG,
+                "This is not an API key of Nutshell: copy it again from Setup, API keys.",
+                field="api_key",
+            )
         self.context = context
         self.email = email
         self._basic = base64.b64encode(f"{email}:{key}".encode()).decode()

@@ -238,7 +238,11 @@ def address_of(company: str) -> str | None:
 def _token(context: Context) -> str:
     token = context.secrets.get("token", "").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise CrmError(ErrorClass.CONFIG, "This is not an API token.", field="token")
+        raise CrmError(
+            ErrorClass.CONFIG,
+            "This is not an API token: one has letters and digits only. Copy it again.",
+            field="token",
+        )
     return token
 
 

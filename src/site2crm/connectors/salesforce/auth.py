@@ -30,7 +30,7 @@ class SalesforceAuth:
         for name, value in (("client_id", context.app.client_id), ("client_secret", context.app.client_secret)):
             if not value or not value.isascii() or not value.isprintable() or " " in value:
                 words = "key" if name == "client_id" else "secret"
-                raise CrmError(ErrorClass.CONFIG, f"This is no consumer {words} of an app.", field=name)
+                raise CrmError(ErrorClass.CONFIG, f"This is no consumer {words} of an app: copy it again.", field=name)
         self._context = context
         host = host_of(context.settings)
         self._base = (context.base_url or f"https://{host}").rstrip("/")
