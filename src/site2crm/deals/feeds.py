@@ -190,7 +190,7 @@ async def note_page(
     row.cursor, row.error, row.retry_at = cursor, "", None
     if row.full_at is None:
         row.done += count
-        row.total = total if total is not None else row.total
+        row.total = total if total is not None and total >= 0 else row.total
     if not more:
         row.finished_at = clock.now()
         row.full_at = row.full_at or row.finished_at

@@ -13,6 +13,7 @@ from site2crm.connectors.pipedrive.client import LIST_BYTES, Ask, Client, hits_o
 from site2crm.connectors.pipedrive.properties import Said, number_of, read_deal
 from site2crm.connectors.pipedrive.reading import Place, Record
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
+from site2crm.connectors.wire import whole
 from site2crm.kit import ids
 
 IDS_A_CALL = 100
@@ -220,5 +221,4 @@ def _in_order(rows: Iterable[Record]) -> list[Record]:
 
 
 def _order(row: Record) -> int:
-    order = row.get("order_nr")
-    return order if isinstance(order, int) else 0
+    return whole(row.get("order_nr")) or 0
