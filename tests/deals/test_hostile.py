@@ -194,3 +194,16 @@ async def test_names_and_ids_without_end_stop_no_reading(floor: Floor, alice: Pe
     assert deal.url is None
     assert deal.owner is not None and deal.owner.name == endless[: storing.LONGEST]
     assert len((await alice.web.get("/o/acme/deals")).content) < 100_000
+
+
+async def test_a_crm_that_refuses_with_a_book_is_quoted_in_a_few_lines(floor: Floor, alice: Person) -> None:
+    book = {"status": "error", "category": "MISSING_SCOPES", "message": "No. " * 100_000}
+    floor.fake.faults.append(Fault("status", count=-1, status=403, body=book))
+    await floor.read()
+    await floor.office.submit("ada@example.com")
+    await floor.office.work()
+    assert await floor.office.state() == "parked"
+    delivery = await floor.office.only()
+    for path in ("crms", f"crms/{floor.connection_id}", "deals", "leads", f"deliveries/{delivery.id}"):
+        shown = await alice.web.get(f"/o/acme/{path}")
+        assert (shown.status_code, len(shown.content) < 150_000) == (200, True), (path, len(shown.content))
