@@ -239,6 +239,22 @@ async def test_a_deal_is_found_again_whatever_became_of_the_spaces_in_its_title(
     assert (written.created, written.id) == (False, str(lost))
 
 
+@pytest.mark.parametrize("begun", [None, timedelta(), -timedelta(hours=1)], ids=["never tried", "tried", "before"])
+async def test_a_deal_of_another_title_is_ours_only_if_a_program_made_it_since_we_tried(
+    fake: PipedriveFake, sales: PipedriveSales, begun: timedelta | None
+) -> None:
+    person = fake.add_person(name="Ada")
+    with clock.travel(clock.now() - timedelta(minutes=30)):
+        theirs = fake.add_deal(title="Zap", person_id=person)
+    by_hand = fake.add_deal(title="Typed", person_id=person)
+    fake.deals.rows[by_hand]["origin"] = "ManuallyCreated"
+    wanted = DealIn(ids.new("dlv"), "Web lead", tried_at=None if begun is None else clock.now() + begun)
+    written = await sales.add_deal(wanted, str(person))
+    assert written.created is (begun != -timedelta(hours=1))
+    assert written.id != str(by_hand)
+    assert (written.id == str(theirs)) is not written.created
+
+
 async def test_a_deal_that_a_person_made_before_is_not_taken_for_ours(
     fake: PipedriveFake, sales: PipedriveSales
 ) -> None:

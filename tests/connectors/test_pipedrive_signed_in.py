@@ -109,6 +109,7 @@ async def test_who_removes_the_app_there_is_told_before_a_lead_fails(
         {"Authorization": "Basic " + base64.b64encode(b"other:demo-secret").decode()},
         {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
         {"Authorization": "Basic ???"},
+        {"Authorization": b"Basic \xe9"},
         {"Authorization": "Bearer demo-secret"},
         {"Authorization": ""},
         {"body": {"company_id": None}},
@@ -132,7 +133,7 @@ async def test_who_has_signed_in_again_since_is_not_stopped_by_old_news(
     assert (answer.status_code, await state_of(instance, alice, id)) == (204, ("active", ""))
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"[" * 9_000, b"\x00", b"x" * 20_000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"a": "\xff"}', b"[" * 9_000, b"\x00", b"x" * 20_000])
 async def test_a_notice_that_cannot_be_read_is_refused(instance: Instance, body: bytes) -> None:
     async with cast.client(instance) as somebody:
         answer = await somebody.request("DELETE", "/oauth/callback", content=body)

@@ -1,7 +1,7 @@
 """What every kind of CRM with `sales` must hold to, whichever it is."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Page, Sales, Status
 from site2crm.demo.server import Fault
-from site2crm.kit import clock
+from site2crm.kit import clock, ids
 from tests.connectors.kinds import PLAYED, opened
 from tests.connectors.selling import Selling, missing
 
@@ -190,16 +190,17 @@ async def test_a_deal_is_made_once_however_often_it_is_sent(case: Case) -> None:
     assert (deal.title, deal.value, list(deal.people)) == ("Web lead: Ada", wanted.value, [person])
 
 
-async def test_a_deal_whose_answer_was_lost_is_found(case: Case) -> None:
+@pytest.mark.parametrize("title", ["Web lead: Ada", "Offer for Mrs Byron"])
+async def test_a_deal_whose_answer_was_lost_is_found_whatever_the_lead_is_called_by_now(case: Case, title: str) -> None:
     if not case.kind.caps.add_deals:
         pytest.skip("this kind makes no deals")
     person = case.person()
-    wanted = DealIn("dlv_1", "Web lead: Ada")
+    wanted, tried_at = DealIn(ids.new("dlv"), "Web lead: Ada"), clock.now()
     shown, *_ = case.sales.preview_deal(wanted, person)
     path = shown.url.removeprefix(case.fake.url).partition("?")[0]
     case.fake.faults.append(Fault("reset", method=shown.method, path=path, effect=True))
     lost = await case.sales.add_deal(wanted, person)
-    found = await case.reopen().add_deal(wanted, person)
+    found = await case.reopen().add_deal(replace(wanted, title=title, tried_at=tried_at), person)
     assert lost.error is not None
     assert lost.error.kind is ErrorClass.RETRY
     assert (found.error, found.created, case.selling.deals(case.fake)) == (None, False, 1)

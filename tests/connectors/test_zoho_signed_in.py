@@ -113,3 +113,19 @@ async def test_access_that_was_taken_back_is_said_and_signing_in_mends_it(
     url = await to_zoho(alice, {}, at=f"/o/acme/crms/{id}/sign-in")
     assert (await returned(alice, url)).status_code == 303
     assert (await of(instance, alice, id)).state == "active"
+
+
+async def test_who_signs_in_again_leaves_no_older_grant_behind(
+    instance: Instance, alice: Person, zoho: ZohoFake
+) -> None:
+    id = await connected(alice)
+    other = await connected(alice)
+    [*_, older, others] = zoho.refresh_tokens
+    url = await to_zoho(alice, {}, at=f"/o/acme/crms/{id}/sign-in")
+    assert (await returned(alice, url)).status_code == 303
+    assert {older, others} < set(zoho.refresh_tokens), "nothing goes before the new one is kept"
+    assert instance.machine.jobs is not None
+    await instance.machine.jobs.run_due()
+    assert older not in zoho.refresh_tokens and others in zoho.refresh_tokens
+    for each in (id, other):
+        assert (await service.test(instance.machine, alice.org.id, each)).ok

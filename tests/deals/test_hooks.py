@@ -200,3 +200,22 @@ async def test_hooks_that_cannot_be_made_are_tried_later_and_polling_goes_on(
     assert (feed.hook_error, len(await floor.deals())) == ("Hooks are not in this plan.", 1)
     assert feed.hook_due_at is not None
     assert feed.hook_due_at > clock.now()
+
+
+async def test_a_bug_of_ours_leaves_no_address_of_a_hook_in_the_log(
+    watched: type[Watched],
+    floor: Floor,
+    vendor: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def parse(*_: object, **__: object) -> Sequence[Change]:
+        raise ZeroDivisionError
+
+    await floor.read()
+    monkeypatch.setattr(watched, "parse", parse)
+    path = await address(floor)
+    assert (await vendor.post(path, **hint("1"))).status_code == 500
+    [failed] = [record for record in caplog.records if record.message == "request.failed"]
+    assert path.rpartition("/")[2] not in str(vars(failed))
+    assert "/hooks/{connection_id" in str(vars(failed))

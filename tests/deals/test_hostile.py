@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -168,3 +169,41 @@ def test_a_time_without_a_place_in_utc_is_none(read: Callable[[object], datetime
 
 def test_a_number_of_a_billion_digits_is_none() -> None:
     assert records._number("1E+999999999") is None
+
+
+def noise(letters: int) -> str:
+    """A text that no compression makes short, three bytes a letter."""
+    chance = random.Random(letters)
+    return "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(letters))
+
+
+async def test_names_and_ids_without_end_stop_no_reading(floor: Floor, alice: Person) -> None:
+    """PostgreSQL refuses a row whose key is longer than a third of a page."""
+    endless, at = noise(20_000), clock.now()
+    stages = [Stage(f"s{endless}", endless, 1, Status.WON)]
+    found = Directory([Owner(f"o{endless}", endless, endless, active=True)], [Pipeline(f"p{endless}", endless, stages)])
+    async with floor.machine.session() as session:
+        await storing.directory(session, Source(floor.org_id, floor.connection_id, "EUR"), found)
+    named = {"owner": f"o{endless}", "stage": f"s{endless}", "pipeline": f"p{endless}", "people": [f"h{endless}"]}
+    call = Activity(f"a{endless}", Act.CALL, named["owner"], at, done=True, updated_at=at, people=[f"h{endless}"])
+    await keep(
+        floor, a_deal(f"d{endless}", title=endless, url=f"https://x.example/{endless}", **named), activities=(call,)
+    )
+    await expect_answers(alice, floor)
+    deal = await floor.only()
+    assert deal.url is None
+    assert deal.owner is not None and deal.owner.name == endless[: storing.LONGEST]
+    assert len((await alice.web.get("/o/acme/deals")).content) < 100_000
+
+
+async def test_a_crm_that_refuses_with_a_book_is_quoted_in_a_few_lines(floor: Floor, alice: Person) -> None:
+    book = {"status": "error", "category": "MISSING_SCOPES", "message": "No. " * 100_000}
+    floor.fake.faults.append(Fault("status", count=-1, status=403, body=book))
+    await floor.read()
+    await floor.office.submit("ada@example.com")
+    await floor.office.work()
+    assert await floor.office.state() == "parked"
+    delivery = await floor.office.only()
+    for path in ("crms", f"crms/{floor.connection_id}", "deals", "leads", f"deliveries/{delivery.id}"):
+        shown = await alice.web.get(f"/o/acme/{path}")
+        assert (shown.status_code, len(shown.content) < 150_000) == (200, True), (path, len(shown.content))

@@ -5,16 +5,19 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from sqlalchemy import delete
 
+from site2crm.accounts.models import Org
 from site2crm.connectors import jobs, leaving, service
 from site2crm.connectors.contract import Context, CrmError, ErrorClass
 from site2crm.connectors.hints import Change
 from site2crm.connectors.registry import KINDS
 from site2crm.demo.hubspot import TOKEN
+from site2crm.demo.hubspot_oauth import CLIENT_SECRET
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.cast import Person
-from tests.connectors.signed_in import signed_in
+from tests.connectors.signed_in import APP, answered, back, begun, signed_in
 from tests.deals.conftest import Floor
 from tests.fakes.hubspot import HubSpotFake
 
@@ -180,3 +183,56 @@ async def test_another_way_in_takes_the_old_hooks_away_and_makes_new_ones(
     await granted.look()
     await granted.office.work()
     assert any(granted.connection_id in url for url in vendor.hooks)
+
+
+async def test_the_job_outlives_the_org_too(
+    granted: Floor, alice: Person, vendor: type[Vendor], fake: HubSpotFake
+) -> None:
+    answer = await alice.api.delete(f"/api/v1/connections/{granted.connection_id}")
+    assert answer.status_code == 204, answer.text
+    await deleted_org(granted)
+    await granted.office.work()
+    assert (vendor.asked, fake.sign_in.consents) == (["good"], [])
+    assert not any(granted.connection_id in url for url in vendor.hooks)
+
+
+async def test_without_an_org_a_failure_is_told_to_the_log(
+    granted: Floor, vendor: type[Vendor], caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor.faults.append(CrmError(ErrorClass.CONFIG, "Webhooks are not in this plan"))
+    async with granted.machine.session() as session:
+        was = await service.get(session, granted.org_id, granted.connection_id)
+    await deleted_org(granted)
+    await leaving.leave(granted.machine, was, is_last_try=False)
+    assert [record.message for record in caplog.records] == ["connection.left_at_crm"]
+
+
+async def deleted_org(floor: Floor) -> None:
+    async with floor.machine.session() as session:
+        await session.execute(delete(Org).where(Org.id == floor.org_id))
+
+
+async def test_an_older_sign_in_of_the_same_app_stays_where_the_new_one_might_die_with_it(
+    granted: Floor, alice: Person, vendor: type[Vendor], fake: HubSpotFake
+) -> None:
+    await again(granted, alice)
+    assert (revokes(fake), len(fake.sign_in.consents), vendor.asked) == (0, 2, [])
+    assert (len(vendor.hooks), await left(granted)) == (2, [])
+
+
+async def test_an_older_sign_in_of_another_app_is_taken_back(
+    granted: Floor, alice: Person, vendor: type[Vendor], fake: HubSpotFake
+) -> None:
+    fake.sign_in.apps["another-app"] = CLIENT_SECRET
+    before = [consent.refresh for consent in fake.sign_in.consents]
+    await again(granted, alice, {**APP, "settings.client_id": "another-app"})
+    assert (revokes(fake), len(fake.sign_in.consents), await left(granted)) == (1, 1, [])
+    assert [consent.refresh for consent in fake.sign_in.consents] != before
+
+
+async def again(floor: Floor, alice: Person, fields: Mapping[str, str] = APP) -> None:
+    """She signs in once more for the connection that there is."""
+    at = f"/o/acme/crms/{floor.connection_id}/sign-in"
+    done = await back(alice, await answered(await begun(alice, fields, at=at)))
+    assert done.status_code == 303, done.text
+    await floor.office.work()

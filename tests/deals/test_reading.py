@@ -8,7 +8,7 @@ import pytest
 from site2crm.connectors import sales
 from site2crm.connectors import service as connections
 from site2crm.core.db import in_org
-from site2crm.deals import feeds, jobs, queries, storing, sums, syncing
+from site2crm.deals import feeds, hooks, jobs, queries, storing, sums, syncing
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stream
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
@@ -308,3 +308,29 @@ async def test_more_readings_than_slots_wait_for_their_turn(floor: Floor) -> Non
         forward(jobs.ITS_TURN_IN.total_seconds())
         await floor.office.work()
     assert len(await floor.deals()) == 1
+
+
+@pytest.mark.parametrize("jump_s", [-3600, 3600], ids=["back", "forward"])
+async def test_a_clock_that_jumps_makes_no_reading_wait_for_a_dead_one(floor: Floor, jump_s: float) -> None:
+    """Another node was killed while it read; an hour later by its clock, or earlier by ours, it is read on."""
+    floor.deal("Offer")
+    with clock.travel(clock.now()) as forward:
+        await floor.look()
+        async with floor.machine.session() as session:
+            assert await feeds.claim(session, floor.org_id, floor.connection_id, node="killed")
+        forward(jump_s)
+        async with floor.machine.session() as session:
+            assert await feeds.due(session) == ([] if jump_s < 0 else [(floor.org_id, floor.connection_id)])
+        await syncing.read(floor.machine, floor.org_id, floor.connection_id)
+        assert [deal.title for deal in await floor.deals()] == ["Offer"]
+
+
+async def test_a_hint_is_heeded_soon_also_after_the_clock_was_put_back(floor: Floor) -> None:
+    with clock.travel(clock.now()) as forward:
+        await floor.read()
+        forward(-3600)
+        async with floor.machine.session() as session:
+            feed = await session.get(Feed, floor.connection_id)
+            assert feed is not None
+            await hooks.hint(session, feed, called_at="https://x.example")
+        assert (await floor.feed()).due_at == clock.now() + hooks.SOON

@@ -2,6 +2,7 @@
 
 import asyncio
 import html
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,3 +194,16 @@ async def test_a_replay_during_the_call_is_refused_and_told_why(office: Office, 
     said: dict[str, Any] = answer.json()
     assert (answer.status_code, said["code"]) == (409, "delivery_state")
     assert ((await office.only()).attempts, len(office.fake.contacts)) == (1, 1)
+
+
+async def test_an_id_that_no_key_can_be_is_none_and_the_lead_is_sent_once(
+    office: Office, receiver: WebhookFake
+) -> None:
+    chance = random.Random(1)
+    endless = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(5_000))
+    receiver.says = Answer(200, {"id": endless, "url": f"https://crm.example.com/{endless}"})
+    await office.submit()
+    await office.work()
+    delivery = await office.only()
+    assert (delivery.state, delivery.remote_id, delivery.remote_url) == ("delivered", None, None)
+    assert len(receiver.requests) == 1

@@ -308,3 +308,15 @@ async def test_the_leads_of_a_form_go_by_its_own_rows(office: Ledger) -> None:
     await office.work()
     said = {person.fields["email"]: person.fields.get("note") for person in office.books.people.values()}
     assert said == {"a@x.example": None, "b@x.example": "Offer"}
+
+
+@pytest.mark.parametrize("per", ["lead", "submission"])
+async def test_a_deal_that_is_tried_again_says_since_when_it_may_be_there(office: Ledger, per: Any) -> None:
+    await office.rule(deal=DealRule(enabled=True, per=per))
+    office.books.fault_after[DEAL].append(RETRY)
+    with clock.travel(START) as forward:
+        await office.submit()
+        await office.work()
+        forward(60)
+        await office.work()
+    assert [asked.tried_at for asked in office.books.asked] == [None, START]

@@ -63,6 +63,7 @@ class SalesCrm:
     people: dict[str, PersonIn] = field(default_factory=dict)
     deals: dict[str, tuple[DealIn, str]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[DealIn] = field(default_factory=list)
     faults: dict[str, deque[CrmError]] = field(default_factory=lambda: {PERSON: deque(), DEAL: deque()})
     fault_after: dict[str, deque[CrmError]] = field(default_factory=lambda: {PERSON: deque(), DEAL: deque()})
     fields: Sequence[FieldDef] = FIELDS
@@ -142,6 +143,7 @@ class Sales:
 
     async def add_deal(self, deal: DealIn, person_id: str) -> Written:
         self.crm.calls.append((DEAL, deal.ref))
+        self.crm.asked.append(deal)
         self.context.on_exchange(replace(self.preview_deal(deal, person_id)[0], status=201, ref=deal.ref))
         self.crm.on_deal()
         if self.crm.hold and not self.crm.holds_after:

@@ -49,6 +49,8 @@ class ErrorClass(StrEnum):
     NOT_FOUND = "not_found"  # the known id is gone
 
 
+LONGEST_TEXT = 2_000
+"""Of an error: it stands on pages, in alarms and in mails. The whole answer is with the attempt."""
 EMPTY = "EMPTY"
 """The code of a PERMANENT error that says: nothing of this lead is mapped, so no call was made."""
 
@@ -150,6 +152,7 @@ class CrmError(Exception):
         field: str | None = None,
         retry_after: timedelta | None = None,
     ) -> None:
+        text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} …"
         super().__init__(text)
         self.kind = kind
         self.text = text

@@ -172,7 +172,9 @@ class Granting:
             held = _held(self._machine, connection)
             if held.sealed != stale.sealed and not held.is_due:
                 return held
-            if connection.refreshing_until is not None and connection.refreshing_until > clock.now():
+            until = connection.refreshing_until
+            # A note that lapses later than any can was left before somebody put the clock back.
+            if until is not None and clock.now() < until <= clock.after(longest_s):
                 return None
             connection.refreshing_by, connection.refreshing_until = crypto.token(12), clock.after(longest_s)
             return _Task(connection, held, connection.refreshing_by)

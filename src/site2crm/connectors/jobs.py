@@ -11,7 +11,7 @@ from site2crm.connectors.declaring import EXAMINE
 from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.granting import Kept
 from site2crm.connectors.health import TELL_PARKED
-from site2crm.connectors.leaving import REVOKE
+from site2crm.connectors.leaving import REVOKE, REVOKE_OLDER
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.states import State
@@ -92,6 +92,13 @@ async def revoke(ctx: JobContext, *, account: dict[str, str], **row: Any) -> Non
     await leaving.leave(ctx.machine, was, is_last_try=ctx.attempt >= TRIES)
 
 
+@job(REVOKE_OLDER, timeout_s=90, retries=TRIES - 1)
+async def revoke_older(ctx: JobContext, *, account: dict[str, str], **row: Any) -> None:
+    """The grant of a connection that somebody has signed in for again."""
+    was = Connection(id=row.pop("connection_id"), account=account, **row)
+    await leaving.leave_grant(ctx.machine, was, is_last_try=ctx.attempt >= TRIES)
+
+
 async def renew_idle(ctx: JobContext) -> None:
     """Some vendors let a refresh token die that nobody uses for weeks: each is used once a week at least."""
     machine: Machine = ctx.machine
@@ -136,7 +143,7 @@ def _can_drift(kind: str) -> bool:
     return kind in KINDS and not KINDS[kind].caps.custom_key
 
 
-JOBS = (tell_parked, tell_one, examine, revoke, compare)
+JOBS = (tell_parked, tell_one, examine, revoke, revoke_older, compare)
 CRONS = (
     Cron("connectors.renew_idle", function=renew_idle, every_s=6 * 3600, timeout_s=1800),
     Cron("connectors.forget_sign_ins", function=forget_sign_ins, every_s=3600),

@@ -2,15 +2,25 @@
 
 Hooks first, for without the access nobody could remove them; then the grant. That is a job's work, long after the
 connection is gone here: neither failure holds that up. What passes is tried again, and the grant lives until then;
-what does not pass, or not in all these tries, is told by an alarm with what a person does there.
+what does not pass, or not in all these tries, is told by an alarm with what a person does there. The job has all that
+it needs with it: it outlives the connection, and the org too, whose connections are removed before it is.
+
+Who signs in again leaves an older grant behind: it goes once the new one has been tested and stored. But not everywhere
+is a grant a thing of its own. Zoho and Salesforce take back the one that is named (and count them: Zoho's 21st refresh
+token of a user silently ends the first, Salesforce keeps five), so there it is taken back. With Pipedrive a revoked
+refresh token uninstalls the app, and HubSpot does not say whether the next one that it gives is another: there an older
+grant of the same app and account is let be, for the new one might die with it. Nobody has it any more, and removing the
+app there ends it. Hooks stay in any case: the new access renews them.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.accounts import queries as accounts
 from site2crm.connectors import apps, opening, queries, sealing
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.errors import ConnectionNotFound
@@ -20,48 +30,85 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Access, Budgets
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.words import label, sentence
-from site2crm.core import alarms
+from site2crm.core import alarms, log
+from site2crm.core.errors import NotFound
 from site2crm.core.events import emit
 from site2crm.core.machine import Machine
 from site2crm.core.queue import enqueue
 from site2crm.kit import clock
 
-REVOKE = "connectors.revoke"
-"""The name of the job, as it stands in queues."""
+REVOKE, REVOKE_OLDER = "connectors.revoke", "connectors.revoke_older"
+"""The names of the jobs, as they stand in queues."""
 SLACK = timedelta(seconds=60)
 _COLUMNS = ("org_id", "kind", "way", "name", "settings", "secrets", "grant", "account")
 _PASSES = (ErrorClass.RETRY, ErrorClass.THROTTLE)
+_Part = Callable[[Machine, Connection, "_Last | None"], Awaitable[None]]
+_Words = Callable[[Connection, str, str], str]
+
+_log = log.get("connectors")
 
 
 async def enqueued(session: AsyncSession, connection: Connection) -> None:
     """In the transaction that takes the access away, before it does: sealed, as it stands in the row."""
     if not connection.grant and not _has_hooks(connection.kind):
         return
-    row: dict[str, Any] = {name: getattr(connection, name) for name in _COLUMNS}
-    key = f"{REVOKE}:{connection.id}:{clock.now().isoformat()}"
-    await enqueue(session, REVOKE, key=key, connection_id=connection.id, **row)
+    await _enqueue(session, connection, REVOKE)
+
+
+async def grant_enqueued(session: AsyncSession, connection: Connection) -> None:
+    """As `enqueued`, before another grant of the same kind takes the place of this one."""
+    if connection.grant:
+        await _enqueue(session, connection, REVOKE_OLDER)
 
 
 async def leave(machine: Machine, was: Connection, *, is_last_try: bool) -> None:
     """Raises CrmError for what may pass, while there is another try."""
+    parts = ((_unwatched, _hooks_left), (_revoked, _access_left))
+    await _left_behind(machine, was, parts, is_last_try=is_last_try)
+    machine.get(Budgets).forget(was.id)
+
+
+async def leave_grant(machine: Machine, was: Connection, *, is_last_try: bool) -> None:
+    """The grant alone. Raises as `leave`."""
+    await _left_behind(machine, was, ((_revoked, _older_left),), is_last_try=is_last_try)
+
+
+async def _left_behind(
+    machine: Machine, was: Connection, parts: Sequence[tuple[_Part, _Words]], *, is_last_try: bool
+) -> None:
     told: list[str] = []
     grants = _Last(machine, was) if was.grant else None
-    for part in (_unwatched, _revoked):
+    for part, words in parts:
         try:
             await part(machine, was, grants)
         except CrmError as error:
             if error.kind in _PASSES and not is_last_try:
                 raise
-            told.append(_left(part is _unwatched, was, error))
-    machine.get(Budgets).forget(was.id)
+            told.append(words(was, f"{label(was.kind)} did not", sentence(error.text or str(error))))
     async with machine.session() as session:
         if told:
-            await alarms.ring(session, was.org_id, code=LEFT_AT_CRM, subject=was.id, text=" ".join(told))
+            await _tell(session, was, " ".join(told))
         try:
             connection = await queries.get(session, was.org_id, was.id)
         except ConnectionNotFound:
             return
         await emit(session, AccessReplaced(org_id=connection.org_id, connection_id=connection.id))
+
+
+async def _tell(session: AsyncSession, was: Connection, text: str) -> None:
+    """Where the org is gone as well, there is only the log to tell."""
+    try:
+        await accounts.org(session, was.org_id)
+    except NotFound:
+        _log.warning("connection.left_at_crm", org=was.org_id, connection=was.id, text=text)
+        return
+    await alarms.ring(session, was.org_id, code=LEFT_AT_CRM, subject=was.id, text=text)
+
+
+async def _enqueue(session: AsyncSession, connection: Connection, job: str) -> None:
+    row: dict[str, Any] = {name: getattr(connection, name) for name in _COLUMNS}
+    key = f"{job}:{connection.id}:{clock.now().isoformat()}"
+    await enqueue(session, job, key=key, connection_id=connection.id, **row)
 
 
 class _Last:
@@ -114,13 +161,23 @@ async def _unwatched(machine: Machine, was: Connection, grants: _Last | None) ->
 
 
 async def _revoked(machine: Machine, was: Connection, grants: _Last | None) -> None:
-    """Another one with the same sign-in keeps it: some CRMs know only one."""
+    """Another one with the same sign-in keeps it, where the CRM knows only one."""
     if grants is None:
         return
     async with machine.session() as session:
-        if await queries.has_same_sign_in(session, was):
-            return
-    await grants.auth().revoke(grants.last())
+        others = await queries.same_sign_ins(session, was)
+    if others and not KINDS[was.kind].revokes_apart:
+        return
+    if not any(_has(machine, other, grants.last()) for other in others):
+        await grants.auth().revoke(grants.last())
+
+
+def _has(machine: Machine, other: Connection, grant: Grant) -> bool:
+    """Whether it lives by this very grant."""
+    try:
+        return sealing.grant_of(machine.vault, other).refresh == grant.refresh
+    except CrmError:
+        return False
 
 
 def _has_hooks(kind: str) -> bool:
@@ -131,14 +188,16 @@ def _path(was: Connection) -> str:
     return f"/hooks/{was.id}/"
 
 
-def _left(is_hooks: bool, was: Connection, error: CrmError) -> str:
-    crm, said = label(was.kind), sentence(error.text or str(error))
-    if is_hooks:
-        return (
-            f"{crm} did not let us remove the webhooks of “{was.name or was.kind}”: {said} "
-            f"Remove them there: they call an address with {_path(was)} in it."
-        )
-    return (
-        f"{crm} did not take back the access of “{was.name or was.kind}”: {said} "
-        f"Remove the app there, in the list of connected apps."
-    )
+def _hooks_left(was: Connection, crm: str, said: str) -> str:
+    cure = f"Remove them there: they call an address with {_path(was)} in it."
+    return f"{crm} let us remove the webhooks of “{was.name or was.kind}”: {said} {cure}"
+
+
+def _access_left(was: Connection, crm: str, said: str) -> str:
+    cure = "Remove the app there, in the list of connected apps."
+    return f"{crm} take back the access of “{was.name or was.kind}”: {said} {cure}"
+
+
+def _older_left(was: Connection, crm: str, said: str) -> str:
+    cure = "Nobody uses it any more. To end it, remove the app there and sign in here once more."
+    return f"{crm} take back the earlier sign-in of “{was.name or was.kind}”: {said} {cure}"

@@ -27,12 +27,15 @@ from site2crm.connectors.models import Connection
 from site2crm.connectors.pacing import Budget, Left, Limit
 from site2crm.connectors.sales import Sales
 from site2crm.connectors.store import Records
+from site2crm.core import log
 from site2crm.core.config import Settings
 from site2crm.core.db import Database
 from site2crm.core.http import Outbound
 from site2crm.core.machine import Machine, Part
 
 INBOX = "inbox"
+
+_log = log.get("connectors")
 
 Listener = Callable[[Exchange], None]
 
@@ -200,9 +203,13 @@ async def examine(connector: Connector, sales: Sales | None = None) -> Checked:
     try:
         account = await connector.verify()
         fields = await connector.fields(Kind.PERSON)
+        directory, said = await _directory(sales)
     except CrmError as error:
         return refused(error)
-    directory, said = await _directory(sales)
+    except Exception as error:  # noqa: BLE001 - a bug in a connector is told on the page that asked, not a page of ours
+        _log.exception("connection.unexpected")
+        text = f"An error on our side: {type(error).__name__}. It is in the log."
+        return refused(CrmError(ErrorClass.RETRY, text, code=type(error).__name__))
     return Checked(account=account, fields=msgspec.to_builtins(list(fields)), directory=directory, directory_error=said)
 
 

@@ -149,16 +149,18 @@ async def idle_sign_ins(session: AsyncSession, *, since: datetime) -> Sequence[C
     return (await session.scalars(idle.order_by(Connection.refreshed_at, Connection.id))).all()
 
 
-async def has_same_sign_in(session: AsyncSession, was: Connection) -> bool:
-    """Whether another connection, of any organisation, lives by the same app and account, or this one anew."""
-    alike = select(Connection.account, Connection.settings).where(
+async def same_sign_ins(session: AsyncSession, was: Connection) -> list[Connection]:
+    """Connections, of any organisation, that live by the same app and account; this one too, if it does so anew."""
+    alike = select(Connection).where(
         Connection.kind == was.kind,
         Connection.way == Way.OAUTH,
         (Connection.id != was.id) | (Connection.grant != was.grant),
         Connection.state != State.REMOVED,
     )
     mine = (was.account.get("id"), was.settings.get(APP_ID, ""))
-    return any((row.account.get("id"), row.settings.get(APP_ID, "")) == mine for row in await session.execute(alike))
+    return [
+        row for row in await session.scalars(alike) if (row.account.get("id"), row.settings.get(APP_ID, "")) == mine
+    ]
 
 
 async def of_org(session: AsyncSession, org_id: str) -> list[ConnectionRef]:

@@ -71,7 +71,9 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class DealIn:
-    """A deal to be made for a lead. `ref` is the same at every try: a repeat finds what the first one made."""
+    """A deal to be made for a lead. `ref` is the same at every try: a repeat finds what the first one made, whatever
+    the lead and the rules have become since. `tried_at`: when the first one began that may have made it already.
+    """
 
     ref: str
     title: str
@@ -81,6 +83,7 @@ class DealIn:
     close: date | None = None
     owner: str | None = None
     fields: Mapping[str, Value] = field(default_factory=dict)
+    tried_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -331,8 +331,8 @@ async def _mended(machine: Machine, org: OrgRef, connection_id: str, entered: En
         connection = await service.locked(session, org.id, connection_id)
         if fault := service.strange(connection, checked):
             return Returned(org, path, fault)
-        if connection.way != Way.OAUTH:
-            await leaving.enqueued(session, connection)
+        left = leaving.grant_enqueued if connection.way == Way.OAUTH else leaving.enqueued
+        await left(session, connection)
         service.enter(machine, connection, access)
         _granted(machine, connection, grant)
         await health.note(session, connection, checked)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from json import JSONDecodeError, loads
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,6 +25,8 @@ from site2crm.kit import clock
 
 BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
+_JSON = msgspec.json.Decoder()
+_LONGEST_LIST = 2**31
 _TAGS = re.compile(r"(?is)<(head|script|style)\b.*?(</\1>|$)|<!--.*?-->|<[^>]*>?")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _WELL = frozenset({200, 201, 202, 204})
@@ -200,11 +201,21 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 def json_object(content: bytes) -> dict[str, object] | None:
     """The JSON object in a body, or None for anything else (HTML, half a document, a list)."""
-    try:
-        value = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    value = decoded(content)
     return value if isinstance(value, dict) else None
+
+
+def decoded(content: bytes, decoder: msgspec.json.Decoder[Any] = _JSON) -> object:
+    """The JSON in a body, or None for what is none: another encoding, a number without end."""
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def whole(value: object) -> int | None:
+    """How many there are, or the place in a list; None for what is no such number."""
+    return value if isinstance(value, int) and abs(value) < _LONGEST_LIST else None
 
 
 def unreadable(crm: str, answer: Response) -> str:
@@ -218,10 +229,7 @@ def unreadable(crm: str, answer: Response) -> str:
 def embedded_json(text: str) -> object:
     """The JSON that some vendors put into a sentence, from its first bracket on."""
     start = text.find("[")
-    try:
-        return loads(text[start:]) if start >= 0 else None
-    except (JSONDecodeError, RecursionError):
-        return None
+    return decoded(text[start:].encode("utf-8", "replace")) if start >= 0 else None
 
 
 def _hushed(context: Context, call: Call, answer: Response) -> Response:

@@ -126,7 +126,8 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     """The one renderer. An error nobody expected is logged once, with the request's id, and told without detail."""
     problem = _as_app_error(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(problem, errors.Unavailable):
-        _log.exception("request.failed", path=request.url.path, method=request.method)
+        # The route's pattern, not the path: a path can hold a hook's secret or a reset token
+        _log.exception("request.failed", path=request.scope.get("path_template") or "unknown", method=request.method)
     body = as_problem(problem, request.scope["state"].get("request_id", ""))
     if request.url.path.startswith(FOR_PROGRAMS) or problem.is_for_programs:
         return _problem_json(body, problem)

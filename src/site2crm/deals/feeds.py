@@ -113,7 +113,8 @@ def aad(org_id: str, connection_id: str) -> str:
 async def due(session: AsyncSession) -> list[tuple[str, str]]:
     """(org id, connection id) of those to read now, that nobody reads."""
     now = clock.now()
-    free = (Feed.lease == "") | (Feed.lease_until < now)
+    # One that ends later than any can was taken before somebody put the clock back.
+    free = (Feed.lease == "") | (Feed.lease_until < now) | (Feed.lease_until > now + LEASE)
     rows = await session.execute(select(Feed.org_id, Feed.connection_id).where(Feed.due_at <= now, free))
     return [(row.org_id, row.connection_id) for row in rows]
 
@@ -129,7 +130,7 @@ async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node:
     now = clock.now()
     if feed is None or feed.org_id != org_id or connection.state != ACTIVE or not streams(connection.kind):
         return None
-    if feed.lease and feed.lease_until is not None and feed.lease_until > now:
+    if feed.lease and feed.lease_until is not None and now < feed.lease_until <= now + LEASE:
         return None
     feed.lease, feed.lease_until = f"{node}/{secrets.token_hex(8)}", now + LEASE
     source = Source(org_id, connection_id, money.code(connection.account.get("currency")))
@@ -190,7 +191,7 @@ async def note_page(
     row.cursor, row.error, row.retry_at = cursor, "", None
     if row.full_at is None:
         row.done += count
-        row.total = total if total is not None else row.total
+        row.total = total if total is not None and total >= 0 else row.total
     if not more:
         row.finished_at = clock.now()
         row.full_at = row.full_at or row.finished_at

@@ -21,6 +21,10 @@ from site2crm.kit import ids, money, text
 
 LONGEST = 500
 """Characters of a name or a title."""
+LONGEST_ID = 200
+"""Characters of the CRM's ids, three of which PostgreSQL has in one key: a third of a page."""
+_IDS = {"remote_id", "person", "owner", "stage", "pipeline"}
+_LONGEST_URL = 2_000
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 """Somebody types the year 9999: in every zone it is to be a time still."""
 _MOST = 2**63 - 1
@@ -63,7 +67,13 @@ async def directory(session: AsyncSession, source: Source, found: Directory) -> 
         session,
         _table(Owner),
         [
-            {**mine, "remote_id": one.id, "name": one.name[:LONGEST], "email": one.email or "", "active": one.active}
+            {
+                **mine,
+                "remote_id": one.id,
+                "name": one.name[:LONGEST],
+                "email": (one.email or "")[:LONGEST],
+                "active": one.active,
+            }
             for one in owners.values()
         ],
         key=("connection_id", "remote_id"),
@@ -156,10 +166,15 @@ def _deal(source: Source, id: str, deal: sales.Deal) -> dict[str, Any]:
         "owner": deal.owner or "",
         "close_on": deal.close.isoformat() if deal.close else None,
         "closed_at": deal.closed_at,
-        "url": deal.url if deal.url and deal.url.startswith(("https://", "http://")) else None,
+        "url": _address(deal.url),
         "created_at": deal.created_at,
         "updated_at": deal.updated_at,
     }
+
+
+def _address(url: str | None) -> str | None:
+    is_one = url and len(url) <= _LONGEST_URL and url.startswith(("https://", "http://"))
+    return url if is_one else None
 
 
 def _activity(source: Source, id: str, activity: sales.Activity) -> dict[str, Any]:
@@ -217,7 +232,7 @@ async def _put(
 
 def _fitting(row: Mapping[str, Any]) -> dict[str, Any]:
     """As every database takes it: one record that none takes would stop the reading of all."""
-    return {name: _value(value) for name, value in row.items()}
+    return {name: _value(value[:LONGEST_ID] if name in _IDS and value else value) for name, value in row.items()}
 
 
 def _value(value: Any) -> Any:

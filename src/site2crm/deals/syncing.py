@@ -4,6 +4,7 @@ A page is asked for outside any transaction, and stored together with where the 
 between loses a page at most, which is read again. A large one is stored in parts, between which others write.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from site2crm.connectors import service as connections
 from site2crm.connectors.contract import Act, CrmError, ErrorClass
 from site2crm.connectors.sales import Directory, Sales
 from site2crm.core import alarms, log
+from site2crm.core.errors import DatabaseBusy
 from site2crm.core.machine import Machine
 from site2crm.deals import feeds, storing
 from site2crm.deals.feeds import DEAL, DIRECTORY, Lease, Lost, Place
@@ -23,6 +25,7 @@ from site2crm.kit import clock
 
 SLICE_S = 120.0
 """So long one connection may read before others get their turn."""
+BUSY_PAUSE_S = 2.0
 REFUSED_AGAIN = timedelta(hours=1)
 """What the CRM does not let us read is asked for so often."""
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
@@ -67,13 +70,24 @@ async def read(machine: Machine, org_id: str, connection_id: str) -> bool:
     if lease is None:
         return False
     try:
+        return await _read(machine, lease)
+    except DatabaseBusy:
+        _log.info("deals.waits_for_database", connection=connection_id)
+        await _let_go_patiently(machine, lease)
+    return False
+
+
+async def _read(machine: Machine, lease: Lease) -> bool:
+    try:
         is_done = await _all_streams(machine, lease, time.monotonic() + SLICE_S)
     except Lost:
         await _let_go(machine, lease)
     except CrmError as error:
         await _failed(machine, lease, error)
+    except DatabaseBusy:
+        raise
     except Exception as error:  # noqa: BLE001 - a bug in a connector must not read the same page in a tight loop
-        _log.exception("deals.unexpected", connection=connection_id)
+        _log.exception("deals.unexpected", connection=lease.source.connection_id)
         text = f"An error on our side: {type(error).__name__}. It is in the log."
         await _failed(machine, lease, CrmError(ErrorClass.RETRY, text))
     else:
@@ -198,6 +212,17 @@ async def _ended(machine: Machine, lease: Lease, *, is_done: bool) -> bool:
 async def _let_go(machine: Machine, lease: Lease) -> None:
     async with machine.session() as session:
         await feeds.release(session, lease, due_at=clock.now())
+
+
+async def _let_go_patiently(machine: Machine, lease: Lease) -> None:
+    """Locked, full or away: nobody reads this connection until its lease is given back, or has lapsed."""
+    until = time.monotonic() + feeds.LEASE.total_seconds()
+    while time.monotonic() < until:
+        try:
+            await _let_go(machine, lease)
+            return
+        except DatabaseBusy:
+            await asyncio.sleep(BUSY_PAUSE_S)
 
 
 def _subject(lease: Lease, name: str) -> str:

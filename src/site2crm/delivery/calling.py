@@ -17,6 +17,7 @@ from site2crm.connectors.service import Translation
 from site2crm.core import log, tracing
 from site2crm.core.errors import NotFound
 from site2crm.core.machine import Machine
+from site2crm.delivery import tries
 from site2crm.delivery.states import DEAL, PERSON
 from site2crm.delivery.values import ReadAhead, Said
 from site2crm.delivery.way import Way
@@ -141,9 +142,16 @@ class Caller:
         [lead] = await self._leads.lead_values([claim.said], soon=[])
         ref = claim.lead_id if way.translation.is_deal_per_lead else claim.id
         planned = way.translation.deal(lead, ref=ref, turn=claim.turn)
-        written = await sales.add_deal(planned.deal, claim.person_id)
+        deal = replace(planned.deal, tried_at=await self._tried_at(way, claim))
+        written = await sales.add_deal(deal, claim.person_id)
         left_out = [Warned(problem.property, problem.text) for problem in planned.problems]
         return replace(written, ref=claim.id, warnings=[*left_out, *written.warnings])
+
+    async def _tried_at(self, way: Way, claim: Claim) -> datetime | None:
+        async with self._machine.session() as session:
+            if way.translation.is_deal_per_lead:
+                return await tries.deal_of_lead(session, claim.lead_id, claim.connection_id, but=claim.attempt_id)
+            return await tries.deal_of_submission(session, claim.id, but=claim.attempt_id)
 
 
 def wants_deal(translation: Translation, claim: Claim) -> bool:

@@ -21,6 +21,7 @@ from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.hubspot.portal import Object, Portal, after, id_of, objects, results
 from site2crm.connectors.hubspot.properties import moment
+from site2crm.connectors.wire import whole
 
 MODIFIED = "hs_lastmodifieddate"
 OVERLAP = timedelta(minutes=5)
@@ -94,8 +95,7 @@ async def step(portal: Portal, of: Object, place: Place, *, properties: Sequence
 async def _all(portal: Portal, of: Object, place: Place, properties: Sequence[str]) -> Step:
     if not place.began:
         count = await portal.search(of, {"filterGroups": [], "limit": 1})
-        total = count.get("total")
-        place = _began(portal, place, total=total if isinstance(total, int) else None)
+        place = _began(portal, place, total=whole(count.get("total")))
     answer = await _list(portal, of, place, properties, associations="contacts")
     records = [found for item in results(answer) if (found := _record(item))]
     if following := after(answer):

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from site2crm.connectors.contract import Act
 from site2crm.connectors.hubspot.changes import MODIFIED, Record
-from site2crm.connectors.hubspot.portal import Object, text
+from site2crm.connectors.hubspot.portal import Object, id_of, text
 from site2crm.connectors.hubspot.properties import encode, encode_all, moment
 from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Owner, Pipeline, Stage, Status
+from site2crm.connectors.wire import whole
 
 MERGED = "hs_merged_object_ids"
 CURRENCY = "deal_currency_code"
@@ -47,7 +48,7 @@ def owner(item: Mapping[str, object]) -> Owner:
 
 def pipeline(item: Mapping[str, object]) -> Pipeline:
     listed = item.get("stages")
-    stages = [_stage(one) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    stages = [_stage(one) for one in listed if isinstance(one, dict) and id_of(one)] if isinstance(listed, list) else []
     return Pipeline(str(item["id"]), str(item.get("label", "")), sorted(stages, key=lambda stage: stage.order))
 
 
@@ -57,9 +58,8 @@ def _stage(item: Mapping[str, object]) -> Stage:
     # Its values are strings; the probability is what tells won from lost.
     closed = str(metadata.get("isClosed", "")).lower() == "true"
     won = _number(metadata.get("probability")) == 1
-    order = item.get("displayOrder")
     status = (Status.WON if won else Status.LOST) if closed else Status.OPEN
-    return Stage(str(item["id"]), str(item.get("label", "")), order if isinstance(order, int) else 0, status)
+    return Stage(str(item["id"]), str(item.get("label", "")), whole(item.get("displayOrder")) or 0, status)
 
 
 def deal(record: Record, *, url: str | None, tz: str | None) -> Deal:

@@ -11,7 +11,7 @@ from site2crm.connectors.hubspot.connector import droppable
 from site2crm.connectors.hubspot.portal import HUBSPOT_API_VERSION, Portal, after, id_of, objects, results
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Page, Pipeline, Status
 from site2crm.connectors.turning import Turning
-from site2crm.connectors.wire import Call
+from site2crm.connectors.wire import Call, whole
 
 _DEAL_TO_CONTACT = 3
 _NOTE = "description"
@@ -156,5 +156,4 @@ def _mark(ref: str) -> str:
 
 
 def _order(item: Mapping[str, object]) -> int:
-    order = item.get("displayOrder")
-    return order if isinstance(order, int) else 0
+    return whole(item.get("displayOrder")) or 0

@@ -4,10 +4,8 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-import msgspec
-
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import retry_after, unreadable
+from site2crm.connectors.wire import decoded, retry_after, unreadable
 from site2crm.core.http import Response
 
 Record = dict[str, object]
@@ -43,7 +41,7 @@ class NutshellError(CrmError):
 
 def read(answer: Response) -> Record | list[object]:
     """What an answer holds; nothing for a 204. Raises NutshellError."""
-    body = _json(answer.content)
+    body = decoded(answer.content)
     if not 200 <= answer.status < 300:
         raise _refusal(answer, body)
     if answer.status == 204 or not answer.content:
@@ -145,10 +143,3 @@ def _plain(answer: Response) -> str:
 
 def _is_page(answer: Response) -> bool:
     return answer.content.lstrip()[:1] == b"<"
-
-
-def _json(content: bytes) -> object:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
-        return None

@@ -7,7 +7,6 @@ the end of the title, and is looked for first, in the list and in the latest eve
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from urllib.parse import quote
 
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
@@ -16,6 +15,7 @@ from site2crm.connectors.nutshell.access import LIST_BYTES, Access
 from site2crm.connectors.nutshell.answers import NutshellError, Record
 from site2crm.connectors.nutshell.feed import recent, told_of
 from site2crm.connectors.nutshell.properties import custom_field, encode, ids_in
+from site2crm.connectors.nutshell.values import money
 from site2crm.connectors.sales import DealIn, Money
 from site2crm.connectors.wire import Call, masked
 from site2crm.kit import ids
@@ -106,10 +106,10 @@ class DealMaker:
         """The lead is there without an amount, and tells the currency by now."""
         assert deal.value is not None
         told = lead.get("value")
-        ours, amount = (told.get("currency"), told.get("amount")) if isinstance(told, dict) else (None, None)
+        ours = told.get("currency") if isinstance(told, dict) else None
         if ours != deal.value.currency:
             warnings.append(_left_out(deal.value, str(ours or "another currency")))
-        elif not amount or not Decimal(str(amount)):
+        elif (there := money(told, None)) is None or not there.amount:
             change = {"op": "replace", "path": "/leads/0/manualValue", "value": format(deal.value.amount, "f")}
             await self._access.send(self._access.call("PATCH", f"/leads/{lead['id']}", [change]))
 

@@ -19,6 +19,7 @@ from site2crm.connectors.nutshell.feed import events, order_of
 from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.nutshell.values import moment, money
 from site2crm.connectors.sales import Deal, Page, Status
+from site2crm.connectors.wire import whole
 from site2crm.kit import clock
 
 PAGE = 100
@@ -54,12 +55,12 @@ class DealReader:
         query = [("page[page]", str(at.page)), ("page[limit]", str(PAGE)), ("sort", "-createdTime")]
         body = await self._access.get("/leads", query=query, max_bytes=LIST_BYTES)
         leads = answers.listed(body, "leads")
-        total = answers.meta(body).get("total")
+        total = whole(answers.meta(body).get("total"))
         if not leads:
             return Page((), _text(Cursor(since=at.since)), more=False)
         following = msgspec.structs.replace(at, page=(at.page or 0) + 1)
         found = [await self._deal(lead) for lead in leads]
-        return Page(found, _text(following), more=True, total=total if isinstance(total, int) else None)
+        return Page(found, _text(following), more=True, total=total)
 
     async def _changed(self, at: Cursor) -> Page[Deal]:
         query = [("limit", str(EVENTS)), ("since_time", str(at.since)), ("filters[payload][]", "leads")]

@@ -13,6 +13,7 @@ from site2crm.connectors.nutshell.deal_making import DealMaker
 from site2crm.connectors.nutshell.deal_reading import DealReader
 from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
+from site2crm.connectors.wire import whole
 
 
 class NutshellSales:
@@ -70,7 +71,10 @@ def _owner(user: Record) -> Owner:
 def _pipeline(pipeline: Record, stages: Sequence[Record]) -> Pipeline:
     id = str(pipeline["id"])
     own = [stage for stage in stages if id in _pipelines_of(stage)]
-    found = [Stage(str(stage["id"]), str(stage.get("name") or stage["id"]), _position(stage), None) for stage in own]
+    found = [
+        Stage(str(stage["id"]), str(stage.get("name") or stage["id"]), whole(stage.get("position")) or 0, None)
+        for stage in own
+    ]
     return Pipeline(id, str(pipeline.get("name") or id), sorted(found, key=lambda stage: stage.order))
 
 
@@ -78,8 +82,3 @@ def _pipelines_of(stage: Record) -> list[str]:
     """`links` of a stage is a list in the vendor's document, and an object as everywhere else (contract, 6)."""
     links = stage.get("links")
     return [id for link in (links if isinstance(links, list) else [links]) for id in ids_in(link, "stageset")]
-
-
-def _position(stage: Record) -> int:
-    position = stage.get("position")
-    return position if isinstance(position, int) else 0

@@ -13,6 +13,7 @@ from site2crm.connectors.pipedrive.client import LIST_BYTES, Ask, Client, hits_o
 from site2crm.connectors.pipedrive.properties import Said, number_of, read_deal
 from site2crm.connectors.pipedrive.reading import Place, Record
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
+from site2crm.connectors.wire import whole
 from site2crm.kit import ids
 
 IDS_A_CALL = 100
@@ -26,6 +27,7 @@ _LISTS: Mapping[str, tuple[str, dict[str, str]]] = {
 _ACTIVITIES = ("activities",)
 _TYPES = {Act.CALL: ("call_types", "call"), Act.MEETING: ("meeting_types", "meeting")}
 _CLOCKS_DIFFER_BY = timedelta(minutes=10)
+_BY_HAND = "ManuallyCreated"
 
 
 class PipedriveSales:
@@ -131,11 +133,11 @@ class PipedriveSales:
         return rows, place.after(rows, next_cursor(told), lists)
 
     async def _made(self, deal: DealIn, person_id: str) -> tuple[str | None, bool]:
-        """What an earlier try has made: a deal of this title that no other lead's note claims."""
+        """What an earlier try has made: a deal that looks like it, and that no other lead's note claims."""
         begun = ids.made_at(deal.ref)  # no try was before
         for row in await self._client.records(_look_ask(person_id)):
             made = reading.deal(row, url=None)
-            if made is None or not _is_titled(made, deal) or (begun and made.created_at < begun - _CLOCKS_DIFFER_BY):
+            if made is None or not (_is_titled(made, deal, begun) or _is_of_a_try(made, deal, row)):
                 continue
             claims = await notes.marks(self._client, {"deal_id": int(made.id)})
             if any(notes.mark_of(deal.ref) in claim for claim in claims):
@@ -161,9 +163,16 @@ class PipedriveSales:
         return {text.strip().casefold() for text in listed.split(",") if text.strip()}
 
 
-def _is_titled(made: Deal, deal: DealIn) -> bool:
+def _is_titled(made: Deal, deal: DealIn, begun: datetime | None) -> bool:
     """Whatever became of the spaces there."""
-    return made.title.split() == deal.title.split()
+    is_since = begun is None or made.created_at >= begun - _CLOCKS_DIFFER_BY
+    return is_since and made.title.split() == deal.title.split()
+
+
+def _is_of_a_try(made: Deal, deal: DealIn, row: Record) -> bool:
+    """Made by a program since we tried, for this person: of another title, if the lead has another name by now."""
+    is_since = deal.tried_at is not None and made.created_at >= deal.tried_at - _CLOCKS_DIFFER_BY
+    return is_since and row.get("origin") != _BY_HAND
 
 
 def _look_ask(person_id: str) -> Ask:
@@ -216,5 +225,4 @@ def _in_order(rows: Iterable[Record]) -> list[Record]:
 
 
 def _order(row: Record) -> int:
-    order = row.get("order_nr")
-    return order if isinstance(order, int) else 0
+    return whole(row.get("order_nr")) or 0

@@ -8,12 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from json import JSONDecodeError, loads
+
+import msgspec
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import retry_after, unreadable
+from site2crm.connectors.wire import decoded, retry_after, unreadable
 from site2crm.core.http import Response
 
+_AMOUNTS = msgspec.json.Decoder(float_hook=Decimal)
+"""Amounts as they are written: a float would change them."""
 USED_UP = timedelta(minutes=15)
 """The limit is one of any 24 hours, and no answer says when there is room again."""
 _TOO_MANY_AT_ONCE = timedelta(seconds=5)
@@ -64,7 +67,7 @@ class SalesforceError(CrmError):
 def read(answer: Response) -> object:
     """The JSON in an answer, None for 204. Raises SalesforceError."""
     status = answer.status
-    body = _json(answer.content)
+    body = decoded(answer.content, _AMOUNTS)
     if status == 204:
         return None
     if 200 <= status < 300 and body is None:
@@ -200,11 +203,3 @@ def _holders(item: Mapping[str, object]) -> list[str]:
                 found.append(inner["Id"])
     named = _HOLDER.search(str(item.get("message", "")))
     return [*found, *([named[1]] if named else [])]
-
-
-def _json(content: bytes) -> object:
-    """Amounts as they are written: a float would change them."""
-    try:
-        return loads(content, parse_float=Decimal)
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-        return None

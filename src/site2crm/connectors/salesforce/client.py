@@ -14,7 +14,7 @@ from site2crm.connectors.salesforce import answers, soql
 from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.login import HOSTS
 from site2crm.connectors.turning import Turning
-from site2crm.connectors.wire import Call, masked, network_error, send_granted
+from site2crm.connectors.wire import Call, masked, network_error, send_granted, whole
 from site2crm.core.http import OutboundError, Response
 
 SALESFORCE_API_VERSION = "v67.0"
@@ -193,7 +193,7 @@ def _rows(answer: object) -> Rows:
         raise answers.not_answered()
     # A path on the same host and nothing else: what is put behind the host must not change it.
     path = next if isinstance(next, str) and next.startswith("/services/data/") and body.get("done") is False else None
-    return Rows(records, path, total if isinstance(total, int) else len(records))
+    return Rows(records, path, whole(total) or len(records))
 
 
 def _call(base: str, token: str, method: str, path: str, body: object, headers: Mapping[str, str]) -> Call:

@@ -113,7 +113,7 @@ async def alive(client: Client, table: str, ids: Sequence[str]) -> dict[str, Row
     for _ in range(_MERGES_IN_A_ROW):
         if not asked:
             break
-        rows = {str(row["Id"])[:15]: row for row in await _rows(client, table, list(asked.values()))}
+        rows = {str(row.get("Id"))[:15]: row for row in await _rows(client, table, list(asked.values()))}
         merged: dict[str, str] = {}
         for first, id in asked.items():
             row = rows.get(id[:15], {})

@@ -64,6 +64,7 @@ SALESFORCE = ConnectorKind(
     opens=Salesforce,
     fills=("LastName", "Company"),
     auth=SalesforceAuth,
+    revokes_apart=True,
     sales=SalesforceSales,
     hooks=FlowHooks,
     hook_receipt=receipt,

@@ -10,6 +10,7 @@ from site2crm.connectors.sales import Activity, Deal, Money, Owner, Stage, Statu
 from site2crm.connectors.salesforce import soql
 from site2crm.connectors.salesforce.changes import day, midnight, moment
 from site2crm.connectors.salesforce.client import Row
+from site2crm.connectors.wire import whole
 from site2crm.kit import clock
 
 LONGEST_TITLE = 120
@@ -47,11 +48,11 @@ def owner(row: Row) -> Owner:
 
 
 def stage(row: Row) -> Stage:
-    order, label = row.get("SortOrder"), str(row.get("MasterLabel") or row.get("ApiName"))
+    label = str(row.get("MasterLabel") or row.get("ApiName"))
     return Stage(
         id=str(row.get("ApiName")),
         label=label if row.get("IsActive") is not False else f"{label} (inactive)",
-        order=order if isinstance(order, int) else 0,
+        order=whole(row.get("SortOrder")) or 0,
         status=_status(row),
     )
 

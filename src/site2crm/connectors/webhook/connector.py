@@ -28,6 +28,7 @@ from site2crm.kit import clock, ids
 
 TIMEOUT_S = 20.0
 ANSWER_BYTES = 64_000
+LONGEST_ID, LONGEST_URL = 200, 2_000
 CAPS = Caps(static_key=True, custom_key=True, pushes=True, activities=frozenset(Act))
 
 # 409 is how careful receivers answer while the first try of the same webhook-id is still at work.
@@ -86,7 +87,7 @@ class WebhookCrm:
         id, url = (said or {}).get("id"), (said or {}).get("url")
         return Written(
             person.ref,
-            id=str(id) if isinstance(id, str | int) and id != "" else person.known_id,
+            id=str(id) if _is_id(id) else person.known_id,
             created=person.known_id is None,
             url=url if isinstance(url, str) and _is_web(url) else None,
         )
@@ -169,8 +170,15 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _is_id(id: object) -> bool:
+    """No longer than a key of every database may be; by a longer one the record is not known."""
+    return isinstance(id, str | int) and not isinstance(id, bool) and 0 < len(str(id)) <= LONGEST_ID
+
+
 def _is_web(url: str) -> bool:
     """The link is shown in the dashboard: nothing but the web may be behind it."""
+    if len(url) > LONGEST_URL:
+        return False
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -78,7 +78,7 @@ class Client:
         """The rows, and whether there are more."""
         body = await self.send("POST", "coql", {"select_query": text})
         info = body.get("info")
-        return rows_of(body, "data"), bool(isinstance(info, dict) and info.get("more_records"))
+        return records_of(body), bool(isinstance(info, dict) and info.get("more_records"))
 
     async def of_values(
         self, columns: str, module: str, column: str, values: Sequence[str], *, refs: Mapping[str, str] = _NOBODY
@@ -92,7 +92,7 @@ class Client:
         for some in chunks(values, IDS_AT_ONCE):
             theirs = {ref: value for ref, value in refs.items() if value in some}
             shares = [rows_share(ref, "coql", query([v]), column=column, value=v) for ref, v in theirs.items()]
-            found += rows_of(await self.send("POST", "coql", query(some), shares=shares), "data")
+            found += records_of(await self.send("POST", "coql", query(some), shares=shares))
         return found
 
     async def by_ids(
@@ -106,7 +106,7 @@ class Client:
                 rows_share(ref, by_ids_path(module, [id], fields), None, column="id", value=id)
                 for ref, id in theirs.items()
             ]
-            found += rows_of(await self.send("GET", by_ids_path(module, some, fields), shares=shares), "data")
+            found += records_of(await self.send("GET", by_ids_path(module, some, fields), shares=shares))
         return found
 
     async def fields(self, module: str) -> list[Item]:
@@ -225,6 +225,11 @@ def quoted(value: str) -> str:
 def rows_of(body: Mapping[str, object], key: str) -> list[Item]:
     listed = body.get(key)
     return [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+
+
+def records_of(body: Mapping[str, object]) -> list[Item]:
+    """Of a module: what has no id is none."""
+    return [row for row in rows_of(body, "data") if row.get("id")]
 
 
 def link_of(row: Item, name: str) -> str | None:

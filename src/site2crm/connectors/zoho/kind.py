@@ -62,6 +62,7 @@ ZOHO = ConnectorKind(
     opens=Zoho,
     fills=("Last_Name", "Company"),
     auth=ZohoAuth,
+    revokes_apart=True,
     sales=ZohoSales,
     hooks=ZohoHooks,
     rights=RIGHTS,

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.zoho.answers import Item, ZohoError
-from site2crm.connectors.zoho.client import Client, moment, quoted, rows_of, written_time
+from site2crm.connectors.zoho.client import Client, moment, quoted, records_of, written_time
 from site2crm.kit import clock
 
 OVERLAP = timedelta(minutes=5)
@@ -93,7 +93,7 @@ async def _deleted(client: Client, module: str, where: Cursor) -> Part:
             raise
         body = {}
     info = body.get("info")
-    rows = [row for row in rows_of(body, "data") if _is_since(row, where.gone_since)]
+    rows = [row for row in records_of(body) if _is_since(row, where.gone_since)]
     if isinstance(info, dict) and info.get("more_records") is True:
         return Part((), rows, _closed(msgspec.structs.replace(where, page=where.page + 1)), more=True)
     gone_since = (where.read_at or clock.now()) - OVERLAP

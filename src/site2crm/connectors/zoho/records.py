@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from site2crm.connectors.contract import Act
 from site2crm.connectors.sales import Activity, Deal, Money, Owner, Pipeline, Stage, Status
+from site2crm.connectors.wire import whole
 from site2crm.connectors.zoho.answers import Item
 from site2crm.connectors.zoho.client import link_of, moment
 from site2crm.kit import clock
@@ -49,7 +50,7 @@ def pipeline(row: Item) -> Pipeline:
     """By the value that deals carry: it stays when somebody changes the label."""
     maps = row.get("maps")
     listed = [one for one in maps if isinstance(one, dict)] if isinstance(maps, list) else []
-    listed.sort(key=lambda one: int(one.get("sequence_number") or 0))
+    listed.sort(key=lambda one: whole(one.get("sequence_number")) or 0)
     stages = [
         Stage(str(one.get("actual_value")), str(one.get("display_value")), number, status_of(one))
         for number, one in enumerate(listed)
