@@ -8,14 +8,14 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import asking, declared_rules, opening, owners, sealing, words
+from site2crm.connectors import asking, declared_rules, opening, owners, words
 from site2crm.connectors.contract import CrmError
 from site2crm.connectors.declaring import CRM, WEBHOOKS
 from site2crm.connectors.drift import Drift
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
-from site2crm.connectors.opening import Access, Budgets, Checked
+from site2crm.connectors.opening import Budgets, Checked
 from site2crm.core.config import Settings
 from site2crm.core.config_sources import Problem
 from site2crm.core.crypto import Vault
@@ -107,14 +107,7 @@ async def answered_alone(desk: Alone, entry: Entry) -> tuple[Written, Answered] 
         return None
     if "fields" not in entry.values:
         connection.mapping = []
-    access = Access(
-        org_id=connection.org_id,
-        connection_id=connection.id,
-        kind=connection.kind,
-        settings=connection.settings,
-        secrets=sealing.secrets_of(desk.vault, connection),
-        account={},
-    )
+    access = opening.access_by(desk.vault, connection, grants=None)
     try:
         checked = await opening.examine(opening.connect(desk, access), opening.sales_side(desk, access))
     except CrmError as error:

@@ -27,7 +27,7 @@ from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.events import LEFT_AT_CRM, AccessReplaced
 from site2crm.connectors.grants import Auth, Grant
 from site2crm.connectors.models import Connection
-from site2crm.connectors.opening import Access, Budgets
+from site2crm.connectors.opening import Budgets
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.words import label, sentence
 from site2crm.core import alarms, log
@@ -146,16 +146,7 @@ class _Last:
 async def _unwatched(machine: Machine, was: Connection, grants: _Last | None) -> None:
     if not _has_hooks(was.kind) or not machine.url("/").startswith("https://"):
         return  # none was ever made
-    access = Access(
-        org_id=was.org_id,
-        connection_id=was.id,
-        kind=was.kind,
-        settings=was.settings,
-        secrets=sealing.secrets_of(machine.vault, was),
-        account=was.account,
-        grants=grants,
-    )
-    hooks = opening.hooks_side(machine, access)
+    hooks = opening.hooks_side(machine, opening.access_by(machine.vault, was, grants=grants))
     assert hooks is not None
     await hooks.unwatch(_path(was))
 

@@ -29,6 +29,7 @@ from site2crm.connectors.sales import Sales
 from site2crm.connectors.store import Records
 from site2crm.core import log
 from site2crm.core.config import Settings
+from site2crm.core.crypto import Vault
 from site2crm.core.db import Database
 from site2crm.core.http import Outbound
 from site2crm.core.machine import Machine, Part
@@ -121,14 +122,20 @@ class Budgets:
 
 def access_to(machine: Machine, connection: Connection) -> Access:
     """Raises CrmError(REAUTH) if no key opens the secrets any more."""
+    grants = Kept(machine, connection) if connection.way == Way.OAUTH else None
+    return access_by(machine.vault, connection, grants=grants)
+
+
+def access_by(vault: Vault, connection: Connection, *, grants: Grants | None) -> Access:
+    """With grants from elsewhere than the row. Raises as `access_to`."""
     return Access(
         org_id=connection.org_id,
         connection_id=connection.id,
         kind=connection.kind,
         settings=connection.settings,
-        secrets=sealing.secrets_of(machine.vault, connection),
+        secrets=sealing.secrets_of(vault, connection),
         account=connection.account,
-        grants=Kept(machine, connection) if connection.way == Way.OAUTH else None,
+        grants=grants,
     )
 
 
