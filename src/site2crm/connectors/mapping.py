@@ -114,7 +114,7 @@ def rows_of(
     rows = [Row(source, target) for source, target in given.items()] if isinstance(given, Mapping) else list(given)
     refused: list[FieldError] = []
     if not rows and not may_be_empty:
-        refused.append(FieldError(place, "Map at least one field; without `mapping` one is suggested."))
+        refused.append(FieldError(place, "Map at least one field."))
     if len(rows) > MOST_ROWS:
         refused.append(FieldError(place, f"At most {MOST_ROWS} rows."))
     seen: set[str] = set()
