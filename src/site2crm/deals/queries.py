@@ -256,7 +256,7 @@ async def about(session: AsyncSession, org_id: str, lead_id: str) -> set[str]:
     return ids
 
 
-async def _items(session: AsyncSession, org_id: str, rows: Sequence[Row[Any]]) -> list[DealItem]:
+async def _items(session: AsyncSession, org_id: str, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[DealItem]:
     """With the names of what they point at: four queries for any number of them."""
     stages = await _stages(session, org_id, {row.connection_id for row in rows})
     known = await _owners(session, org_id, {(row.connection_id, row.owner) for row in rows if row.owner})
@@ -304,7 +304,7 @@ async def _owners(session: AsyncSession, org_id: str, wanted: set[tuple[str, str
 
 
 def _item(
-    row: Row[Any],
+    row: Row[*tuple[Any, ...]],
     stages: dict[tuple[str, str, str], Stage],
     known: dict[tuple[str, str], OwnerRef],
     leads: dict[str, str],

@@ -113,7 +113,7 @@ async def _added_up(session: AsyncSession, fitting: Sequence[ColumnElement[bool]
     return _alike(await session.execute(figures))
 
 
-def _alike(rows: Iterable[Row[Any]]) -> list[Alike]:
+def _alike(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[Alike]:
     return [
         Alike(connection, pipeline, stage, status, currency, int(deals), counting.whole(high, low))
         for connection, pipeline, stage, status, currency, deals, high, low in rows
