@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from site2crm.connectors import registry
-from site2crm.connectors.contract import PersonIn
+from site2crm.connectors.contract import ErrorClass, PersonIn
 from site2crm.connectors.grants import Grant, Grants
 from site2crm.connectors.pacing import Budget, Limit
 from site2crm.connectors.registry import KINDS
@@ -23,6 +23,7 @@ from site2crm.demo.salesforce import INSTANCE_URL, Salesforce
 from site2crm.demo.server import Answer, Fault, Request
 from site2crm.demo.zoho import Zoho
 from tests.connectors.connector_cases import Granted, context
+from tests.connectors.days import DAILY, Days
 from tests.connectors.virtual import skipping
 from tests.fakes.hubspot import HubSpotFake
 
@@ -62,14 +63,17 @@ def pipedrive_of(plan: str) -> Callable[[], Pipedrive]:
 
 
 def _salesforce_grants(server: Salesforce) -> Grants:
-    server.sign_in.session_s = 1_000_000
+    server.sign_in.session_s = 100_000_000
     return Granted(Grant(server.sign_in.give_access(), extra={"instance_url": INSTANCE_URL}))
 
 
 NO_LIMIT = 10_000_000
-HUBSPOT = Limit(100, 10.0)
+HUBSPOT, PROFESSIONAL = Limit(100, 10.0), Limit(190, 10.0)
 PACED = {
     "hubspot": Paced(lambda: Counting(HUBSPOT, validate=False), secrets={"token": TOKEN}, limits={"burst": HUBSPOT}),
+    "hubspot-professional": Paced(
+        lambda: Counting(PROFESSIONAL, validate=False), secrets={"token": TOKEN}, limits={"burst": PROFESSIONAL}
+    ),
     "pipedrive": Paced(
         pipedrive_of("lite"),
         secrets={"token": PIPEDRIVE_TOKEN},
@@ -98,6 +102,7 @@ class Outcome:
     refused: int
     at_once: int
     server: Any
+    days: Days | None = None
 
     def share(self, limits: Mapping[str, Limit]) -> float:
         """Of the limit that is nearest, over the whole time."""
@@ -139,8 +144,11 @@ def person(kind: str, number: int) -> PersonIn:
     return PersonIn(email=email, first="Ada", last="Lovelace", fields=fields, **refs)
 
 
-async def flood(name: str, leads: int, *, takes_s: float, is_free: bool = False) -> Outcome:
-    """Side by side as a drain does it. `takes_s`: each call, at the vendor. `is_free`: in real time, without limits."""
+async def flood(name: str, leads: int, *, takes_s: float, is_free: bool = False, a_day: int | None = None) -> Outcome:
+    """Side by side as a drain does it. `takes_s`: each call, at the vendor. `is_free`: in real time, without limits.
+
+    `a_day`: so much is left of the vendor's limit of a day; without it that one is no matter.
+    """
     kind, played, server = name.partition("-")[0], PACED[name], PACED[name].server()
     if is_free and isinstance(server, Counting):
         server.limits.burst = NO_LIMIT
@@ -158,12 +166,13 @@ async def flood(name: str, leads: int, *, takes_s: float, is_free: bool = False)
         server.requests.clear()
         if not is_free:
             stack.enter_context(skipping())
+        days = Days(server, DAILY[kind], ours=a_day) if a_day else None
         watch, began = Watch(server, takes_s), time.monotonic()
         await _send_all(connector, [person(kind, number) for number in range(leads)])
         seconds = time.monotonic() - began
     calls = Counter(limit_of(request) for request in server.requests)
     refused = sum(request.status in (429, 403) for request in server.requests)
-    return Outcome(leads, seconds, calls, refused, watch.most, server)
+    return Outcome(leads, seconds, calls, refused, watch.most, server, days)
 
 
 async def _send_all(connector: Any, people: list[PersonIn]) -> None:
@@ -173,7 +182,16 @@ async def _send_all(connector: Any, people: list[PersonIn]) -> None:
 
     async def lane() -> None:
         for some in waiting:
-            for written in await connector.upsert_people(some):
-                assert written.error is None, written.error
+            while some := await _left(connector, some):
+                pass
 
     await asyncio.gather(*(lane() for _ in range(lanes)))
+
+
+async def _left(connector: Any, people: list[PersonIn]) -> list[PersonIn]:
+    """Who is to be sent again, after the pause that the limit asks for."""
+    refused = {written.ref: written.error for written in await connector.upsert_people(people) if written.error}
+    assert all(error.kind is ErrorClass.THROTTLE for error in refused.values()), refused
+    if refused:
+        await asyncio.sleep(max(error.retry_after for error in refused.values()).total_seconds())
+    return [person for person in people if person.ref in refused]

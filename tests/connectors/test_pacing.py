@@ -187,12 +187,69 @@ async def test_a_429_closes_the_budget_for_all_who_share_it() -> None:
 
 async def test_what_can_wait_leaves_a_share_to_the_leads() -> None:
     budget, moments = Budget(Limit(20, 1000.0)), list[float]()
+    await spend(budget, 1, moments)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await spend(budget.spare, 20, moments)
     assert len(moments) == 14
     await spend(budget, 4, moments)
     assert len(moments) == 18
+
+
+class Vendor:
+    """Counts calls within any window, and tells what remains."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit, self.moments = limit, list[float]()
+
+    async def called(self, through: Budget, takes_s: float) -> float:
+        """When the call began, by the vendor's clock."""
+        async with through.call() as ticket:
+            began = time.monotonic()
+            await asyncio.sleep(takes_s)
+            self.moments.append(now := time.monotonic())
+            recent = sum(now - self.limit.window_s < at for at in self.moments)
+            assert recent <= self.limit.calls
+            through.told(self.limit.calls - recent, self.limit, ticket)
+        return began
+
+
+VENDORS = {"HubSpot": (100, 10.0), "HubSpot Professional": (190, 10.0), "Pipedrive": (20, 2.0), "Nutshell": (4, 1.0)}
+
+
+@pytest.mark.parametrize("name", VENDORS)
+async def test_where_no_lead_comes_what_can_wait_has_the_whole_limit(name: str) -> None:
+    limit = Limit(*VENDORS[name])
+    budget, vendor = Budget(limit), Vendor(limit)
+    with skipping():
+        began = time.monotonic()
+        while time.monotonic() < began + 180:
+            await vendor.called(budget.spare, 0.02)
+    late = sum(at >= began + OTHERS_S for at in vendor.moments)
+    share = late / (180 - OTHERS_S) / limit.calls * limit.window_s
+    print(f"{name}: {share:.1%}")
+    assert share >= 0.9
+
+
+@pytest.mark.parametrize("name", VENDORS)
+async def test_what_was_lent_is_given_back_when_a_lead_comes(name: str) -> None:
+    """Its first call begins within moments, however much is read; and then there is a share for the others."""
+    limit = Limit(*VENDORS[name])
+    budget, vendor, waits = Budget(limit), Vendor(limit), list[float]()
+    with skipping():
+        reading = asyncio.create_task(read_on(vendor, budget))
+        await asyncio.sleep(120)
+        for _ in range(5):
+            came = time.monotonic()
+            waits.append(await vendor.called(budget, 0.02) - came)
+        reading.cancel()
+    print(f"{name}: {max(waits):.2f} s")
+    assert max(waits) <= 0.7
+
+
+async def read_on(vendor: Vendor, budget: Budget) -> None:
+    while True:
+        await vendor.called(budget.spare, 0.1)
 
 
 async def test_what_can_wait_lets_the_waiting_go_first() -> None:

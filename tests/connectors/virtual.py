@@ -8,8 +8,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
+
+from site2crm.kit import clock
+
+MIDNIGHT = datetime(2027, 1, 4, tzinfo=UTC)
+"""When it begins."""
 
 _ON_ITS_WAY_S = 0.001
 """Of real time: what was sent over loopback has arrived by then."""
@@ -17,9 +23,10 @@ _ON_ITS_WAY_S = 0.001
 
 @contextmanager
 def skipping() -> Iterator[None]:
-    """Every wait of the running loop is skipped; `time.monotonic` is as if it had been waited for."""
+    """Every wait of the running loop is skipped; `time.monotonic` and `clock` are as if it had been waited for."""
     loop: Any = asyncio.get_running_loop()
     now, look = [time.monotonic()], loop._selector.select
+    zero = MIDNIGHT.timestamp() - now[0]
 
     def select(timeout: float | None) -> Any:
         if timeout is None or timeout <= 0 or (found := look(min(timeout, _ON_ITS_WAY_S))):
@@ -27,5 +34,9 @@ def skipping() -> Iterator[None]:
         now[0] += timeout
         return look(0)
 
-    with mock.patch.object(loop._selector, "select", select), mock.patch.object(time, "monotonic", lambda: now[0]):
+    with (
+        mock.patch.object(loop._selector, "select", select),
+        mock.patch.object(time, "monotonic", lambda: now[0]),
+        mock.patch.object(clock, "_now", lambda: zero + now[0]),
+    ):
         yield

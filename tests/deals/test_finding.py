@@ -30,7 +30,7 @@ async def found(floor: Floor, search: str) -> list[str]:
     titles = [deal.title for deal in await floor.deals(search=search)]
     wanted = Wanted(search=search)
     async with floor.machine.session() as session:
-        there = sums.totals(await sums.in_sight(session, floor.org_id, wanted), wanted)
+        there = sums.totals(await sums.in_sight(session, floor.org_id, wanted) or [], wanted)
     assert there["open"].count == len(titles)
     return titles
 
@@ -60,6 +60,18 @@ async def test_more_than_a_few_that_are_rare_among_the_newest_are_found(
     monkeypatch.setattr(finding, "FEW", 5)
     await keep(floor, *["Battery"] * 20, *["Roof"] * 20)
     assert await found(floor, "battery") == ["Battery"] * 20
+
+
+async def test_what_very_many_have_is_listed_and_not_added_up(
+    floor: Floor, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sums, "MOST_FOUND", MANY)
+    await keep(floor, *["Roof, battery"] * MANY, "Roof")
+    many = (await alice.web.get("/o/acme/deals?q=roof")).text
+    assert "More than 60 deals have this word: they are listed, not added up." in many
+    assert many.count("Roof, battery") >= 40
+    assert "Won of those closed" not in many
+    assert "Won of those closed" in (await alice.web.get("/o/acme/deals?q=roof+battery")).text
 
 
 async def test_a_new_title_is_what_it_is_found_by_and_an_older_word_is_not(floor: Floor) -> None:

@@ -82,7 +82,7 @@ async def test_a_deleted_deal_is_marked_and_leaves_the_lists(floor: Floor) -> No
         assert [deal.title for deal in await floor.deals()] == ["Kept"]
         assert [deal.title for deal in await floor.deals(status="deleted")] == ["Gone"]
         async with floor.machine.session() as session:
-            totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()), queries.Wanted())
+            totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()) or [], queries.Wanted())
     assert totals["open"] == sums.Total(1, [queries.Sum("EUR", 700, "7.00")])
 
 
@@ -114,7 +114,7 @@ async def test_currencies_are_never_added_up(floor: Floor) -> None:
     floor.deal(amount="3000", deal_currency_code="JPY")
     await floor.read()
     async with floor.machine.session() as session:
-        totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()), queries.Wanted())
+        totals = sums.totals(await sums.in_sight(session, floor.org_id, queries.Wanted()) or [], queries.Wanted())
     assert {(sum.currency, sum.amount) for sum in totals["open"].sums} == {
         ("EUR", "100.00"),
         ("USD", "200.00"),

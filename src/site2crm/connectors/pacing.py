@@ -27,7 +27,12 @@ already. So at a small limit it may be less than a call."""
 OTHERS_S = 30.0
 """For so long after a call of theirs others are taken to be there."""
 DELIVERY_SHARE = 0.2
-"""The share of what may be used that is never taken by what can wait."""
+"""The share of what may be used that is never taken by what can wait, while leads are sent."""
+LENT_SHARE = 0.02
+"""... and while none is: for the first call of the next lead, where a window is long. Its other calls go before all
+that waits, so they have each token that comes back."""
+LEADS_S = 30.0
+"""For so long after a call for a lead the next one is expected."""
 DAY_S = 86_400.0
 LOOK_AGAIN_S = 0.2
 """An answer to another call may bring tokens earlier than the window does."""
@@ -68,6 +73,7 @@ class Budget:
         """When each call whose token has not come back was answered, oldest first."""
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._lead_at = -math.inf
         self._spare_turn = asyncio.Lock()
         self._closed_until: datetime | None = None
         self._spare_closed_until: datetime | None = None
@@ -115,6 +121,7 @@ class Budget:
     async def call(self) -> AsyncIterator[Ticket]:
         """Around one call: begins when there is a token for it. First come, first served."""
         self._waiting += 1
+        self._lead_at = time.monotonic()
         try:
             async with self._turn:
                 while (wait_s := self._wait_s()) > 0:  # noqa: ASYNC110 - it is time that brings tokens, nobody
@@ -187,6 +194,8 @@ class Budget:
     def _share(self) -> int:
         """The tokens that what can wait leaves alone; it always gets one."""
         tokens = self._tokens(self._limit) if self._limit else 0
+        if time.monotonic() - self._lead_at >= LEADS_S:
+            return round(tokens * LENT_SHARE)
         return min(max(1, round(tokens * DELIVERY_SHARE)), tokens - 1)
 
     def _begin(self) -> Ticket:

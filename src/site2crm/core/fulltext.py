@@ -15,9 +15,10 @@ from site2crm.core import db
 
 
 class Index(Struct, frozen=True):
-    """`rows` to select from; `number` to sort and cut by."""
+    """`rows` to select from; `number` to sort and cut by. `alone`: without the columns of the table."""
 
     rows: Any
+    alone: Any
     number: ColumnElement[int]
     name: str
     is_postgresql: bool
@@ -35,9 +36,9 @@ def index(session: AsyncSession, searched: Any, name: str) -> Index:
     """Of the table `searched` (id, words); `name` is what its FTS5 index is called."""
     if db.is_postgresql(session):
         # A sum, so that the planner does not walk along the numbers and make a tsvector of each row on the way.
-        return Index(searched, searched.id + 0, searched.__tablename__, True)
+        return Index(searched, searched, searched.id + 0, searched.__tablename__, True)
     fts = table(name, column("rowid"), column(name))
-    return Index(fts.join(searched, searched.id == fts.c.rowid), fts.c.rowid, name, False)
+    return Index(fts.join(searched, searched.id == fts.c.rowid), fts, fts.c.rowid, name, False)
 
 
 def match(parts: Iterable[str]) -> str:

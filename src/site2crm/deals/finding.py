@@ -46,6 +46,13 @@ async def few(session: AsyncSession, org_id: str, search: str) -> list[str] | No
     return list(found) if len(found) <= FEW else None
 
 
+async def are_more(session: AsyncSession, org_id: str, search: str, *, than: int) -> bool:
+    """Whether more deals than that have the words; where orgs share a tag, theirs count too."""
+    words = fulltext.index(session, DealSearch, "deal_fts")
+    some = select(words.number).select_from(words.alone).where(words.has(_parts(org_id, search))).limit(than + 1)
+    return (await session.scalar(select(func.count()).select_from(some.subquery())) or 0) > than
+
+
 def having(search: str) -> Sequence[ColumnElement[bool]]:
     """To be checked on each deal."""
     return _having(Deal.search_text, text.search_query(search))
@@ -54,10 +61,13 @@ def having(search: str) -> Sequence[ColumnElement[bool]]:
 def all_of(session: AsyncSession, org_id: str, search: str) -> Select[str]:
     """The ids of all that fit, by the index."""
     words = fulltext.index(session, DealSearch, "deal_fts")
-    parts = [f" {_tag(org_id)}{word}" for word in text.search_query(search)]
     # Two orgs may share a tag, and an org must not be walked through.
     mine = func.coalesce(DealSearch.org_id, "") == org_id
-    return select(DealSearch.deal_id).select_from(words.rows).where(words.has(parts), mine)
+    return select(DealSearch.deal_id).select_from(words.rows).where(words.has(_parts(org_id, search)), mine)
+
+
+def _parts(org_id: str, search: str) -> list[str]:
+    return [f" {_tag(org_id)}{word}" for word in text.search_query(search)]
 
 
 def _having(column: Any, words: Sequence[str]) -> list[ColumnElement[bool]]:

@@ -40,8 +40,8 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
     board = await _pipeline_shown(session, who.org_id, wanted)
     board_of = f"{board.connection}:{board.pipeline}" if board else ""
     in_sight = await sums.in_sight(session, who.org_id, wanted)
-    columns = await sums.board(session, who.org_id, in_sight, board) if board else []
-    totals = sums.totals(in_sight, wanted)
+    columns = await sums.board(session, who.org_id, in_sight, board) if board and in_sight is not None else []
+    totals = sums.totals(in_sight or [], wanted)
     names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
     pipelines, owners = await _choices(session, who.org_id, crms)
     readings = await timeline.readings(session, who.org_id, crms)
@@ -57,13 +57,14 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
         query={name: query.get(name, "") for name in filters.NAMES},
         crms=crms,
         leads=names,
-        tiles=shown.tiles(base, query, totals),
+        tiles=shown.tiles(base, query, totals) if in_sight is not None else [],
+        too_many=sums.MOST_FOUND if in_sight is None else 0,
         board=shown.bars(base, query, board_of, columns),
         board_of=dict(pipelines).get(board_of, ""),
         pipelines=pipelines,
         owners=owners,
         sections=_sections(base, "deals"),
-        tabs=filters.tabs(base, query, with_deleted=bool(totals[Status.DELETED].count)),
+        tabs=filters.tabs(base, query, with_deleted=in_sight is None or bool(totals[Status.DELETED].count)),
         chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
         readings=readings,
         refusals=shown.refusals(readings),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVarTuple
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
@@ -23,6 +23,11 @@ from site2crm.kit import money
 Ts = TypeVarTuple("Ts")
 
 MOST_ACTIVITIES = 100
+_COLUMNS = (
+    Deal.id, Deal.connection_id, Deal.remote_id, Deal.title, Deal.status, Deal.amount_minor, Deal.currency,
+    Deal.pipeline, Deal.stage, Deal.owner, Deal.url, Deal.close_on, Deal.closed_at, Deal.created_at, Deal.updated_at,
+)  # fmt: skip
+"""What a list shows: rows of columns cost a third of what objects do, and an export has a hundred thousand."""
 ALIVE = (Status.OPEN, Status.WON, Status.LOST)
 STATES = (*ALIVE, Status.DELETED)
 
@@ -120,15 +125,15 @@ async def page_of_any_size(
     session: AsyncSession, org_id: str, wanted: Wanted, *, limit: int, cursor: str | None = None
 ) -> Page[DealItem]:
     """For exports."""
-    statement = await among(session, select(Deal), org_id, wanted)
-    rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), cursor).limit(limit + 1))
+    statement = await among(session, select(*_COLUMNS), org_id, wanted)
+    rows = await session.execute(older_than(statement, (Deal.created_at, Deal.id), cursor).limit(limit + 1))
     found = page_of(rows.all(), limit, lambda row: (row.created_at, row.id))
     return Page(data=await _items(session, org_id, found.data), page=found.page)
 
 
 async def get(session: AsyncSession, org_id: str, deal_id: str) -> DealItem:
     """Raises DealNotFound."""
-    row = await session.scalar(select(Deal).where(Deal.org_id == org_id, Deal.id == deal_id))
+    row = (await session.execute(select(*_COLUMNS).where(Deal.org_id == org_id, Deal.id == deal_id))).first()
     if row is None:
         raise DealNotFound
     [item] = await _items(session, org_id, [row])
@@ -144,8 +149,8 @@ async def last_read(session: AsyncSession, org_ids: Sequence[str]) -> dict[str, 
 async def of_lead(session: AsyncSession, org_id: str, lead_id: str) -> list[DealItem]:
     """Its deals in every CRM that it was sent to, newest first, at most a hundred."""
     wanted = Wanted(lead=lead_id)
-    statement = await among(session, select(Deal), org_id, wanted)
-    rows = await session.scalars(older_than(statement, (Deal.created_at, Deal.id), None).limit(100))
+    statement = await among(session, select(*_COLUMNS), org_id, wanted)
+    rows = await session.execute(older_than(statement, (Deal.created_at, Deal.id), None).limit(100))
     return await _items(session, org_id, rows.all())
 
 
@@ -251,19 +256,19 @@ async def about(session: AsyncSession, org_id: str, lead_id: str) -> set[str]:
     return ids
 
 
-async def _items(session: AsyncSession, org_id: str, rows: Sequence[Deal]) -> list[DealItem]:
+async def _items(session: AsyncSession, org_id: str, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[DealItem]:
     """With the names of what they point at: four queries for any number of them."""
     stages = await _stages(session, org_id, {row.connection_id for row in rows})
     known = await _owners(session, org_id, {(row.connection_id, row.owner) for row in rows if row.owner})
-    leads = await leads_of(session, org_id, rows)
+    leads = await leads_of(session, org_id, [row.id for row in rows])
     return [_item(row, stages, known, leads) for row in rows]
 
 
-async def leads_of(session: AsyncSession, org_id: str, rows: Sequence[Deal]) -> dict[str, str]:
+async def leads_of(session: AsyncSession, org_id: str, deal_ids: Sequence[str]) -> dict[str, str]:
     """Deal id -> the lead that it is about: the most important person that is one of ours."""
-    about = (
-        await session.scalars(select(About).where(About.subject_id.in_([row.id for row in rows])).order_by(About.place))
-    ).all()
+    columns = (About.subject_id, About.connection_id, About.person)
+    of_them = select(*columns).where(About.subject_id.in_(deal_ids)).order_by(About.place)
+    about = (await session.execute(of_them)).all()
     people: dict[str, set[str]] = defaultdict(set)
     for one in about:
         people[one.connection_id].add(one.person)
@@ -299,7 +304,7 @@ async def _owners(session: AsyncSession, org_id: str, wanted: set[tuple[str, str
 
 
 def _item(
-    row: Deal,
+    row: Row[*tuple[Any, ...]],
     stages: dict[tuple[str, str, str], Stage],
     known: dict[tuple[str, str], OwnerRef],
     leads: dict[str, str],

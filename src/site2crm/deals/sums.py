@@ -1,12 +1,16 @@
-"""What the deals in sight come to: by status, and by stage of a pipeline."""
+"""What the deals in sight come to: by status, and by stage of a pipeline.
+
+No page adds up a hundred thousand rows. What covers all the deals there are comes from the counts that are kept, what
+covers most of them from the counts less the rest; and of a search that very many fit, nothing is added up.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors.sales import Status
@@ -14,6 +18,9 @@ from site2crm.core.db import these
 from site2crm.deals import counting, finding, queries
 from site2crm.deals.models import Deal, DealCount, Stage
 from site2crm.deals.queries import STATES, Sum, Wanted, in_words
+
+MOST_FOUND = 5_000
+"""Deals that have the words of a search: each is looked up by itself, in some hundredths of a millisecond."""
 
 
 class Alike(NamedTuple):
@@ -45,44 +52,86 @@ class Total(Struct, frozen=True):
     sums: list[Sum]
 
 
-async def in_sight(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Alike]:
+async def in_sight(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Alike] | None:
     """All that the filters leave, but for pipeline, stage and status, by which it is divided afterwards.
 
-    From the counts that are kept, unless a search, a time or a lead is asked for, which they do not know.
+    None: more deals have the words than are added up.
     """
-    if wanted.search or wanted.since or wanted.until or wanted.lead:
-        columns = (Deal.connection_id, Deal.pipeline, Deal.stage, Deal.status, Deal.currency)
-        figures = select(*columns, func.count(), *counting.AMOUNTS).group_by(*columns)
-        found = figures.where(*await _fitting(session, org_id, wanted))
-    else:
-        kept = DealCount
-        columns = (kept.connection_id, kept.pipeline, kept.stage, kept.status, kept.currency)
-        figures = select(*columns, func.sum(kept.deals), func.sum(kept.high), func.sum(kept.low))
-        equal = {kept.connection_id: wanted.connection, kept.owner: wanted.owner}
-        mine = figures.where(kept.org_id == org_id, *(column == value for column, value in equal.items() if value))
-        found = mine.group_by(*columns).having(func.sum(kept.deals) > 0)
-    rows = await session.execute(found)
+    wanted = replace(wanted, pipeline="", stage="", status="")
+    if wanted.search or wanted.lead:
+        fitting = await _fitting(session, org_id, wanted)
+        return None if fitting is None else await _added_up(session, fitting)
+    if wanted.since or wanted.until:
+        return await _of_period(session, org_id, wanted)
+    return await _kept(session, org_id, wanted)
+
+
+async def _kept(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Alike]:
+    """Of all times, by the counts."""
+    kept = DealCount
+    columns = (kept.connection_id, kept.pipeline, kept.stage, kept.status, kept.currency)
+    figures = select(*columns, func.sum(kept.deals), func.sum(kept.high), func.sum(kept.low))
+    equal = {kept.connection_id: wanted.connection, kept.owner: wanted.owner}
+    mine = figures.where(kept.org_id == org_id, *(column == value for column, value in equal.items() if value))
+    return _alike(await session.execute(mine.group_by(*columns).having(func.sum(kept.deals) > 0)))
+
+
+async def _of_period(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Alike]:
+    """The deals of the period are added up, or those outside it, whichever are fewer."""
+    whole = replace(wanted, since=None, until=None)
+    kept = await _kept(session, org_id, whole)
+    half = sum(one.deals for one in kept) // 2
+    some = select(Deal.id).where(*_in_time(org_id, wanted)).limit(half + 1).subquery()
+    if (await session.scalar(select(func.count()).select_from(some)) or 0) <= half:
+        return await by_rows(session, org_id, wanted)
+    before = [replace(whole, until=wanted.since)] if wanted.since else []
+    after = [replace(whole, since=wanted.until)] if wanted.until else []
+    outside = [one for each in (*before, *after) for one in await by_rows(session, org_id, each)]
+    return _without(kept, outside)
+
+
+async def by_rows(session: AsyncSession, org_id: str, wanted: Wanted) -> list[Alike]:
+    """As `in_sight`, of a connection, an owner and a period: row by row."""
+    return await _added_up(session, _in_time(org_id, wanted))
+
+
+def _without(kept: Iterable[Alike], rest: Iterable[Alike]) -> list[Alike]:
+    left = {one[:5]: one for one in kept}
+    for one in rest:
+        if (of := left.get(one[:5])) is not None:
+            left[one[:5]] = of._replace(deals=of.deals - one.deals, amount=of.amount - one.amount)
+    return [one for one in left.values() if one.deals > 0]
+
+
+def _in_time(org_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:
+    return [*queries.conditions(wanted, states=STATES), Deal.org_id == org_id]
+
+
+async def _added_up(session: AsyncSession, fitting: Sequence[ColumnElement[bool]]) -> list[Alike]:
+    columns = (Deal.connection_id, Deal.pipeline, Deal.stage, Deal.status, Deal.currency)
+    figures = select(*columns, func.count(), *counting.AMOUNTS).where(*fitting).group_by(*columns)
+    return _alike(await session.execute(figures))
+
+
+def _alike(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[Alike]:
     return [
         Alike(connection, pipeline, stage, status, currency, int(deals), counting.whole(high, low))
         for connection, pipeline, stage, status, currency, deals, high, low in rows
     ]
 
 
-async def _fitting(session: AsyncSession, org_id: str, wanted: Wanted) -> list[ColumnElement[bool]]:
-    narrowed = replace(wanted, pipeline="", stage="", status="")
-    found = queries.conditions(narrowed, states=STATES)
+async def _fitting(session: AsyncSession, org_id: str, wanted: Wanted) -> list[ColumnElement[bool]] | None:
+    """None: too many."""
+    found = queries.conditions(wanted, states=STATES)
     if wanted.lead:
-        found += [
-            these(Deal, org_id, await queries.about(session, org_id, wanted.lead)),
-            *finding.having(wanted.search),
-        ]
-    elif wanted.search:
-        few = await finding.few(session, org_id, wanted.search)
-        many = finding.all_of(session, org_id, wanted.search)
-        found += [Deal.id.in_(many if few is None else few), func.coalesce(Deal.org_id, "") == org_id]
-    else:
-        found.append(Deal.org_id == org_id)
-    return found
+        theirs = these(Deal, org_id, await queries.about(session, org_id, wanted.lead))
+        return [*found, theirs, *finding.having(wanted.search)]
+    few: Any = await finding.few(session, org_id, wanted.search)
+    if few is None:
+        if await finding.are_more(session, org_id, wanted.search, than=MOST_FOUND):
+            return None
+        few = finding.all_of(session, org_id, wanted.search)
+    return [*found, Deal.id.in_(few), func.coalesce(Deal.org_id, "") == org_id]
 
 
 def totals(found: Iterable[Alike], wanted: Wanted) -> dict[str, Total]:
