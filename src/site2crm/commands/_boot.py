@@ -102,6 +102,7 @@ async def _counted(machine: Machine, poisoned: int) -> Booted:
     if rung:
         raise CorruptArchive(rung[0].text)
     store = machine.get(DuckStore)
+    await store.engine.open()  # however long it takes: a page would give up after seconds
     events = await store.engine.read(lambda connection: connection.execute("SELECT count(*) FROM events").fetchall())
     return Booted(
         submissions=tables.get("submission", 0),
