@@ -5,8 +5,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from site2crm.core import migrations, sqlite
 from site2crm.core.backup.create import Made
 from site2crm.core.config import Settings
@@ -15,7 +13,6 @@ from tests.server import Server, run
 Backed = Callable[..., tuple[Settings, Made]]
 
 
-@pytest.mark.timeout(300)
 def test_a_running_server_is_backed_up_verified_and_not_restored_over(tmp_path: Path) -> None:
     server = Server(tmp_path).start()
     try:

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.backup import rounds
 
 
-@pytest.mark.timeout(300)
 def test_what_was_acknowledged_before_a_backup_is_in_it_whatever_the_consumers_did(tmp_path: Path) -> None:
     outcome = rounds.run_rounds(tmp_path, rounds=2, seed=20261122)
 

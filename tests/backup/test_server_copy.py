@@ -53,7 +53,6 @@ def emails(server: Server) -> set[str]:
     return {lead["email"] for lead in found["data"]}
 
 
-@pytest.mark.timeout(300)
 def test_it_is_restored_on_postgresql_and_on_sqlite(tmp_path: Path, database: Database) -> None:
     first = Server(tmp_path / "first", on(database("backed_up"))).start()
     name = served(first)
@@ -78,7 +77,6 @@ def test_it_is_restored_on_postgresql_and_on_sqlite(tmp_path: Path, database: Da
             second.stop()
 
 
-@pytest.mark.timeout(300)
 def test_a_database_that_holds_something_is_not_restored_over(tmp_path: Path, database: Database) -> None:
     url = on(database("occupied"))
     server = Server(tmp_path, url).start()
@@ -94,7 +92,6 @@ def test_a_database_that_holds_something_is_not_restored_over(tmp_path: Path, da
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == before
 
 
-@pytest.mark.timeout(300)
 def test_a_server_that_is_away_leaves_the_shelf_as_it_was(tmp_path: Path, database: Database) -> None:
     server = Server(tmp_path, on(database("away"))).start()
     name = served(server)

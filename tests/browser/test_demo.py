@@ -95,7 +95,6 @@ def kinds_of_pages(demo: Demo, start: str, *parts: str) -> list[str]:
     return sorted(seen.values())
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("client", SEEN, ids=lambda client: client.crm)
 def test_the_pages_of_a_crm(demo: Demo, client: Client) -> None:
     urls = kinds_of_pages(demo, f"{demo.org(client.slug)}/crms", "crms")
@@ -104,14 +103,12 @@ def test_the_pages_of_a_crm(demo: Demo, client: Client) -> None:
     assert check(demo.visitor, urls, unique=False) == []
 
 
-@pytest.mark.timeout(400)
 def test_the_ways_to_connect_each_crm(demo: Demo) -> None:
     base = f"{demo.org(CLIENTS[0].slug)}/crms/new"
     urls = [f"{base}/{kind.name}?way={way}" for kind in KINDS.values() for way in kind.ways]
     assert check(demo.visitor, [base, *urls], unique=False) == []
 
 
-@pytest.mark.timeout(400)
 def test_deals_and_deliveries_where_things_go_wrong(demo: Demo) -> None:
     base = demo.org("summit-coaching")
     urls = {url for part in ("deals", "deliveries") for url in kinds_of_pages(demo, f"{base}/{part}", part)}
@@ -142,7 +139,6 @@ OF_A_DATE = 4
 """Stops inside one: day, month, year, calendar."""
 
 
-@pytest.mark.timeout(200)
 def test_tab_reaches_every_control_of_the_pages_of_crms(demo: Demo) -> None:
     page, base = demo.page, demo.org("summit-coaching")
     page.set_viewport_size({"width": 1440, "height": 900})
@@ -176,7 +172,6 @@ def test_a_filter_that_is_refused_is_told_in_the_list_and_mended_there(demo: Dem
     demo.visitor.complaints.clear()  # of the refusals
 
 
-@pytest.mark.timeout(200)
 def test_an_organisation_with_nothing_in_it(demo: Demo) -> None:
     page = demo.page
     page.goto(f"{demo.url}/orgs/new")

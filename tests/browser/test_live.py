@@ -37,9 +37,9 @@ def test_a_page_that_is_open_during_an_upgrade_follows_again(owner: Visitor, off
 
     page = owner.page
     page.route("**/leads/live", answer)
-    with page.expect_request(lambda asked: asked.url.endswith("/leads/live") and len(refused) == 2, timeout=60_000):
+    with page.expect_request(lambda asked: asked.url.endswith("/leads/live") and len(refused) == 2):
         page.goto(f"{office.base}/leads")
     office.post(email="afterwards@example.com", first_name="Ada")
-    expect(page.get_by_text("afterwards@example.com")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("afterwards@example.com")).to_be_visible()
     page.unroute("**/leads/live")
     owner.complaints.clear()  # the browser's own, about the 503

@@ -140,7 +140,6 @@ def check(visitor: Visitor, urls: list[str], *, unique: bool = True) -> list[str
     return faults
 
 
-@pytest.mark.timeout(180)
 def test_an_empty_organisation(owner: Visitor, server: Server) -> None:
     base = f"{server.url}/o/acme"
     places = ("", "leads", "quarantine", "forms", "crms", "crms/new", "deliveries", "settings/keys")
@@ -161,7 +160,6 @@ def test_a_new_organisation_is_proposed_the_browsers_time_zone(owner: Visitor, s
         assert page.get_by_label("Time zone").input_value() == "Europe/Vienna"
 
 
-@pytest.mark.timeout(400)
 def test_the_pages_for_strangers(stranger: Visitor, owner: Visitor, server: Server) -> None:
     page = owner.page
     page.goto(f"{server.url}/o/acme/settings/team")
@@ -175,14 +173,12 @@ def test_the_pages_for_strangers(stranger: Visitor, owner: Visitor, server: Serv
     assert check(stranger, urls) == []
 
 
-@pytest.mark.timeout(180)
 def test_pages_that_are_not_there(stranger: Visitor, owner: Visitor, server: Server) -> None:
     gone = [server.setup_url, f"{server.url}/invite/guess", f"{server.url}/reset/guess", f"{server.url}/nothing"]
     faults = check(stranger, gone, unique=False)
     assert [fault for fault in faults if "Failed to load resource" not in fault] == []
 
 
-@pytest.mark.timeout(180)
 def test_the_forms_own_pages(stranger: Visitor, office: Office) -> None:
     urls = [f"{office.form_url}{part}" for part in ("", "/frame", "/sample", "/thanks")]
     faults = check(stranger, urls, unique=False)
@@ -190,7 +186,6 @@ def test_the_forms_own_pages(stranger: Visitor, office: Office) -> None:
     assert [fault for fault in faults if "/frame (wide, dark): color-contrast" not in fault] == []
 
 
-@pytest.mark.timeout(400)
 def test_every_page_of_a_busy_organisation(owner: Visitor, full: Office) -> None:
     starts = [
         f"{full.base}/",

@@ -22,7 +22,7 @@ DAY = {"salesforce": 100_000, "zoho": 50_000}
 """Calls, or credits, of the smallest edition that has an API and is not for trying it out."""
 
 
-@pytest.mark.timeout(300 if LEADS < 1_000 else 3_000)
+@pytest.mark.timeout(600 if LEADS < 1_000 else 3_000)
 @pytest.mark.parametrize("name", PUBLISHED)
 async def test_leads_arrive_at_nine_tenths_of_the_published_limit(name: str) -> None:
     outcome = await flood(name, LEADS, takes_s=0.02)
@@ -36,7 +36,7 @@ A_DAY = {"hubspot": (100, 90), "pipedrive": (60, 1_500), "salesforce": (500, 12)
 """So many leads, and what others leave of a limit of a day: they take some days. 10,000 take all of Pipedrive's."""
 
 
-@pytest.mark.timeout(300 if LEADS < 1_000 else 3_000)
+@pytest.mark.timeout(600 if LEADS < 1_000 else 3_000)
 @pytest.mark.parametrize("name", DAILY)
 async def test_leads_arrive_at_nine_tenths_of_the_limit_of_a_day(name: str) -> None:
     leads, ours = A_DAY[name]

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import httpx
-import pytest
 
 from site2crm.demo.server import Fault
 from tests import chaos
@@ -33,7 +32,6 @@ def wait_for(api: httpx.Client, count: int) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(300)
 async def test_a_killed_first_reading_goes_on_where_it_was(tmp_path: Path) -> None:
     fake = HubSpotFake(validate=False)
     await fake.start()

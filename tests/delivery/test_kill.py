@@ -223,7 +223,7 @@ async def outcome(office: Office, kills: Counter[str]) -> Killed:
     )
 
 
-@pytest.mark.timeout(3600 if ROUNDS else 300)
+@pytest.mark.timeout(3600 if ROUNDS else 600)
 @pytest.mark.parametrize("way", SETTINGS)
 async def test_a_process_killed_between_call_and_outcome_does_nothing_twice(way: str, tmp_path: Path) -> None:
     # Forked from a process that has started the product once: hundreds of starts from nothing would take minutes.

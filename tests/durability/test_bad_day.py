@@ -32,7 +32,6 @@ def wait_for_leads(api: httpx.Client, wanted: int, *, for_s: float = 30) -> list
     raise AssertionError(f"{len(found)} of {wanted} leads after {for_s} s")
 
 
-@pytest.mark.timeout(180)
 def test_forms_answer_while_the_database_is_locked_and_all_is_applied_afterwards(server: Server) -> None:
     with server.an_org() as api:
         path = f"/f/{api.post('/api/v1/forms', json={'name': 'Contact'}).json()['key']}"
@@ -50,7 +49,6 @@ def test_forms_answer_while_the_database_is_locked_and_all_is_applied_afterwards
         assert sorted(wait_for_leads(api, len(sent))) == sorted(sent)
 
 
-@pytest.mark.timeout(120)
 def test_a_damaged_journal_costs_the_damaged_record_and_nothing_else(server: Server) -> None:
     with server.an_org() as api:
         path = f"/f/{api.post('/api/v1/forms', json={'name': 'Contact'}).json()['key']}"
@@ -68,7 +66,6 @@ def test_a_damaged_journal_costs_the_damaged_record_and_nothing_else(server: Ser
         assert behind.column(server.folder, "SELECT code FROM alarm") == ["journal.damaged"]
 
 
-@pytest.mark.timeout(120)
 def test_a_torn_tail_is_cut_and_the_rest_applied(server: Server) -> None:
     with server.an_org() as api:
         path = f"/f/{api.post('/api/v1/forms', json={'name': 'Contact'}).json()['key']}"

@@ -3,13 +3,10 @@
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests import chaos
 from tests.server import Server, run
 
 
-@pytest.mark.timeout(300)
 def test_what_was_acknowledged_survives_kill_9_and_reaches_the_crm_once(tmp_path: Path) -> None:
     outcome = chaos.run(tmp_path, rounds=4, seed=20261122)
     assert outcome.acknowledged

@@ -77,7 +77,6 @@ def cut_off(data: Path, target: Secret, chance: random.Random) -> int:
     return there("job")
 
 
-@pytest.mark.timeout(300)
 async def test_a_move_that_is_killed_again_and_again_comes_to_its_end(data: Path, target: Secret) -> None:
     chance, arrived = random.Random(20261122), [0]
     while len(arrived) <= KILLS:

@@ -103,7 +103,6 @@ async def work_in_the_office(world: World, *, for_s: float) -> set[int]:
     return seen
 
 
-@pytest.mark.timeout(240)
 def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
     async def story() -> tuple[list[str], list[object]]:
         loading = asyncio.create_task(post_leads(world.server, world.form, for_s=AWAY_S + 4, prefix="load"))
@@ -131,7 +130,6 @@ def test_postgresql_may_stop_for_20_seconds_under_load(world: World) -> None:
     assert httpx.get(world.server.url + "/readyz").text == "ok"
 
 
-@pytest.mark.timeout(240)
 def test_a_node_that_restarts_meanwhile_answers_from_what_it_has_kept(world: World) -> None:
     server, kept = world.server, world.server.folder / "data" / "snapshot"
     until(lambda: b"spring" in _read(kept / "links.msgpack") and _read(kept / "forms.msgpack"), "it is kept")
@@ -163,7 +161,6 @@ def other(world: World, tmp_path: Path) -> Iterator[Server]:
     node.stop()
 
 
-@pytest.mark.timeout(240)
 def test_two_nodes_are_one_product(world: World, other: Server) -> None:
     until(lambda: httpx.get(other.url + world.link).status_code == 302, "the link is known there")
     made = world.api.post("/api/v1/forms", json={"name": "Second"}).json()
@@ -187,7 +184,6 @@ def test_two_nodes_are_one_product(world: World, other: Server) -> None:
     assert world.cluster.psql("SELECT count(*) FROM submission WHERE id LIKE 'sub_%'", DATABASE) == "2"
 
 
-@pytest.mark.timeout(240)
 def test_what_is_changed_on_one_node_the_other_answers_within_a_second(world: World, other: Server) -> None:
     """Each change arrives; one second is for most of them, as a machine that does other things may be late once."""
     link = world.api.get("/api/v1/links").json()["data"][0]["id"]
@@ -215,7 +211,6 @@ def test_what_is_changed_on_one_node_the_other_answers_within_a_second(world: Wo
     assert statistics.median(took) <= NEWS_S, took
 
 
-@pytest.mark.timeout(240)
 def test_a_second_process_on_the_same_folder_follows_the_first(world: World) -> None:
     first, config_of = world.server, world.server.config
     second = Server(first.folder, config_of, flags=("--standby",), log_name="second.log").start(wait=False)
@@ -235,7 +230,6 @@ def test_a_second_process_on_the_same_folder_follows_the_first(world: World) -> 
         second.stop()
 
 
-@pytest.mark.timeout(120)
 def test_a_refused_password_is_said_so(cluster: Cluster, tmp_path: Path) -> None:
     server = Server(tmp_path, f'[database]\nurl = "{cluster.url("nowhere")}"\n').start(wait=False)
     assert server.process is not None

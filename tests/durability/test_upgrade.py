@@ -40,7 +40,6 @@ def post(server: Server, form: str, email: str, **headers: str) -> httpx.Respons
     return httpx.post(server.url + form, data={"email": email}, headers=headers, timeout=30)
 
 
-@pytest.mark.timeout(180)
 def test_upgrades_under_load_refuse_nobody_lose_nothing_and_double_nothing(tmp_path: Path, prepared: Prepared) -> None:
     outcome = upgrades.run(tmp_path, prepared, upgrades=3)
     assert outcome.acknowledged
@@ -48,7 +47,6 @@ def test_upgrades_under_load_refuse_nobody_lose_nothing_and_double_nothing(tmp_p
     assert outcome.well, outcome.line()
 
 
-@pytest.mark.timeout(180)
 def test_the_old_process_may_be_killed_in_the_place_of_a_stop(tmp_path: Path, prepared: Prepared) -> None:
     outcome = upgrades.run(tmp_path, prepared, upgrades=1, kill=True)
     # What was half way through the killed one is answered by an error; who got an answer is there, once.
@@ -58,7 +56,6 @@ def test_the_old_process_may_be_killed_in_the_place_of_a_stop(tmp_path: Path, pr
     assert outcome.redirects <= outcome.clicks <= outcome.redirects + upgrades.CLICKERS, outcome.line()
 
 
-@pytest.mark.timeout(180)
 def test_a_standby_answers_forms_and_links_tells_what_it_is_and_takes_over(pair: Pair) -> None:
     first = pair.serving
     with pair.api() as api:
@@ -130,7 +127,6 @@ def _leads_to(server: Server, slug: str) -> str:
     return httpx.get(f"{server.url}/{slug}").headers.get("location", "")
 
 
-@pytest.mark.timeout(180)
 def test_what_a_standby_took_before_it_was_killed_is_taken_up_by_the_one_that_serves(pair: Pair) -> None:
     form, standby = pair.prepared.form, pair.beside()
     assert post(standby, form, "ada@example.com").status_code == 201
@@ -140,7 +136,6 @@ def test_what_a_standby_took_before_it_was_killed_is_taken_up_by_the_one_that_se
     until(lambda: len(pair.leads()) == 2, "the server goes on")
 
 
-@pytest.mark.timeout(180)
 def test_a_migration_runs_while_forms_and_links_go_on_even_if_it_is_killed(pair: Pair, tmp_path: Path) -> None:
     source = next_version(tmp_path / "next", takes_s=2.0)
     form, link, taken = pair.prepared.form, f"/{pair.prepared.slug}", ["before@example.com"]
@@ -167,7 +162,6 @@ def test_a_migration_runs_while_forms_and_links_go_on_even_if_it_is_killed(pair:
         assert list((pair.folder / "data" / "backups").iterdir())
 
 
-@pytest.mark.timeout(180)
 def test_a_migration_that_fails_leaves_forms_answered_and_the_version_before_can_follow(
     pair: Pair, tmp_path: Path
 ) -> None:
@@ -186,7 +180,6 @@ def test_a_migration_that_fails_leaves_forms_answered_and_the_version_before_can
 
 
 @pytest.mark.only_once("on a server, forms and links are answered from what is kept in the folder")
-@pytest.mark.timeout(180)
 def test_a_version_that_cannot_read_the_schema_does_not_start_beside_the_old_one(pair: Pair, tmp_path: Path) -> None:
     source = next_version(tmp_path / "next", default="")
     refused = pair.another(path=(source,)).start(wait=False)
