@@ -241,10 +241,10 @@ def test_a_hundred_silent_connections_keep_nobody_out(site: Site) -> None:
 
 def test_a_made_up_forwarded_for_is_no_new_visitor(site: Site) -> None:
     """No proxy is trusted here: the flood limit counts the peer, whatever the header says."""
-    for n in range(45):
-        named = {"X-Forwarded-For": _anyone(), "X-Real-IP": _anyone(), "Forwarded": f"for={_anyone()}"}
-        answer = httpx.post(f"{site.server.url}{site.form}", json={"email": f"flood{n}@example.com"}, headers=named)
-        assert answer.status_code == 201
+    with httpx.Client(base_url=site.server.url) as flood:  # one connection: the limit gives way as time goes by
+        for n in range(45):
+            named = {"X-Forwarded-For": _anyone(), "X-Real-IP": _anyone(), "Forwarded": f"for={_anyone()}"}
+            assert flood.post(site.form, json={"email": f"flood{n}@example.com"}, headers=named).status_code == 201
     held = [row for row in site.submissions(status="quarantined") if "address" in row.get("reason", "")]
     assert len(held) >= 10
 
