@@ -325,6 +325,18 @@ async def test_a_clock_that_jumps_makes_no_reading_wait_for_a_dead_one(floor: Fl
         assert [deal.title for deal in await floor.deals()] == ["Offer"]
 
 
+@pytest.mark.parametrize(("behind_s", "is_taken"), [(5, False), (3600, True)], ids=["another node", "put back"])
+async def test_a_lease_is_kept_from_nodes_whose_clock_is_behind(floor: Floor, behind_s: float, is_taken: bool) -> None:
+    await floor.look()
+    with clock.travel(clock.now()) as forward:
+        async with floor.machine.session() as session:
+            assert await feeds.claim(session, floor.org_id, floor.connection_id, node="here")
+        forward(-behind_s)
+        async with floor.machine.session() as session:
+            there = await feeds.claim(session, floor.org_id, floor.connection_id, node="there")
+    assert (there is not None) is is_taken
+
+
 async def test_a_hint_is_heeded_soon_also_after_the_clock_was_put_back(floor: Floor) -> None:
     with clock.travel(clock.now()) as forward:
         await floor.read()

@@ -174,7 +174,7 @@ class Granting:
                 return held
             until = connection.refreshing_until
             # A note that lapses later than any can was left before somebody put the clock back.
-            if until is not None and clock.now() < until <= clock.after(longest_s):
+            if until is not None and clock.now() < until <= clock.after(longest_s) + clock.SKEW:
                 return None
             connection.refreshing_by, connection.refreshing_until = crypto.token(12), clock.after(longest_s)
             return _Task(connection, held, connection.refreshing_by)

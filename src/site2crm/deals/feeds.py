@@ -114,7 +114,7 @@ async def due(session: AsyncSession) -> list[tuple[str, str]]:
     """(org id, connection id) of those to read now, that nobody reads."""
     now = clock.now()
     # One that ends later than any can was taken before somebody put the clock back.
-    free = (Feed.lease == "") | (Feed.lease_until < now) | (Feed.lease_until > now + LEASE)
+    free = (Feed.lease == "") | (Feed.lease_until < now) | (Feed.lease_until > now + LEASE + clock.SKEW)
     rows = await session.execute(select(Feed.org_id, Feed.connection_id).where(Feed.due_at <= now, free))
     return [(row.org_id, row.connection_id) for row in rows]
 
@@ -130,7 +130,7 @@ async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node:
     now = clock.now()
     if feed is None or feed.org_id != org_id or connection.state != ACTIVE or not streams(connection.kind):
         return None
-    if feed.lease and feed.lease_until is not None and now < feed.lease_until <= now + LEASE:
+    if feed.lease and feed.lease_until is not None and now < feed.lease_until <= now + LEASE + clock.SKEW:
         return None
     feed.lease, feed.lease_until = f"{node}/{secrets.token_hex(8)}", now + LEASE
     source = Source(org_id, connection_id, money.code(connection.account.get("currency")))

@@ -148,7 +148,7 @@ async def hint(session: AsyncSession, feed: Feed, *, called_at: str) -> None:
     feed.hinted_at, feed.hook_url = now, called_at
     key = f"{feeds.SYNC}:{feed.connection_id}"
     # A time to come is one from before somebody put the clock back.
-    at = max(now + SOON, feed.read_at + REST) if feed.read_at and feed.read_at <= now else now + SOON
+    at = max(now + SOON, feed.read_at + REST) if feed.read_at and feed.read_at <= now + clock.SKEW else now + SOON
     feed.due_at = min(feed.due_at, at)
     await enqueue(session, feeds.SYNC, key=key, at=at, org_id=feed.org_id, connection_id=feed.connection_id)
 

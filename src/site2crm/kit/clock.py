@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 
+SKEW = timedelta(minutes=1)
+"""The clocks of two nodes differ by less: what lies further ahead was written before somebody put a clock back."""
+
 _now: Callable[[], float] = time.time
 
 
