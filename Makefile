@@ -1,6 +1,7 @@
 # make serve    run the product on http://127.0.0.1:8080
 # make test     everything CI runs; installs what it needs (apt: chromium, postgresql, redis; ClickHouse's engine)
-# make bench    the budgets, as a table, with ratios measured in the same run
+# make bench    the budgets, as a table, with ratios measured in the same run; half an hour
+#               make bench only=ready,backfill-zoho measures these parts of it
 # make soak     fifty rounds of kill -9 under load, ten upgrades, twenty of backup and restore, all that is hostile,
 #               and for each CRM two hundred deliveries that are killed, and ten thousand leads at its limit
 # make scoreboard  power cuts, full disks, hostile CRMs and clients: what is lost, doubled, crossed; ten minutes
@@ -98,7 +99,7 @@ test-postgresql: $(VENV)/.dev browser postgresql redis
 	SITE2CRM_TEST_ALL=yes $(PYTEST) --database postgresql
 
 bench: $(VENV)/.dev
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --only "$(only)"
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.soak --rounds 50

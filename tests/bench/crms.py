@@ -6,6 +6,7 @@ the calls themselves (books, mapping, exchanges). At a limit waiting takes no ti
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from site2crm.accounts.permissions import Role
 from site2crm.connectors.opening import Budgets
 from tests import cast
-from tests.bench.events import Row
+from tests.bench.table import Row
 from tests.cast import Cast
 from tests.connectors import paced
 from tests.delivery import crms
@@ -23,12 +24,15 @@ TAKES_S = 0.02
 _STATUS = Path("/proc/self/status")
 
 
-def measure(folder: Path) -> list[Row]:
+def measure(folder: Path) -> Iterator[Row]:
     before = _resident_mb()
-    rows = [asyncio.run(_free(kind, folder / kind)) for kind in crms.CRMS]
+    for kind in crms.CRMS:
+        yield asyncio.run(_free(kind, folder / kind))
     grown = _resident_mb() - before
-    rows.append(("memory, delivering", f"+{grown:.0f} MB", "", f"{LEADS} leads to each CRM, with the CRMs themselves"))
-    return [*rows, *(asyncio.run(_at_limit(name)) for name, each in paced.PACED.items() if each.limits)]
+    yield "memory, delivering", f"+{grown:.0f} MB", "", f"{LEADS} leads to each CRM, with the CRMs themselves"
+    for name, each in paced.PACED.items():
+        if each.limits:
+            yield asyncio.run(_at_limit(name))
 
 
 async def _free(kind: str, folder: Path) -> Row:

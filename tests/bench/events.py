@@ -4,7 +4,8 @@ import asyncio
 import resource
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from site2crm.core.eventstore.pump import CONSUMER, Pump
 from site2crm.core.eventstore.schema import COLUMNS, PARTS, SLOT_S, TEXTS
 from site2crm.core.journal.contract import EVENTS
 from site2crm.core.journal.journal import Journal
+from tests.bench.table import Row
 
 ROWS = 5_000_000
 PART = 250_000
 DAYS = 365
 REPEATS = 15
 BACKLOG = 50_000
+FILLED = "filled"
 ORG = "org_01KASDASDASDASDASDASDASDAS"
 LINK = "lnk_01KASDASDASDASDASDASD%05d"
 START = datetime(2025, 11, 1, tzinfo=UTC)
@@ -34,17 +37,13 @@ AGENTS = [
     for n in range(200)
 ]
 
-Row = tuple[str, str, str, str]
-
 
 def measure(folder: Path) -> list[Row]:
     return asyncio.run(_measured(folder))
 
 
 async def _measured(folder: Path) -> list[Row]:
-    folder.mkdir(parents=True, exist_ok=True)
-    store = DuckStore(folder, memory_bytes=MEMORY_BYTES, ring=print, calm=print)
-    try:
+    async with _opened(folder) as store:
         begun = time.perf_counter()
         await fill(store)
         took = time.perf_counter() - begun
@@ -57,8 +56,23 @@ async def _measured(folder: Path) -> list[Row]:
             ("  on disk", f"{size:.0f} MB", "", f"filled in {took:.0f} s"),
             await catch_up(store, folder),
         ]
+
+
+async def only_fill(folder: Path) -> None:
+    async with _opened(folder) as store:
+        await fill(store)
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[DuckStore]:
+    """Marked as filled once all has gone well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = DuckStore(folder, memory_bytes=MEMORY_BYTES, ring=print, calm=print)
+    try:
+        yield store
     finally:
         await store.close()
+    (folder / FILLED).touch()
 
 
 async def fill(store: DuckStore, rows: int = ROWS) -> None:

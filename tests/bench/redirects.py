@@ -4,11 +4,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
 from tests.bench import many_links, wrk
+from tests.bench.table import Row
 from tests.bench.wrk import Result
 from tests.server import Server, environment, free_port
 
@@ -17,10 +19,8 @@ SECONDS = 3
 CONNECTIONS = 64
 MANY_LINKS = 100_000
 
-Row = tuple[str, str, str, str]
 
-
-def measure(folder: Path) -> list[Row]:
+def measure(folder: Path) -> Iterator[Row]:
     server = Server(folder).start()
     port = free_port()
     words = [sys.executable, "-m", "tests.bench.yardstick", str(port)]
@@ -29,21 +29,19 @@ def measure(folder: Path) -> list[Row]:
         with server.an_org() as api:
             api.post("/api/v1/links", json={"url": "https://www.example.com/", "slug": "bench"}).raise_for_status()
             few, rows = _rounds(server, port, ROUNDS, "redirect, click recorded")
-            rows += _edit(server, api)
+            yield from rows
+            yield _edit(server, api)
             server.stop()
             many_links.insert(folder / "data" / "site2crm.db", links=MANY_LINKS)
             server.start()
             full, _ = _rounds(server, port, ROUNDS, "")
-            rows.append(
-                (f"  at {MANY_LINKS:,} links", f"{full:.2f} of bare", ">= 85 % of the above", f"{full / few:.0%} of it")
-            )
+            yield f"  at {MANY_LINKS:,} links", f"{full:.2f} of bare", ">= 85 % of the above", f"{full / few:.0%} of it"
             _caught_up(api)
-            rows += _lists(api)
+            yield from _lists(api)
     finally:
         server.stop()
         bare.kill()
         bare.wait()
-    return rows
 
 
 def _rounds(server: Server, port: int, rounds: int, label: str) -> tuple[float, list[Row]]:
@@ -69,21 +67,15 @@ def _rounds(server: Server, port: int, rounds: int, label: str) -> tuple[float, 
     ]
 
 
-def _edit(server: Server, api: httpx.Client) -> list[Row]:
+def _edit(server: Server, api: httpx.Client) -> Row:
     """From the change to the first redirect that knows it: through the API, and by the command line."""
     link = api.get("/api/v1/links", params={"q": "bench"}).json()["data"][0]
     api.patch(f"/api/v1/links/{link['id']}", json={"url": "https://www.example.com/api"}).raise_for_status()
     through_api = _until(server, "https://www.example.com/api")
     server.cli("link", "edit", link["id"], "--url", "https://www.example.com/cli")
     by_cli = _until(server, "https://www.example.com/cli")
-    return [
-        (
-            "edit of a link live",
-            f"{max(through_api, by_cli):.2f} s",
-            "<= 1 s",
-            f"API {through_api:.2f}, CLI {by_cli:.2f}",
-        )
-    ]
+    took, note = max(through_api, by_cli), f"API {through_api:.2f}, CLI {by_cli:.2f}"
+    return "edit of a link live", f"{took:.2f} s", "<= 1 s", note
 
 
 def _until(server: Server, url: str) -> float:
