@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from site2crm.app import Instance
 from site2crm.core import alarms
@@ -15,6 +16,7 @@ from site2crm.core.queue import JobContext
 from site2crm.deals import feeds, jobs, queries, syncing
 from site2crm.deals.models import Feed, Stream
 from site2crm.deals.queries import DealItem, Wanted
+from site2crm.kit import clock
 from tests import cast
 from tests.cast import Person
 from tests.delivery.conftest import Office, flags, open_office
@@ -46,8 +48,10 @@ class Floor:
         await jobs.look(JobContext(self.machine, 1, "cron"))
 
     async def read(self) -> None:
-        """One reading, to the end of its time slice."""
+        """One reading, due or not, to the end of its time slice."""
         await self.look()
+        async with self.machine.session() as session:
+            await session.execute(update(Feed).values(due_at=clock.now()))
         await syncing.read(self.machine, self.org_id, self.connection_id)
 
     async def deals(self, **wanted: Any) -> list[DealItem]:

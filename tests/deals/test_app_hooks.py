@@ -20,7 +20,7 @@ from site2crm.connectors.hubspot.hooks import HubSpotHooks
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
 from site2crm.core import resources
-from site2crm.deals import hooks
+from site2crm.deals import feeds, hooks
 from site2crm.deals.models import Feed
 from site2crm.demo.hubspot_oauth import CLIENT_ID, CLIENT_SECRET
 from site2crm.kit import clock
@@ -76,10 +76,10 @@ async def test_what_changed_is_read_anew_and_soon(floor: Floor, vendor: httpx.As
     await floor.read()
     floor.deal("Told of")
     with clock.travel(clock.now()) as forward:
-        forward(hooks.REST.total_seconds())
+        forward(feeds.REST.total_seconds())
         assert await app_of(floor).tell(vendor, event()) == [204]
         assert await floor.deals() == []
-        forward(hooks.SOON.total_seconds())
+        forward(feeds.SOON.total_seconds())
         await floor.office.work()
     assert [deal.title for deal in await floor.deals()] == ["Told of"]
 
@@ -89,7 +89,7 @@ async def test_a_flood_of_hundreds_of_events_is_one_reading(floor: Floor, vendor
     floor.fake.requests.clear()
     with clock.travel(clock.now()) as forward:
         assert await app_of(floor).tell(vendor, *(event() for _ in range(950))) == [204] * 10
-        forward(hooks.REST.total_seconds())
+        forward(feeds.REST.total_seconds())
         await floor.office.work()
         await floor.office.work()
     assert sum(request.path.endswith("/deals/search") for request in floor.fake.requests) == 1
@@ -101,7 +101,7 @@ async def test_a_crm_that_speaks_all_the_time_is_not_read_all_the_time(floor: Fl
     with clock.travel(clock.now()) as forward:
         for _ in range(30):
             await app_of(floor).tell(vendor, event())
-            forward(hooks.SOON.total_seconds() + 1)
+            forward(feeds.SOON.total_seconds() + 1)
             await floor.office.work()
     assert sum(request.path.endswith("/deals/search") for request in floor.fake.requests) <= 6
 

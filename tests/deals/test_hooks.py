@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from site2crm.app import Instance
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Kind
 from site2crm.connectors.hints import BadProof, Change
 from site2crm.connectors.registry import KINDS
-from site2crm.deals import hooks
+from site2crm.deals import feeds, hooks, syncing
 from site2crm.kit import clock
 from tests import cast
 from tests.cast import Person
@@ -84,11 +84,11 @@ async def test_a_hint_reads_the_record_anew_and_soon(
     await floor.read()
     new = floor.deal("Told of")
     with clock.travel(clock.now()) as forward:
-        forward(hooks.REST.total_seconds())
+        forward(feeds.REST.total_seconds())
         answer = await vendor.post(await address(floor), **hint(new))
         assert (answer.status_code, answer.content) == (204, b"")
         assert await floor.deals() == []
-        forward(hooks.SOON.total_seconds())
+        forward(feeds.SOON.total_seconds())
         await floor.office.work()
         assert [deal.title for deal in await floor.deals()] == ["Told of"]
 
@@ -99,10 +99,30 @@ async def test_a_flood_of_hints_is_one_reading(watched: type[Watched], floor: Fl
     with clock.travel(clock.now()) as forward:
         for _ in range(30):
             assert (await vendor.post(await address(floor), **hint("1"))).status_code == 204
-        forward(hooks.REST.total_seconds())
+        forward(feeds.REST.total_seconds())
         await floor.office.work()
         await floor.office.work()
     assert sum(request.path.endswith("/deals/search") for request in floor.fake.requests) == 1
+
+
+async def test_a_hint_that_comes_while_a_reading_ends_is_read_after_a_rest(
+    watched: type[Watched], floor: Floor, vendor: httpx.AsyncClient
+) -> None:
+    """The call was begun before, and its body comes after."""
+    await floor.look()
+    said = hint("1")
+
+    async def body() -> AsyncIterator[bytes]:
+        assert await syncing.read(floor.machine, floor.org_id, floor.connection_id) is False
+        floor.deal("Told of")
+        yield said["content"]
+
+    with clock.travel(clock.now()) as forward:
+        answer = await vendor.post(await address(floor), content=body(), headers=said["headers"])
+        assert answer.status_code == 204
+        forward(feeds.REST.total_seconds())
+        await floor.office.work()
+    assert [deal.title for deal in await floor.deals()] == ["Told of"]
 
 
 async def test_without_the_proof_or_the_address_nothing_happens(

@@ -125,6 +125,10 @@ async def test_salespeople_are_ranked_by_points(floor: Floor, alice: Person) -> 
     assert (second["name"], second["score"]) == ("Idle Person", 0)
     page = (await alice.web.get("/o/acme/deals/people")).text
     assert page.index("Grace Hopper") < page.index("Idle Person")
+    places = '<td class="num" data-none>{}</td>'
+    assert [page.count(places.format(number)) for number in (1, 2)] == [1, 1]
+    tied = (await alice.web.get("/o/acme/deals/people?from=2020-01-01&to=2020-02-01")).text
+    assert tied.count("Idle Person") == 1 and tied.count(places.format(1)) == 2  # as many points, one place
 
 
 async def test_what_happened_before_the_period_does_not_count(floor: Floor, alice: Person) -> None:

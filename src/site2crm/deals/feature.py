@@ -1,6 +1,6 @@
 """What deals adds to the product."""
 
-from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, SalesPushed
+from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, ConnectionResumed, SalesPushed
 from site2crm.core.feature import Feature, NavItem
 from site2crm.deals import api, hooks, jobs, moving, pages, pushed, timeline
 from site2crm.deals.controls import CONTROLS
@@ -14,6 +14,8 @@ FEATURE = Feature(
     listens=(
         (ConnectionRemoved, jobs.removed),
         (AccessReplaced, jobs.watch_anew),
+        (AccessReplaced, jobs.read_anew),
+        (ConnectionResumed, jobs.read_anew),
         (SalesPushed, pushed.store),
         (PeopleMoved, moving.people_moved),
     ),

@@ -19,6 +19,7 @@ from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.queries import ConnectionRef
 from site2crm.core import db
 from site2crm.core.crypto import Unreadable, Vault
+from site2crm.core.queue import enqueue
 from site2crm.core.sql import insert_new
 from site2crm.deals.models import About, Activity, Deal, DealCount, Feed, Owner, Stage, Stream
 from site2crm.deals.storing import Source
@@ -28,6 +29,12 @@ SYNC = "deals.sync"
 EVERY = timedelta(minutes=5)
 JITTER = 0.2
 """Of the time between two readings, so that a hundred connections do not read in the same second."""
+SOON = timedelta(seconds=5)
+"""Changes come in bursts: one reading for all."""
+REST = timedelta(seconds=30)
+"""Between two readings of a CRM that speaks all the time: each takes calls of the customer's day."""
+LONGEST_PAUSE, LONGEST_REST = EVERY * (1 + JITTER), timedelta(days=1)
+"""Between two readings, and where something fails: what is due later was so before somebody put the clock back."""
 DIRECTORY_EVERY = timedelta(hours=1)
 """Owners and pipelines change seldom."""
 LEASE = timedelta(minutes=10)
@@ -115,12 +122,14 @@ async def due(session: AsyncSession) -> list[tuple[str, str]]:
     now = clock.now()
     # One that ends later than any can was taken before somebody put the clock back.
     free = (Feed.lease == "") | (Feed.lease_until < now) | (Feed.lease_until > now + LEASE + clock.SKEW)
-    rows = await session.execute(select(Feed.org_id, Feed.connection_id).where(Feed.due_at <= now, free))
+    rests, latest = (Feed.lease == "") & Feed.lease_until.is_not(None), now + clock.SKEW
+    is_wrong = (Feed.due_at > latest + LONGEST_REST) | (~rests & (Feed.due_at > latest + LONGEST_PAUSE))
+    rows = await session.execute(select(Feed.org_id, Feed.connection_id).where((Feed.due_at <= now) | is_wrong, free))
     return [(row.org_id, row.connection_id) for row in rows]
 
 
 async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node: str) -> Lease | None:
-    """None: it is stopped or gone, or somebody reads it. `node`: who claims."""
+    """None: it is stopped or gone, somebody reads it, or has read it since it was due. `node`: who claims."""
     await db.lock(session)
     feed = await session.get(Feed, connection_id)
     try:
@@ -130,7 +139,9 @@ async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node:
     now = clock.now()
     if feed is None or feed.org_id != org_id or connection.state != ACTIVE or not streams(connection.kind):
         return None
-    if feed.lease and feed.lease_until is not None and now < feed.lease_until <= now + LEASE + clock.SKEW:
+    rests = feed.lease_until is not None and not feed.lease
+    longest = LONGEST_REST if rests else LONGEST_PAUSE
+    if _is_ahead(feed.due_at, most=longest) or (feed.lease and _is_ahead(feed.lease_until, most=LEASE)):
         return None
     feed.lease, feed.lease_until = f"{node}/{secrets.token_hex(8)}", now + LEASE
     source = Source(org_id, connection_id, money.code(connection.account.get("currency")))
@@ -154,15 +165,35 @@ async def hold(session: AsyncSession, lease: Lease) -> Feed:
 
 
 async def release(session: AsyncSession, lease: Lease, *, due_at: datetime) -> Feed | None:
-    """None: the lease was lost. A hint that came while it was read makes it due now."""
+    """None: the lease was lost."""
     await db.lock(session)
     feed = await session.get(Feed, lease.source.connection_id)
     if feed is None or feed.lease != lease.token:
         return None
-    was_hinted = feed.hinted_at is not None and feed.hinted_at >= lease.began_at
-    feed.lease, feed.lease_until = "", None
-    feed.due_at = min(due_at, clock.now()) if was_hinted and not feed.error else due_at
+    feed.lease, feed.lease_until, feed.due_at = "", None, due_at
     return feed
+
+
+def let_rest(feed: Feed, *, until: datetime) -> None:
+    """Whatever is told meanwhile: something fails, or a limit is reached."""
+    feed.due_at = feed.lease_until = min(until, clock.now() + LONGEST_REST)
+
+
+async def heed(session: AsyncSession, feed: Feed) -> None:
+    """Somebody has told of changes: soon, but not all the time."""
+    earliest = [clock.now() + SOON]
+    if feed.read_at and _is_past(feed.read_at):
+        earliest.append(feed.read_at + REST)
+    if feed.lease_until and not feed.lease and _is_ahead(feed.lease_until, most=LONGEST_REST):
+        earliest.append(feed.lease_until)
+    at, key = max(earliest), f"{SYNC}:{feed.connection_id}"
+    feed.due_at = min(feed.due_at, at)
+    await enqueue(session, SYNC, key=key, at=at, org_id=feed.org_id, connection_id=feed.connection_id)
+
+
+def was_told(feed: Feed, lease: Lease) -> bool:
+    """Whether somebody has told of changes since this reading began."""
+    return feed.hinted_at is not None and feed.hinted_at >= lease.began_at and _is_past(feed.hinted_at)
 
 
 def next_time() -> datetime:
@@ -174,12 +205,13 @@ async def place_of(session: AsyncSession, connection_id: str, name: str) -> Plac
     row = await session.get(Stream, (connection_id, name))
     if row is None:
         return Place(None, None, is_first=True)
-    if row.retry_at is not None and row.retry_at > clock.now():
+    if _is_ahead(row.retry_at, most=LONGEST_REST):
         return None
-    if name == DIRECTORY and row.finished_at is not None and row.finished_at > clock.now() - DIRECTORY_EVERY:
+    finished_at = row.finished_at if row.finished_at and _is_past(row.finished_at) else None
+    if name == DIRECTORY and finished_at and finished_at > clock.now() - DIRECTORY_EVERY:
         return None
     # A cursor that was dropped: go on a little before the last time that all was read.
-    since = row.finished_at - timedelta(days=1) if row.cursor is None and row.finished_at else None
+    since = finished_at - timedelta(days=1) if row.cursor is None and finished_at else None
     return Place(row.cursor, since, is_first=row.full_at is None)
 
 
@@ -203,11 +235,10 @@ async def note_refusal(session: AsyncSession, lease: Lease, name: str, *, text: 
     row.error, row.retry_at = text, retry_at
 
 
-async def forget_cursor(session: AsyncSession, lease: Lease, name: str) -> bool:
-    """The CRM no longer understands where we were. Whether there was such a place."""
+async def forget_cursor(session: AsyncSession, lease: Lease, name: str) -> None:
+    """The CRM no longer understands where we were."""
     row = await _stream(session, lease, name)
-    had, row.cursor = row.cursor is not None, None
-    return had
+    row.cursor = None
 
 
 async def _stream(session: AsyncSession, lease: Lease, name: str) -> Stream:
@@ -227,6 +258,17 @@ async def take_back(session: AsyncSession, *lost: ColumnElement[bool]) -> None:
     """At the start of a process: what was being read, or that of it for which `lost` is true, was cut off."""
     cut_off = update(Feed).where(Feed.lease != "", *lost).values(lease="", lease_until=None, due_at=clock.now())
     await session.execute(cut_off)
+
+
+def _is_ahead(moment: datetime | None, *, most: timedelta) -> bool:
+    """Whether it is to come. One that is further away than `most` was set before somebody put the clock back."""
+    now = clock.now()
+    return moment is not None and now < moment <= now + most + clock.SKEW
+
+
+def _is_past(moment: datetime) -> bool:
+    """Also by another node's clock, which may be ahead; not one from before somebody put the clock back."""
+    return moment <= clock.now() + clock.SKEW
 
 
 async def forget_counts(session: AsyncSession, connection_id: str) -> None:

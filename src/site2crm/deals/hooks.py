@@ -27,17 +27,12 @@ from site2crm.core.access import public
 from site2crm.core.crypto import Unreadable
 from site2crm.core.errors import BadRequest, Forbidden, NotFound
 from site2crm.core.machine import Machine
-from site2crm.core.queue import enqueue
 from site2crm.core.web import AnyRequest
 from site2crm.deals import feeds
 from site2crm.deals.models import Feed
 from site2crm.kit import clock
 
 MOST_BYTES = 1_000_000
-SOON = timedelta(seconds=5)
-"""Changes come in bursts: one reading for all."""
-REST = timedelta(seconds=30)
-"""Between two readings of a CRM that speaks all the time: each takes calls of the customer's day."""
 MOST_KEPT = 10_000
 RENEW_BEFORE = 0.25
 """The part of its life that a hook may have left when it is renewed."""
@@ -63,7 +58,7 @@ class Hinted:
         return True
 
     def _is_fresh(self, at: float, now: float) -> bool:
-        return now - SOON.total_seconds() < at <= now
+        return now - feeds.SOON.total_seconds() < at <= now
 
 
 class _Known(NamedTuple):
@@ -107,18 +102,9 @@ async def take_app_hint(
     except ValueError as error:
         raise BadRequest("This is not what the CRM sends.") from error
     hinted = machine.get(Hinted)
-    news = [id for id in changed if hinted.is_news(id)]
-    for feed in await _feeds(session, news):
-        await hint(session, feed, called_at=opening.app_hooks.address(machine, kind, client_id))
+    if news := [id for id in changed if hinted.is_news(id)]:
+        await hint(session, news, called_at=opening.app_hooks.address(machine, kind, client_id))
     return Response(None, status_code=204)
-
-
-async def _feeds(session: AsyncSession, connection_ids: Sequence[str]) -> Sequence[Feed]:
-    """In one order, so that two calls with the same ones do not wait for each other in a circle."""
-    if not connection_ids:
-        return ()
-    mine = select(Feed).where(Feed.connection_id.in_(connection_ids))
-    return (await session.scalars(mine.order_by(Feed.connection_id))).all()
 
 
 async def _taken(session: AsyncSession, machine: Machine, request: AnyRequest, known: _Known) -> Response[Any]:
@@ -131,7 +117,7 @@ async def _taken(session: AsyncSession, machine: Machine, request: AnyRequest, k
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest("This is not what the CRM sends.") from error
     if changes and machine.get(Hinted).is_news(feed.connection_id):
-        await hint(session, feed, called_at=machine.url(f"/hooks/{feed.connection_id}"))
+        await hint(session, [feed.connection_id], called_at=machine.url(f"/hooks/{feed.connection_id}"))
     receipt = opening.hook_receipt(known.kind, body)
     if receipt is None:
         return Response(None, status_code=204)
@@ -142,15 +128,13 @@ def _headers(request: AnyRequest) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-async def hint(session: AsyncSession, feed: Feed, *, called_at: str) -> None:
-    """Read it soon, whether or not it is being read at this moment. `called_at`: without a secret."""
-    now = clock.now()
-    feed.hinted_at, feed.hook_url = now, called_at
-    key = f"{feeds.SYNC}:{feed.connection_id}"
-    # A time to come is one from before somebody put the clock back.
-    at = max(now + SOON, feed.read_at + REST) if feed.read_at and feed.read_at <= now + clock.SKEW else now + SOON
-    feed.due_at = min(feed.due_at, at)
-    await enqueue(session, feeds.SYNC, key=key, at=at, org_id=feed.org_id, connection_id=feed.connection_id)
+async def hint(session: AsyncSession, connection_ids: Sequence[str], *, called_at: str) -> None:
+    """Read them soon, whether or not they are being read at this moment. `called_at`: without a secret."""
+    await db.lock(session)  # a reading may have ended while the call was read
+    mine = select(Feed).where(Feed.connection_id.in_(connection_ids)).execution_options(populate_existing=True)
+    for feed in await session.scalars(mine):
+        feed.hinted_at, feed.hook_url = clock.now(), called_at
+        await feeds.heed(session, feed)
 
 
 async def watch(machine: Machine, org_id: str, connection_id: str) -> None:

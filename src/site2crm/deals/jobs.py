@@ -9,12 +9,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
-from site2crm.connectors.events import AccessReplaced, ConnectionRemoved
+from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, ConnectionResumed
 from site2crm.core import patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.deals import counting, feeds, hooks, syncing
-from site2crm.deals.models import Feed
+from site2crm.deals.models import Feed, Stream
 from site2crm.kit import clock
 
 LOOK_EVERY_S = 30.0
@@ -125,6 +125,15 @@ async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     """A listener: a hundred thousand rows are for a job."""
     await feeds.forget_counts(session, event.connection_id)
     await enqueue(session, FORGET, key=f"{FORGET}:{event.connection_id}", connection_id=event.connection_id)
+
+
+async def read_anew(session: AsyncSession, event: AccessReplaced | ConnectionResumed) -> None:
+    """A listener: what it failed of may be mended, so it does not wait any longer. Nor is what still reads with the
+    access from before believed: of that it may be about to fail."""
+    mine = update(Feed).where(Feed.connection_id == event.connection_id, Feed.org_id == event.org_id)
+    await session.execute(mine.values(due_at=clock.now(), lease="", lease_until=None))
+    refused = update(Stream).where(Stream.connection_id == event.connection_id, Stream.org_id == event.org_id)
+    await session.execute(refused.values(retry_at=None))
 
 
 async def watch_anew(session: AsyncSession, event: AccessReplaced) -> None:

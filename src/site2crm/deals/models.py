@@ -150,6 +150,7 @@ class Feed(OrgOwned, Base):
     lease: Mapped[str] = mapped_column(default="")
     """Of who reads now, behind the node's name; empty: nobody."""
     lease_until: Mapped[datetime | None]
+    """Without a lease: nothing that is told makes it due before."""
     read_at: Mapped[datetime | None]
     """When everything had last been read."""
     failures: Mapped[int] = mapped_column(default=0)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Table, bindparam, delete, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import sales
@@ -52,6 +52,13 @@ class _Remote(Protocol):
     def id(self) -> str: ...
     @property
     def updated_at(self) -> Any: ...
+
+
+class _About(Protocol):
+    @property
+    def people(self) -> Sequence[str]: ...
+    @property
+    def updated_at(self) -> datetime: ...
 
 
 R = TypeVar("R", bound=_Remote)
@@ -109,7 +116,7 @@ async def _store(session: AsyncSession, source: Source, known: Mapping[str, sale
     live = {id: deal for id, deal in known.items() if deal.status is not Status.DELETED}
     rows = [_deal(source, id, deal) for id, deal in live.items()]
     await _put(session, _DEAL, rows, key=("connection_id", "remote_id"), keep=("id", "org_id"), newest=True)
-    await _relate(session, source, {id: deal.people for id, deal in live.items()})
+    await _relate(session, source, await _of_the_newest(session, _DEAL, live))
     gone = [{"of_id": id, "at": deal.updated_at} for id, deal in known.items() if deal.status is Status.DELETED]
     if gone:
         older = _DEAL.c.id == bindparam("of_id"), _DEAL.c.updated_at <= bindparam("at")
@@ -122,10 +129,9 @@ async def activities(session: AsyncSession, source: Source, found: Sequence[sale
     known = {_activity_id(source, activity): activity for activity in _newest(found)}
     live = {id: activity for id, activity in known.items() if not activity.deleted}
     rows = [_activity(source, id, activity) for id, activity in live.items()]
-    await _put(
-        session, _table(Activity), rows, key=("connection_id", "kind", "remote_id"), keep=("id", "org_id"), newest=True
-    )
-    await _relate(session, source, {id: activity.people for id, activity in live.items()})
+    table = _table(Activity)
+    await _put(session, table, rows, key=("connection_id", "kind", "remote_id"), keep=("id", "org_id"), newest=True)
+    await _relate(session, source, await _of_the_newest(session, table, live))
     gone = [id for id in known if id not in live]
     if gone:
         await session.execute(delete(Activity).where(Activity.id.in_(gone)))
@@ -190,6 +196,18 @@ def _activity(source: Source, id: str, activity: sales.Activity) -> dict[str, An
         "seconds": activity.seconds,
         "updated_at": activity.updated_at,
     }
+
+
+async def _of_the_newest(
+    session: AsyncSession, table: Table, live: Mapping[str, _About]
+) -> Mapping[str, Sequence[str]]:
+    """Id -> the people that it is about, where what came is the newest that is known: an older word changes nothing.
+
+    One whose id was cut to that of another has no row of its own.
+    """
+    rows = await session.execute(select(table.c.id, table.c.updated_at).where(table.c.id.in_(live)))
+    newest = {row.id: row.updated_at for row in rows}
+    return {id: one.people for id, one in live.items() if id in newest and newest[id] <= _value(one.updated_at)}
 
 
 async def _relate(session: AsyncSession, source: Source, people: Mapping[str, Sequence[str]]) -> None:

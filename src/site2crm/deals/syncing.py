@@ -7,6 +7,7 @@ between loses a page at most, which is read again. A large one is stored in part
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from site2crm.kit import clock
 SLICE_S = 120.0
 """So long one connection may read before others get their turn."""
 BUSY_PAUSE_S = 2.0
+LAST_MOMENT_S = 0.5
 REFUSED_AGAIN = timedelta(hours=1)
 """What the CRM does not let us read is asked for so often."""
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
@@ -53,6 +55,10 @@ AT_ONCE = 100
 _Store = Callable[[AsyncSession], Awaitable[None]]
 
 
+class _PlaceLost(Exception):
+    """The CRM does not know any more where the last reading ended."""
+
+
 class _Read(NamedTuple):
     """One page, and how to store it: each part in a transaction of its own, at least one."""
 
@@ -65,15 +71,20 @@ class _Read(NamedTuple):
 
 async def read(machine: Machine, org_id: str, connection_id: str) -> bool:
     """Everything that is new, or as much as the time slice holds: then True. Nothing while somebody else reads it."""
-    async with machine.session() as session:
-        lease = await feeds.claim(session, org_id, connection_id, node=machine.node)
-    if lease is None:
-        return False
+    lease: Lease | None = None
     try:
-        return await _read(machine, lease)
+        async with machine.session() as session:
+            lease = await feeds.claim(session, org_id, connection_id, node=machine.node)
+        return lease is not None and await _read(machine, lease)
     except DatabaseBusy:
+        if lease is None:
+            raise
         _log.info("deals.waits_for_database", connection=connection_id)
-        await _let_go_patiently(machine, lease)
+        await _let_go_patiently(machine, lease)  # also if it is not known whether it was taken
+    except asyncio.CancelledError:
+        if lease is not None:
+            await _let_go_quickly(machine, lease)
+        raise
     return False
 
 
@@ -105,20 +116,33 @@ async def _all_streams(machine: Machine, lease: Lease, until: float) -> bool:
         try:
             if not await _stream(machine, lease, sales, name=name, until=until):
                 return False
+        except _PlaceLost as error:
+            _log.warning("deals.place_lost", connection=lease.source.connection_id, stream=name, error=str(error))
+            is_done = False
         except CrmError as error:
             if error.kind in _ENDS:
                 raise
-            is_done &= await _refused(machine, lease, name, error)
+            await _refused(machine, lease, name, error)
     return is_done
 
 
 async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, until: float) -> bool:
     async with machine.session() as session:
         place = await feeds.place_of(session, lease.source.connection_id, name)
+    begins, seen = place, set[str | None]()
     while place is not None:
-        page = await _page(lease, sales, name, place)
-        if page.more and page.cursor == place.cursor:
-            raise CrmError(ErrorClass.RETRY, f"The CRM gives the same page of {WORDS[name]} again and again.")
+        try:
+            page = await _page(lease, sales, name, place)
+        except CrmError as error:
+            if error.kind is not ErrorClass.PERMANENT or place is not begins or place.cursor is None:
+                raise  # what it has said this minute it knows still: begun anew, it would only end here again
+            async with machine.session() as session:
+                await feeds.hold(session, lease)
+                await feeds.forget_cursor(session, lease, name)
+            raise _PlaceLost(error.text) from error
+        seen.add(place.cursor)
+        if page.more and page.cursor in seen:
+            raise CrmError(ErrorClass.RETRY, f"The CRM gives the same pages of {WORDS[name]} again and again.")
         *first, last = page.parts
         for store in first:
             async with machine.session() as session:
@@ -157,19 +181,15 @@ def _parts(items: Sequence[T]) -> list[Sequence[T]]:
     return [items[at : at + AT_ONCE] for at in range(0, max(1, len(items)), AT_ONCE)]
 
 
-async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -> bool:
-    """Whether the stream is done for now: it is not if its place was no longer understood, and it may begin anew."""
+async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -> None:
+    """The others are read all the same."""
     retry_at = clock.now() + REFUSED_AGAIN
     async with machine.session() as session:
         await feeds.hold(session, lease)
-        if error.kind is ErrorClass.PERMANENT and await feeds.forget_cursor(session, lease, name):
-            _log.warning("deals.place_lost", connection=lease.source.connection_id, stream=name, error=error.text)
-            return False
         await feeds.note_refusal(session, lease, name, text=error.text, retry_at=retry_at)
         told = f"“{lease.name}” does not let us read {WORDS[name]}: {error.text}"
         subject = _subject(lease, name)
         await alarms.ring(session, lease.source.org_id, code=PARTLY, subject=subject, text=told)
-    return True
 
 
 async def _failed(machine: Machine, lease: Lease, error: CrmError) -> None:
@@ -180,7 +200,7 @@ async def _failed(machine: Machine, lease: Lease, error: CrmError) -> None:
         if feed is None:
             return
         feed.failures += 0 if is_limit else 1
-        feed.due_at = _later(error, feed.failures)
+        feeds.let_rest(feed, until=_later(error, feed.failures))
         feed.error = "" if is_limit else error.text
         if error.kind is ErrorClass.REAUTH or feed.failures >= TELL_AFTER:
             told = f"The deals of “{lease.name}” are no longer read: {error.text}"
@@ -204,7 +224,10 @@ async def _ended(machine: Machine, lease: Lease, *, is_done: bool) -> bool:
         if feed is None:
             return False
         feed.failures, feed.error = 0, ""
-        feed.read_at = clock.now() if is_done else feed.read_at
+        if is_done:
+            feed.read_at = clock.now()
+            if feeds.was_told(feed, lease):
+                await feeds.heed(session, feed)  # what it told of may be on a page that was read before
         await alarms.clear(session, lease.source.org_id, code=STOPPED, subject=feed.connection_id)
         return feed.due_at <= clock.now()
 
@@ -214,12 +237,26 @@ async def _let_go(machine: Machine, lease: Lease) -> None:
         await feeds.release(session, lease, due_at=clock.now())
 
 
+async def _let_rest(machine: Machine, lease: Lease) -> None:
+    async with machine.session() as session:
+        feed = await feeds.release(session, lease, due_at=clock.now())
+        if feed is not None:
+            feeds.let_rest(feed, until=clock.now() + SHORTEST_WAIT)
+
+
+async def _let_go_quickly(machine: Machine, lease: Lease) -> None:
+    """This process stops: another node may go on at once."""
+    with suppress(TimeoutError, DatabaseBusy):
+        async with asyncio.timeout(LAST_MOMENT_S):
+            await _let_go(machine, lease)
+
+
 async def _let_go_patiently(machine: Machine, lease: Lease) -> None:
     """Locked, full or away: nobody reads this connection until its lease is given back, or has lapsed."""
     until = time.monotonic() + feeds.LEASE.total_seconds()
     while time.monotonic() < until:
         try:
-            await _let_go(machine, lease)
+            await _let_rest(machine, lease)
             return
         except DatabaseBusy:
             await asyncio.sleep(BUSY_PAUSE_S)
