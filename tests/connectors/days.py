@@ -32,8 +32,9 @@ DAILY = {
     "hubspot": Daily(250_000, "used", "daily", lambda portal: portal.limits, rolls=False),
     "pipedrive": Daily(30_000, "spent", "seats", lambda account: account.limits, rolls=False, each=30_000),
     "salesforce": Daily(100_000, "daily_used", "daily_limit"),
+    "zoho": Daily(50_000, "credits_used", "credits"),
 }
-"""Of the smallest plan that has an API and is not for trying it out; Zoho's is never near (`test_limits`)."""
+"""Of the smallest plan that has an API and is not for trying it out. Nutshell publishes no limit at all."""
 
 
 class Days:

@@ -1,6 +1,7 @@
 """CRMs that count calls as their vendors publish it, and leads that are sent to them as fast as that allows."""
 
 import asyncio
+import math
 import os
 import time
 from collections import Counter
@@ -62,6 +63,13 @@ def pipedrive_of(plan: str) -> Callable[[], Pipedrive]:
     return server
 
 
+def _zoho() -> Zoho:
+    """Whose days are counted as they are there: credits come back one by one (`days.Days`)."""
+    made = Zoho()
+    made.day_s = math.inf
+    return made
+
+
 def _salesforce_grants(server: Salesforce) -> Grants:
     server.sign_in.session_s = 100_000_000
     return Granted(Grant(server.sign_in.give_access(), extra={"instance_url": INSTANCE_URL}))
@@ -87,7 +95,7 @@ PACED = {
     "nutshell": Paced(Nutshell, settings={"email": EMAIL}, secrets={"api_key": KEY}),
     "salesforce": Paced(Salesforce, settings={"target": "contact"}, grants=_salesforce_grants),
     "zoho": Paced(
-        Zoho,
+        _zoho,
         settings={"data_centre": "eu", "module": "Contacts"},
         grants=lambda server: Granted(Grant(server.token, refresh=server.refresh_token)),
     ),

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from site2crm.app import Instance
-from site2crm.connectors import drift
+from site2crm.connectors import drift, entering
 from site2crm.connectors.contract import CrmError, ErrorClass, FieldDef
 from site2crm.connectors.jobs import compare_all
 from site2crm.connectors.models import Connection
+from site2crm.connectors.registry import KINDS
 from site2crm.connectors.sales import Directory
 from site2crm.core import alarms
 from site2crm.core.queue import JobContext
@@ -142,3 +143,13 @@ async def test_owners_that_cannot_be_read_leave_the_known_ones(alice: Person, cr
     assert (await alice.api.get(url)).json()["drift"] == []
     page = (await alice.web.get(f"/o/acme/crms/{url.rpartition('/')[2]}/mapping")).text
     assert "The owners could not be read: The right owners.read is missing." in page
+
+
+@pytest.mark.parametrize(("target", "told"), [("lead", ["deal"]), ("contact", [])])
+def test_a_deal_that_the_settings_rule_out_is_told_before_a_lead_fails_of_it(target: str, told: list[str]) -> None:
+    kind = KINDS["salesforce"]
+    connection = entering.blank(kind, "org_1", id="con_1", account={})
+    connection.settings, connection.deal_rule = {"target": target}, {"enabled": True}
+    assert [(each.place, each.refused) for each in drift.found(connection)] == [(place, True) for place in told]
+    connection.deal_rule = {}
+    assert drift.found(connection) == []

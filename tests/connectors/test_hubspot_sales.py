@@ -195,17 +195,6 @@ async def test_the_accounts_own_currency_is_not_written(fake: HubSpotFake) -> No
     assert "deal_currency_code" not in fake.sales.records["deals"][str(written.id)]["properties"]
 
 
-async def test_a_property_that_deals_do_not_have_is_left_out(fake: HubSpotFake) -> None:
-    person = fake.add_contact(email="ada@example.com")
-    fields = {"lead_source": "Web", "shoe_size": "38", "description": "Called twice"}
-    async with selling(fake) as sales:
-        written = await sales.add_deal(DealIn("dlv_1", "Web lead", fields=fields), person)
-        again = await sales.add_deal(DealIn("dlv_1", "Web lead", fields=fields), person)
-    said = fake.sales.records["deals"][str(written.id)]["properties"]
-    assert ([warned.property for warned in written.warnings], again.id) == (["shoe_size"], written.id)
-    assert (said["lead_source"], said["description"]) == ("Web", "Called twice\n\nSite2CRM dlv_1")
-
-
 async def test_without_a_property_for_currencies_an_amount_in_another_one_is_left_out(fake: HubSpotFake) -> None:
     """An account with one currency may have no such property: 900 dollars would be 900 euros."""
     person = fake.add_contact(email="ada@example.com")

@@ -5,11 +5,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 
+from site2crm.connectors import registry
 from site2crm.connectors.hubspot.connector import HubSpot
 from site2crm.connectors.pacing import DAY_S, Budget
+from site2crm.connectors.registry import KINDS
+from site2crm.kit import clock
 from tests.connectors.connector_cases import context
 from tests.connectors.days import DAILY
 from tests.connectors.paced import HUBSPOT, LEADS, PACED, TOKEN, Counting, flood, person
@@ -32,7 +36,7 @@ async def test_leads_arrive_at_nine_tenths_of_the_published_limit(name: str) -> 
     assert share >= 0.9
 
 
-A_DAY = {"hubspot": (100, 90), "pipedrive": (60, 1_500), "salesforce": (500, 12)}
+A_DAY = {"hubspot": (100, 90), "pipedrive": (60, 1_500), "salesforce": (500, 12), "zoho": (500, 20)}
 """So many leads, and what others leave of a limit of a day: they take some days. 10,000 take all of Pipedrive's."""
 
 
@@ -48,6 +52,25 @@ async def test_leads_arrive_at_nine_tenths_of_the_limit_of_a_day(name: str) -> N
     days = outcome.seconds / DAY_S
     print(f"{name}: {share:.1%} of {ours} a day, {outcome.days.used} in {days:.2f} days, {outcome.refused} refused")
     assert share >= 0.9
+
+
+@pytest.mark.parametrize("kind", [name for name in PACED if "-" not in name])
+async def test_after_a_long_wait_leads_go_on_beside_each_other(kind: str) -> None:
+    played, server = PACED[kind], PACED[kind].server()
+    async with AsyncExitStack() as stack:
+        await server.start()
+        stack.push_async_callback(server.stop)
+        budget = Budget(KINDS[kind].limit)
+        given = {"settings": played.settings, "secrets": played.secrets, "base_url": server.url, "budget": budget}
+        given["grants"] = played.grants(server) if played.grants else None
+        opened, _ = await stack.enter_async_context(context(timeout_s=100.0, **given))
+        forward = stack.enter_context(clock.travel(clock.now()))
+        budget.close(timedelta(hours=1))
+        forward(3_600)
+        async with asyncio.timeout(30):
+            people = [registry.connect(kind, opened).upsert_people([person(kind, number)]) for number in range(3)]
+            written = [result for [result] in await asyncio.gather(*people)]
+    assert [result.error for result in written] == [None] * 3
 
 
 @pytest.mark.parametrize("name", DAY)

@@ -118,7 +118,7 @@ def test_the_first_field_that_has_a_value_is_taken() -> None:
 
 
 def test_an_unknown_name_in_a_template_is_refused_with_the_cure() -> None:
-    with pytest.raises(Invalid, match=r"There is no field 'frist_name'.*Perhaps custom.frist_name.*first_name"):
+    with pytest.raises(Invalid, match=r"There is no field 'frist_name'.*Perhaps first_name or custom.frist_name"):
         mapping.rows_of([Row("template:Hello {frist_name}", "x")])
 
 

@@ -294,9 +294,71 @@ def test_refusals_without_a_word_double_the_wait_up_to_the_longest(part: str) ->
     budget = Budget()
     seen = budget if part == "whole" else budget.spare
     first, most = timedelta(seconds=5), timedelta(seconds=18)
-    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)):
-        assert [seen.refused(first, most, asked=None).seconds for _ in range(3)] == [5, 10, 18]
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
+        for seconds in (5, 10, 18):
+            assert seen.refused(first, most, asked=None).seconds == seconds
+            assert seen.refused(first, most, asked=None).seconds == seconds  # to a call that was on its way
+            forward(seconds)
         assert seen.refused(first, most, asked=timedelta(seconds=60)).seconds == 60
         assert budget.closed_for == timedelta(seconds=60)
         seen.accepted()
+        forward(60)
         assert seen.refused(first, most, asked=None).seconds == 5
+
+
+@pytest.mark.parametrize(("is_over", "sent"), [(False, 1), (True, 9)])
+async def test_after_a_long_wait_one_call_goes_first(is_over: bool, sent: int) -> None:
+    budget, made = Budget(LIMIT), 0
+
+    async def call(seen: Budget) -> None:
+        nonlocal made
+        async with seen.call():
+            if seen.closed_for:
+                return
+            made += 1
+            await asyncio.sleep(0.01)
+            if not is_over:
+                budget.close(timedelta(hours=1))
+
+    with clock.travel(START) as forward:
+        budget.close(timedelta(minutes=30))
+        forward(30 * 60)
+        places = (budget, budget.part("search", LIMIT), budget.spare)
+        await asyncio.gather(*(call(seen) for seen in places * 3))
+    assert made == sent
+
+
+@pytest.mark.parametrize("seen", ["whole", "spare"])
+async def test_after_a_long_wait_calls_with_a_gate_before_them_go_on(seen: str) -> None:
+    made = 0
+
+    async def call(budget: Budget) -> None:
+        nonlocal made
+        async with budget.gate("search", LIMIT).call(), budget.call():
+            made += 1
+
+    with clock.travel(START) as forward:
+        budget = Budget(LIMIT)
+        budget.close(timedelta(minutes=30))
+        forward(30 * 60)
+        async with asyncio.timeout(10):
+            await asyncio.gather(
+                *(call(budget if seen == "whole" else budget.spare) for _ in range(3)), spend(budget, 3, [])
+            )
+    assert made == 3
+
+
+async def test_whether_the_day_is_over_is_asked_less_and_less_often() -> None:
+    waits: list[float] = []
+    with clock.travel(START) as forward:
+        budget = Budget(LIMIT)
+        for _ in range(5):
+            budget.told_of_day(190, 1000, timedelta(minutes=15), most=timedelta(hours=2))
+            budget.told_of_day(180, 1000, timedelta(minutes=15), most=timedelta(hours=2))
+            waits.append(budget.spare.closed_for.total_seconds() / 60)
+            forward(budget.spare.closed_for.total_seconds())
+        budget.told_of_day(900, 1000, timedelta(minutes=15), most=timedelta(hours=2))
+        assert budget.spare.closed_for == timedelta()
+        budget.told_of_day(190, 1000, timedelta(minutes=15), most=timedelta(hours=2))
+        assert budget.spare.closed_for == timedelta(minutes=15)
+    assert waits == [15, 30, 60, 120, 120]

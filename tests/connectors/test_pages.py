@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from site2crm.app import Instance
-from site2crm.connectors import service, views
+from site2crm.connectors import health, service, views
 from site2crm.connectors.sources import LeadValues
+from site2crm.connectors.states import State
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
 from tests.fakes.webhook import WebhookFake
@@ -241,7 +242,7 @@ async def test_a_preview_without_any_lead_has_an_answer_to_every_question(alice:
         ([*row("", "email")], "Choose a field."),
         ([*row("email", "email"), *row("name", "email")], "Two rows fill email"),
         ([*row("email", "email", values="a")], "ours = theirs"),
-        ([*row("template", "email", text="{frist_name}")], "Perhaps custom.frist_name?"),
+        ([*row("template", "email", text="{frist_name}")], "Perhaps first_name or custom.frist_name?"),
         ([*row("phone", "phone", "mobile")], "Perhaps custom.mobile?"),
         ([], "Map at least one field"),
     ],
@@ -330,3 +331,11 @@ async def test_a_viewer_sees_no_buttons_and_a_stranger_nothing(alice: Person, ve
 )
 def test_what_to_do_depends_on_the_reason(kind: str, reason: str, cure: str) -> None:
     assert cure in views.cure(kind, reason)
+
+
+async def test_a_connection_that_left_the_file_says_why_it_is_paused(instance: Instance, alice: Person) -> None:
+    path = await connected(alice)
+    async with instance.machine.session() as session:
+        connection = await service.locked(session, alice.org.id, path.rpartition("/")[2])
+        health.set_state(connection, State.PAUSED, reason="No longer in site2crm.toml: put it back there")
+    assert "No longer in site2crm.toml: put it back there. New leads wait" in (await alice.web.get(path)).text

@@ -1,5 +1,6 @@
 """How a connection to Pipedrive gets in, what its refusals mean, and how it stays within the limits."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -249,6 +250,29 @@ async def test_the_days_tokens_end_at_once(fake: PipedriveFake) -> None:
     with clock.travel(NOW):
         error = error_of(await upsert(fake, lead(), budget=budget))
     assert (error.kind, error.retry_after, len(fake.requests)) == (ErrorClass.THROTTLE, timedelta(minutes=30), 1)
+
+
+async def test_after_the_days_end_one_refusal_is_enough_for_the_whole_connection(fake: PipedriveFake) -> None:
+    """A few tokens are left still, for the cheapest of calls."""
+    fake.limits.spent = fake.limits.tokens - 3
+    budget, refused = Budget(), list[int]()
+
+    async def woken() -> None:
+        async with opened(fake, budget=budget) as (found, _):
+            people = [lead(email=f"p{n}@example.com", fields={"last_name": f"P{n}"}) for n in range(6)]
+            written = await asyncio.gather(*(Pipedrive(found).upsert_people([one]) for one in people))
+            assert {error_of(one).kind for [one] in written} == {ErrorClass.THROTTLE}
+        refused.append(len(fake.requests))
+        fake.requests.clear()
+
+    with clock.travel(NOW) as forward:
+        await woken()
+        for wait in (30, 60, 60):
+            forward(wait * 60 - 1)
+            assert budget.closed_for == timedelta(seconds=1)
+            forward(1)
+            await woken()
+    assert refused[1:] == [1, 1, 1]
 
 
 async def test_when_little_of_the_day_is_left_reading_stops_before_leads_do(fake: PipedriveFake) -> None:

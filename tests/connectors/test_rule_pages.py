@@ -48,6 +48,18 @@ async def test_owner_and_deal_are_edited_previewed_and_kept(alice: Person, crm: 
     assert (crm.people, crm.deals) == ({}, {})
 
 
+async def test_who_may_only_look_reads_the_mapping_and_has_nothing_to_fill_in(
+    alice: Person, vera: Person, crm: SalesCrm
+) -> None:
+    path = await connected(alice, NAME)
+    await posted(alice, f"{path}/mapping", [*EMAIL, ("deal_enabled", "1"), ("act", "save")])
+    hers, his = [(await person.web.get(f"{path}/mapping")).text for person in (alice, vera)]
+    for control in ('name="row"', 'name="owner_way"', 'name="deal_title"', "Add row", "Save mapping"):
+        assert control not in his
+    assert "Save mapping" in hers and "Add row" in hers
+    assert "What will be sent" in his and "One for each lead" in his and "E-mail" in his
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [

@@ -10,7 +10,7 @@ from site2crm.connectors import dealing, owners
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.owners import OwnerRule, OwnerWay
-from site2crm.connectors.sales import Money
+from site2crm.connectors.sales import Directory, Money
 from site2crm.connectors.sources import LeadValues
 from site2crm.core.errors import Invalid
 from tests.cast import Person
@@ -54,6 +54,12 @@ def test_turns_go_round() -> None:
     assert owners.in_turn([], 3) == ""
 
 
+def test_who_has_left_the_crm_gets_no_turn_while_somebody_is_there() -> None:
+    assert owners.working([ANNA, "u9", BERT], directory()) == [ANNA, BERT]
+    assert owners.working(["u9"], directory()) == ["u9"]
+    assert owners.working([ANNA, "u8"], Directory()) == [ANNA, "u8"]
+
+
 def test_owners_may_be_named_by_name_or_address() -> None:
     rule = OwnerRule(way=OwnerWay.ROUND_ROBIN, owners=["anna ark", "BERT@crm.example", CLEO, ANNA])
     assert owners.checked(rule, directory()).owners == [ANNA, BERT, CLEO]
@@ -93,6 +99,7 @@ def test_a_stage_brings_its_pipeline() -> None:
         ({"owner": {"way": "one"}}, "owner.owner", "Choose the owner"),
         ({"owner": {"way": "one", "owner": "u7"}}, "owner.owner", "It has Anna Ark, Bert Bow, Cleo Cut."),
         ({"owner": {"way": "one", "owner": "u9"}}, "owner.owner", "no longer active"),
+        ({"deal": {"amount": "constant:-500"}}, "deal.amount", "less than nothing"),
         ({"owner": {"way": "round_robin"}}, "owner.owners", "who take turns"),
         ({"owner": {"way": "round_robin", "owners": ["u1", "x"]}}, "owner.owners[1]", "no owner 'x'"),
         ({"owner": {"way": "by_value", "source": "land", "value_map": {"a": "u1"}}}, "owner.source", "custom.land"),
@@ -170,3 +177,14 @@ async def test_a_form_has_rows_of_its_own(alice: Person, crm: SalesCrm) -> None:
 def test_faulty_rules_raise_invalid() -> None:
     with pytest.raises(Invalid):
         owners.checked(OwnerRule(way=OwnerWay.ONE), directory())
+
+
+async def test_a_key_that_may_not_read_leads_gets_none_by_way_of_a_preview(alice: Person, crm: SalesCrm) -> None:
+    path = await made(alice)
+    key = await alice.api.post("/api/v1/keys", json={"name": "Watch", "scopes": ["connections:read"]})
+    headers = {"Authorization": f"Bearer {key.json()['key']}"}
+    assert (await alice.api.get(path, headers=headers)).status_code == 200
+    for what in ("preview", "dry-run"):
+        answer = await alice.api.post(f"{path}/{what}", json={}, headers=headers)
+        assert answer.status_code == 403 and "leads:read" in answer.json()["detail"]
+    assert (await alice.api.get(f"{path}/records", headers=headers)).status_code == 403

@@ -212,7 +212,7 @@ async def test_a_dead_token_parks_once_mails_the_owner_and_is_on_every_page(
     assert mail.count("mail to alice@acme.example") == 1
     assert f"/o/acme/crms/{connection.id}" in mail
     assert "HubSpot “Main” has stopped: The token is no longer valid." in mail
-    page = (await alice.web.get("/o/acme/crms")).text
+    page = (await alice.web.get("/o/acme/leads")).text
     assert "HubSpot “Main” stopped: The token is no longer valid." in page
 
 

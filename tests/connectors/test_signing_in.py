@@ -185,10 +185,12 @@ async def test_another_website_may_not_begin(alice: Person, portal: HubSpotFake)
 
 
 async def test_who_says_no_is_led_back_to_the_form(instance: Instance, alice: Person, portal: HubSpotFake) -> None:
-    done = await back(alice, await answered(await begun(alice), answer="no"))
-    assert done.headers["location"] == f"{CRMS}/new/hubspot?way=oauth"
+    done = await back(alice, await answered(await begun(alice, {**APP, "name": "Main & more"}), answer="no"))
+    assert done.headers["location"].startswith(f"{CRMS}/new/hubspot?way=oauth&")
     page = (await alice.web.get(done.headers["location"])).text
     assert "You did not allow it at HubSpot" in page
+    assert f'value="{CLIENT_ID}"' in page and 'value="Main &amp; more"' in page  # nothing is typed twice
+    assert CLIENT_SECRET not in page + done.headers["location"]
     assert await connections(instance) == 0
 
 

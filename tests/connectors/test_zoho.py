@@ -38,6 +38,7 @@ MANY = 250
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
     client._refusals.clear()
+    client._floors.clear()
     async with playing(ZohoFake()) as server:
         yield server
 
@@ -463,6 +464,40 @@ async def test_the_last_credits_are_left_to_others(fake: ZohoFake) -> None:
         error = error_of(await one(fake, person(), budget=budget))
     assert (error.kind, error.retry_after) == (ErrorClass.THROTTLE, timedelta(minutes=15))
     assert (len(fake.requests), len(fake.records["Leads"])) == (2, 0)
+
+
+async def test_who_waits_for_credits_asks_a_dozen_times_a_day_and_goes_on_when_they_are_back(fake: ZohoFake) -> None:
+    """Most of what others leave stays theirs: the waits between two times get longer."""
+    budget, fake.credits, fake.credits_used = Budget(ZOHO.limit), 5_000, 4_600
+    assert ZOHO.sales is not None
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
+        fake._day_began = clock.unix()
+        for number in range(24 * 12):
+            await one(fake, person(email=f"p{number}@b.example", ref=f"dlv_{number}"), budget=budget)
+            async with connection(fake, budget=budget.spare) as (opened, _):
+                with pytest.raises(CrmError):
+                    await ZOHO.sales(opened).deals(None, None)
+            forward(5 * 60)
+        taken, arrived = fake.credits_used - 4_600, len(fake.records["Leads"])
+        forward(client.LONGEST_CREDITS_WAIT.total_seconds())
+        assert (await one(fake, person(), budget=budget)).error is None
+        fake.credits_used = 4_600
+        error = error_of(await one(fake, person(email="b@example.com"), budget=budget))
+    assert taken <= 13 * client.CREDITS_AT_ONCE + 13
+    assert arrived >= 13
+    assert error.retry_after == client.CREDITS_WAIT
+
+
+async def test_where_others_always_leave_less_a_few_credits_are_for_leads(fake: ZohoFake) -> None:
+    budget, fake.credits, fake.credits_used = Budget(ZOHO.limit), 5_000, 4_700
+    with clock.travel(datetime(2026, 11, 22, tzinfo=UTC)) as forward:
+        assert error_of(await one(fake, person(), budget=budget)).kind is ErrorClass.THROTTLE
+        forward(901)
+        before = fake.credits_used
+        everybody = [person(email=f"p{number}@b.example", ref=f"dlv_{number}") for number in range(40)]
+        sent = [await one(fake, each, budget=budget) for each in everybody]
+    assert sum(written.error is None for written in sent) >= 5
+    assert fake.credits_used - before <= 30
 
 
 async def test_at_most_three_calls_are_under_way(fake: ZohoFake) -> None:

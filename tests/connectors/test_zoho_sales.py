@@ -105,33 +105,13 @@ async def test_a_deal_for_nobody_says_so(fake: ZohoFake) -> None:
     assert written.error.kind is ErrorClass.NOT_FOUND
 
 
-async def test_the_description_keeps_what_was_mapped_beside_our_reference(fake: ZohoFake) -> None:
-    contact = fake.add("Contacts", Last_Name="L")
-    await add_deal(fake, DealIn("dlv_1", "Offer", fields={"Description": "Call me"}), contact)
-    assert only(fake, "Deals")["Description"] == "Call me\n\nSite2CRM dlv_1"
-
-
-@pytest.mark.parametrize("as_lead", [True, False])
-async def test_a_field_that_zoho_does_not_have_does_not_stop_a_deal(fake: ZohoFake, as_lead: bool) -> None:
-    person = lead(fake) if as_lead else fake.add("Contacts", Last_Name="L")
-    written = await add_deal(fake, DealIn("dlv_1", "Offer", fields={"Nonsense": "x", "Next_Step": "Call"}), person)
-    assert (written.error, only(fake, "Deals")["Next_Step"]) == (None, "Call")
-    assert [warned.property for warned in written.warnings] == ["Nonsense"]
-
-
-async def test_a_field_that_is_gone_does_not_stop_a_conversion(fake: ZohoFake) -> None:
-    del fake.fields["Deals"]["Next_Step"]
-    written = await add_deal(fake, DealIn("dlv_1", "Offer", fields={"Next_Step": "Call"}), lead(fake))
-    assert (written.created, [warned.property for warned in written.warnings]) == (True, ["Next_Step"])
-
-
 @pytest.mark.parametrize("as_lead", [True, False])
 async def test_without_a_place_for_our_reference_no_deal_is_made(fake: ZohoFake, as_lead: bool) -> None:
     """It could not be found again, so a second try would make a second one."""
     nobody = dict.fromkeys(("web_create", "web_update", "api_create", "api_update"), False)
     fake.fields["Deals"]["Description"]["operation_type"] = nobody
     person = lead(fake) if as_lead else fake.add("Contacts", Last_Name="L")
-    written = await add_deal(fake, DealIn("dlv_1", "Offer", fields={"Nonsense": "x"}), person)
+    written = await add_deal(fake, DealIn("dlv_1", "Offer"), person)
     assert written.error is not None
     assert (written.error.kind, written.error.field) == (ErrorClass.PERMANENT, "Description")
     assert fake.records["Deals"] == {}

@@ -34,6 +34,8 @@ that waits, so they have each token that comes back."""
 LEADS_S = 30.0
 """For so long after a call for a lead the next one is expected."""
 DAY_S = 86_400.0
+ALONE_AFTER = timedelta(minutes=1)
+"""After a wait so long one call goes first, alone: where the limit is reached still, one refusal is enough for all."""
 LOOK_AGAIN_S = 0.2
 """An answer to another call may bring tokens earlier than the window does."""
 _REMEMBERED = 16
@@ -76,7 +78,10 @@ class Budget:
         self._lead_at = -math.inf
         self._spare_turn = asyncio.Lock()
         self._closed_until: datetime | None = None
+        self._goes_alone = False
+        self._is_trying = False
         self._spare_closed_until: datetime | None = None
+        self._spare_wait = timedelta()
         self._parts: dict[str, Budget] = {}
         self._last_wait = timedelta()
         self._alone_from = math.inf
@@ -114,8 +119,15 @@ class Budget:
         return self._as_spare
 
     def part(self, name: str, limit: Limit) -> "Budget":
-        """The budget of calls that have a limit of their own beside the common one; closed when that is closed."""
+        """The budget of calls that have a limit of their own instead of the common one; closed when that is closed."""
         return self._parts.setdefault(name, Budget(limit, within=self))
+
+    def gate(self, name: str, limit: Limit) -> "Budget":
+        """A limit beside the common one, for calls that count in both: passed around a call of this budget.
+
+        Whoever has passed waits for that call's turn: it must not be taken for the one that goes first itself.
+        """
+        return self._parts.setdefault(name, Budget(limit))
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Ticket]:
@@ -146,18 +158,30 @@ class Budget:
         """The limit is reached: no token until then."""
         until = clock.now() + wait
         self._closed_until = max(until, self._closed_until or until)
+        self._goes_alone |= wait >= ALONE_AFTER
 
-    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
-        """The vendor's word on its limit for a day: what can wait stops before the share of the others begins."""
+    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta, *, most: timedelta = timedelta()) -> None:
+        """The vendor's word on its limit for a day: what can wait stops before the share of the others begins.
+
+        `most`: nobody knows when it is renewed, and each time that it was asked in vain doubles the wait up to this.
+        """
         if calls > 0:
             self._day, self._day_until = Left(max(0, remaining), calls, DAY_S), clock.now() + timedelta(seconds=DAY_S)
-        if remaining <= calls * DELIVERY_SHARE:
-            self._spare_closed_until = clock.now() + renewed_in
-        else:
-            self._spare_closed_until = None
+        if remaining > calls * DELIVERY_SHARE:
+            self.enough_of_day()
+            return
+        if not (most and _until(self._spare_closed_until)):
+            self._spare_wait = max(renewed_in, min(self._spare_wait * 2, most))
+        self._spare_closed_until = clock.now() + self._spare_wait
+
+    def enough_of_day(self) -> None:
+        """Nothing need wait for the end of the day."""
+        self._spare_closed_until, self._spare_wait = None, timedelta()
 
     def refused(self, first: timedelta, most: timedelta, *, asked: timedelta | None) -> timedelta:
         """A limit was reached; without a word on for how long (`asked`) each refusal in a row doubles the wait."""
+        if asked is None and self.closed_for:  # it answers a call that was on its way when the limit was reached
+            return self.closed_for
         wait = asked if asked is not None else min(max(first, self._last_wait * 2), most)
         self._last_wait = wait
         self.close(wait)
@@ -198,6 +222,11 @@ class Budget:
             return round(tokens * LENT_SHARE)
         return min(max(1, round(tokens * DELIVERY_SHARE)), tokens - 1)
 
+    @property
+    def _is_held(self) -> bool:
+        """Whether one call goes first, and is not answered yet."""
+        return self._is_trying or (self._within is not None and self._within._is_held)
+
     def _begin(self) -> Ticket:
         self._calls += 1
         self._under_way += 1
@@ -206,15 +235,28 @@ class Budget:
     @contextmanager
     def _under(self, ticket: Ticket) -> Iterator[None]:
         began = time.monotonic()
+        first = self._going_first()
         try:
             yield
         finally:
             now = time.monotonic()
+            for one in first:
+                one._is_trying, one._goes_alone = False, bool(_until(one._closed_until))
             self._under_way -= 1
             self._answered.append(now)
             self._lasts_s += (now - began - self._lasts_s) / _REMEMBERED
 
+    def _going_first(self) -> "list[Budget]":
+        """Of which budgets this call is the one that is sent after a long wait."""
+        whole = self._within._going_first() if self._within else []
+        if not self._goes_alone or self.closed_for:
+            return whole
+        self._is_trying = True
+        return [*whole, self]
+
     def _wait_s(self, untouched: int = 0) -> float:
+        if self._is_held:
+            return LOOK_AGAIN_S
         if self._limit is None:
             self._answered.clear()
             return 0
@@ -247,6 +289,9 @@ class Spare(Budget):
     def part(self, name: str, limit: Limit) -> Budget:
         return self._whole.part(name, limit).spare
 
+    def gate(self, name: str, limit: Limit) -> Budget:
+        return self._whole.gate(name, limit).spare
+
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Ticket]:
         async with self._whole.spare_call() as ticket:
@@ -261,8 +306,11 @@ class Spare(Budget):
     def accepted(self) -> None:
         self._whole.accepted()
 
-    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta) -> None:
-        self._whole.told_of_day(remaining, calls, renewed_in)
+    def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta, *, most: timedelta = timedelta()) -> None:
+        self._whole.told_of_day(remaining, calls, renewed_in, most=most)
+
+    def enough_of_day(self) -> None:
+        self._whole.enough_of_day()
 
     def told(self, remaining: int, limit: Limit, ticket: Ticket) -> None:
         self._whole.told(remaining, limit, ticket)

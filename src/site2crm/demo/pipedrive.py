@@ -231,7 +231,8 @@ class Pipedrive(FakeServer):
         return _error(405, "Method not allowed")
 
     def _search(self, request: Request, records: Records, hit: Callable[..., dict[str, Any] | None]) -> Answer:
-        term, exact = request.query.get("term", ""), request.query.get("exact_match") == "true"
+        asked = request.query
+        term, exact, field = asked.get("term", ""), asked.get("exact_match") == "true", asked.get("fields", "")
         if len(term) < (1 if exact else 2):
             raise invalid("term: Search term must be at least 2 characters long")
         seen = time.monotonic() - self.search_lag_s
@@ -239,9 +240,9 @@ class Pipedrive(FakeServer):
             item
             for id, row in records.rows.items()
             if not row["is_deleted"] and records.written[id] <= seen
-            and (item := hit(row, request.query.get("fields", ""), term.casefold(), exact))
+            and (item := hit(row, field, term.casefold(), exact))
         ]  # fmt: skip
-        items = [{"result_score": 1.2, "item": item} for item in hits[: int(request.query.get("limit", "100"))]]
+        items = [{"result_score": 1.2, "item": item} for item in hits[: int(asked.get("limit", "100"))]]
         return Answer(200, {"success": True, "data": {"items": items}, "additional_data": {}})
 
     def _person_body(self, request: Request, needed: set[str]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def store_deal(deals: Records, stages: list[dict[str, Any]], given: dict[str, An
     stage = given.get("stage_id") or next(each["id"] for each in stages if each["pipeline_id"] == pipeline)
     pipeline = next(each["pipeline_id"] for each in stages if each["id"] == stage)
     row = {"owner_id": 1, "value": 0, "currency": "EUR", "status": "open", "is_archived": False, "visible_to": 3,
-           "label_ids": [], "origin": "API", "custom_fields": {}, **given}  # fmt: skip
+           "label_ids": [], "origin": "API", "creator_user_id": 1, "custom_fields": {}, **given}  # fmt: skip
     return deals.add({**row, "stage_id": stage, "pipeline_id": pipeline})
 
 

@@ -7,7 +7,7 @@ Control: GET /_fake/people, /_fake/requests; POST|DELETE /_fake/faults; POST /_f
 import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 from urllib.parse import unquote
 
@@ -222,15 +222,18 @@ class Salesforce(FakeServer, Org):
         found = query.run(rows_of(query.table))
         if query.counts:
             return Answer(200, {"totalSize": len(found), "done": True, "records": []})
-        children = {relation: self._grouped(query.table, relation, child) for relation, child in query.children.items()}
+        ids = {row["Id"] for row in found}
+        children = {
+            relation: self._grouped(query.table, relation, child, ids) for relation, child in query.children.items()
+        }
         shown = [self._shown(query, row, children) for row in found]
         return self._page(shown, len(shown))
 
-    def _grouped(self, table: str, relation: str, child: soql.Query) -> dict[str, list[Record]]:
-        """By the record that they belong to."""
+    def _grouped(self, table: str, relation: str, child: soql.Query, ids: Set[str]) -> dict[str, list[Record]]:
+        """By the record that they belong to, one of `ids`."""
         other, key = CHILDREN[table, relation]
         found: dict[str, list[Record]] = {}
-        for row in child.run(self.records.live(other)):
+        for row in child.run([row for row in self.records.live(other) if row[key] in ids]):
             found.setdefault(row[key], []).append(self._shown(child, row, {}))
         return found
 

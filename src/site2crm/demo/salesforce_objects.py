@@ -151,6 +151,10 @@ def _work(*names: str) -> list[Field]:
 
 
 def _objects() -> dict[str, list[Field]]:
+    return {**_buyers(), **_sales(), **_desk()}
+
+
+def _buyers() -> dict[str, list[Field]]:
     return {
         "Lead": [
             *_people(),
@@ -174,6 +178,11 @@ def _objects() -> dict[str, list[Field]]:
             _field("Website", "url"),
             _field("Industry", "picklist", choices=_INDUSTRIES),
         ],
+    }
+
+
+def _sales() -> dict[str, list[Field]]:
+    return {
         "Opportunity": [
             _field("Name", length=120, nillable=False),
             _field("StageName", nillable=False),
@@ -194,6 +203,16 @@ def _objects() -> dict[str, list[Field]]:
             _field("Role", "picklist"),
             _field("IsPrimary", "boolean", nillable=False, defaulted=True),
         ],
+        "OpportunityStage": [
+            *(_field(name, readonly=True) for name in ("ApiName", "MasterLabel", "ForecastCategoryName")),
+            *(_field(name, "int", readonly=True) for name in ("SortOrder", "DefaultProbability")),
+            *(_field(name, "boolean", readonly=True) for name in ("IsActive", "IsClosed", "IsWon")),
+        ],
+    }
+
+
+def _desk() -> dict[str, list[Field]]:
+    return {
         "Task": [
             *_work("Subject", "Status", "Type", "TaskSubtype", "CallType", "CallDisposition"),
             _field("CallDurationInSeconds", "int"),
@@ -202,10 +221,5 @@ def _objects() -> dict[str, list[Field]]:
         ],
         "Event": [*_work("Subject"), _field("StartDateTime", "datetime"), _field("EndDateTime", "datetime")],
         "User": [*map(_field, ("Name", "Email", "UserType", "TimeZoneSidKey")), _field("IsActive", "boolean")],
-        "OpportunityStage": [
-            *(_field(name, readonly=True) for name in ("ApiName", "MasterLabel", "ForecastCategoryName")),
-            *(_field(name, "int", readonly=True) for name in ("SortOrder", "DefaultProbability")),
-            *(_field(name, "boolean", readonly=True) for name in ("IsActive", "IsClosed", "IsWon")),
-        ],
         "Organization": [_field("Name", readonly=True), _field("DefaultCurrencyIsoCode", readonly=True)],
-    }  # fmt: skip
+    }

@@ -32,7 +32,7 @@ class Records:
                      IsClosed=closed, IsWon=won, DefaultProbability=100 * won)  # fmt: skip
 
     def add(self, table: str, /, **values: Any) -> str:
-        id, now = long_id(f"{PREFIXES[table]}5G00000{next(self._numbers):05}"), stamp()
+        id, now = long_id(f"{PREFIXES[table]}5G{next(self._numbers):010}"), stamp()
         record = {"IsDeleted": False, "CreatedDate": now, "LastModifiedDate": now, "SystemModstamp": now}
         self.tables[table][id] = {**record, **self._defaults(table, values), **values, "Id": id}
         self._settle(table, id)

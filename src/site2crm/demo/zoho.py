@@ -25,7 +25,7 @@ SCOPES = (
     "ZohoCRM.notifications.ALL", SEARCH,
 )  # fmt: skip
 _API = "/crm/v8/"
-_DAY_S = 86_400
+DAY_S = 86_400.0
 _RECORD = re.compile(r"(?P<module>\w+)/(?P<id>\d+)")
 _CONVERT = re.compile(r"Leads/(?P<id>\d+)/actions/convert")
 _MODULE = re.compile(r"(?P<module>[A-Z]\w+)(?:/(?P<part>upsert|search|deleted))?")
@@ -40,6 +40,8 @@ class Zoho(Records, Office):
         self.credits = 50_000
         """Of any 24 hours."""
         self.credits_used = 0
+        self.day_s: float = DAY_S
+        """After so long all credits are there again, at once."""
         self._day_began = clock.unix()
         self.token, self.refresh_token = self.grant(set(SCOPES))
         self.access[self.token] = (set(SCOPES), inf)
@@ -69,7 +71,7 @@ class Zoho(Records, Office):
         scopes = self.scopes_of(request.headers.get("authorization", "").removeprefix("Zoho-oauthtoken "))
         if scopes is None:
             return Answer(401, error("INVALID_TOKEN", "invalid oauth token"))
-        if self._day_began + _DAY_S < clock.unix():
+        if self._day_began + self.day_s < clock.unix():
             self.credits_used, self._day_began = 0, clock.unix()
         if self.credits_used >= self.credits:
             return Answer(429, error("TOO_MANY_REQUESTS", "You have used all the API credits of the day"))

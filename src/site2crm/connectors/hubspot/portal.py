@@ -72,7 +72,7 @@ class Portal:
 
     async def search(self, of: Object, body: object) -> dict[str, object]:
         """Within search's own limit."""
-        async with self._context.budget.part("search", SEARCH_LIMIT).call():
+        async with self._context.budget.gate("search", SEARCH_LIMIT).call():
             return await self.call("POST", f"{objects(of)}/search", body)
 
     async def batch_read(self, of: Object, ids: Sequence[str], properties: Sequence[str]) -> list[dict[str, object]]:

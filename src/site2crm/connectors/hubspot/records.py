@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from site2crm.connectors.contract import Act
 from site2crm.connectors.hubspot.changes import MODIFIED, Record
 from site2crm.connectors.hubspot.portal import Object, id_of, text
-from site2crm.connectors.hubspot.properties import encode, encode_all, moment
+from site2crm.connectors.hubspot.properties import encode, moment
 from site2crm.connectors.sales import Activity, Deal, DealIn, Money, Owner, Pipeline, Stage, Status
 from site2crm.connectors.wire import whole
 
@@ -130,7 +130,7 @@ def _seconds(said: Mapping[str, object]) -> int | None:
 
 def encoded(deal: DealIn, *, currency: str | None, tz: str | None) -> dict[str, str]:
     """What is written of a deal. `currency`: the account's; an account with one only knows no other."""
-    said = {**encode_all(deal.fields), "dealname": deal.title}
+    said = {"dealname": deal.title}
     if deal.value:
         said["amount"] = encode(deal.value.amount)
         if deal.value.currency and deal.value.currency != currency:

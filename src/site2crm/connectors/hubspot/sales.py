@@ -146,9 +146,8 @@ class HubSpotSales:
         return self._portal.json_call("POST", objects("deals"), body)
 
     def _properties(self, deal: DealIn) -> dict[str, str]:
-        properties = records.encoded(deal, currency=self._currency, tz=self._portal.tz)
-        told = properties.get(_NOTE)
-        return {**properties, _NOTE: f"{told}\n\n{_mark(deal.ref)}" if told else _mark(deal.ref)}
+        said = records.encoded(deal, currency=self._currency, tz=self._portal.tz)
+        return {**said, _NOTE: _mark(deal.ref)}
 
 
 def _mark(ref: str) -> str:

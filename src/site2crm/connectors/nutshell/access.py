@@ -59,7 +59,7 @@ class Access:
         """What was answered. Raises NutshellError, or CrmError for what went wrong on the way."""
         budget = self.context.budget
         try:
-            async with budget.part("at once", _AT_ONCE).call():
+            async with budget.gate("at once", _AT_ONCE).call():
                 answer = await send(self.context, call, hosts=HOSTS, max_bytes=max_bytes)
         except OutboundError as error:
             raise network_error(error) from error

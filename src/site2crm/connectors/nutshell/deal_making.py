@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
+from site2crm.connectors.contract import CrmError, Exchange, Warned, Written
 from site2crm.connectors.nutshell import answers
 from site2crm.connectors.nutshell.access import LIST_BYTES, Access
-from site2crm.connectors.nutshell.answers import NutshellError, Record
+from site2crm.connectors.nutshell.answers import Record
 from site2crm.connectors.nutshell.feed import recent, told_of
-from site2crm.connectors.nutshell.properties import custom_field, encode, ids_in
+from site2crm.connectors.nutshell.properties import ids_in
 from site2crm.connectors.nutshell.values import money
 from site2crm.connectors.sales import DealIn, Money
 from site2crm.connectors.wire import Call, masked
@@ -23,7 +23,6 @@ from site2crm.kit import ids
 NOON_S = 12 * 3600
 _MARK = 8
 _MARKED = re.compile(r" \[[0-9A-HJKMNP-TV-Z]{8}\]$")
-_ATTRIBUTES = "/leads/customfields/attributes"
 
 
 class DealMaker:
@@ -38,7 +37,7 @@ class DealMaker:
 
     def preview(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
         """What is written for a deal that is not there yet; before, its mark is looked for."""
-        calls = [self._create_call(deal, person_id, _fields(deal), self._warnings(deal))]
+        calls = [self._create_call(deal, person_id, self._warnings(deal))]
         if deal.pipeline:
             note = "only if the lead is in another pipeline"
             calls.append(self._move_call("the lead's id", deal.pipeline)._replace(note=note))
@@ -48,7 +47,8 @@ class DealMaker:
         warnings = self._warnings(deal)
         lead, created = await self._find(deal), False
         if lead is None:
-            lead, created = await self._make(deal, person_id, warnings), True
+            made = await self._access.send(self._create_call(deal, person_id, warnings))
+            lead, created = answers.one(made, "leads"), True
         written = Written(deal.ref, str(lead["id"]), created, _url(lead))
         try:
             if self._is_unsure_of(deal):
@@ -63,26 +63,6 @@ class DealMaker:
         if found := _marked(listed, deal):
             return found
         return _marked(await told_of(self._access, recent(("leads",))), deal)
-
-    async def _make(self, deal: DealIn, person_id: str, warnings: list[Warned]) -> Record:
-        """Without custom fields that are gone, if the first try was refused."""
-        custom = _fields(deal)
-        try:
-            return await self._create(deal, person_id, custom, warnings)
-        except NutshellError as error:
-            if error.kind is not ErrorClass.PERMANENT or not custom:
-                raise
-            listed = answers.listed(await self._access.get(_ATTRIBUTES, max_bytes=LIST_BYTES), "customFields")
-            known = {field.key for item in listed if (field := custom_field(item))}
-            gone = [label for label in custom if label not in known]
-            if not gone:
-                raise
-            warnings += [Warned(label, "Nutshell's leads have no custom field of this name.") for label in gone]
-        kept = {label: value for label, value in custom.items() if label in known}
-        return await self._create(deal, person_id, kept, warnings)
-
-    async def _create(self, deal: DealIn, person_id: str, custom: Record, warnings: Sequence[Warned]) -> Record:
-        return answers.one(await self._access.send(self._create_call(deal, person_id, custom, warnings)), "leads")
 
     async def _move(self, deal: DealIn, lead: Record, warnings: list[Warned]) -> None:
         """A pipeline is chosen by a call of its own; no call is known that chooses a stage (contract, 5)."""
@@ -118,7 +98,7 @@ class DealMaker:
             return []
         return [_left_out(deal.value, str(self._ours))]
 
-    def _create_call(self, deal: DealIn, person_id: str, custom: Record, warnings: Sequence[Warned]) -> Call:
+    def _create_call(self, deal: DealIn, person_id: str, warnings: Sequence[Warned]) -> Call:
         links: Record = {"contacts": [person_id]}
         if deal.owner:
             links["owner"] = deal.owner
@@ -129,8 +109,6 @@ class DealMaker:
         if deal.close:
             # At noon, so that it is the same day in most places.
             lead["dueTime"] = {"timestamp": (deal.close.toordinal() - _EPOCH) * 86_400 + NOON_S}
-        if custom:
-            lead["customFields"] = custom
         return self._access.call("POST", "/leads", {"leads": [lead]}, note="only if no lead has this mark")
 
     def _move_call(self, id: str, pipeline: str) -> Call:
@@ -166,11 +144,6 @@ def _marked(leads: Sequence[Record], deal: DealIn) -> Record | None:
     end = f"[{_mark(deal)}]"
     names = ((lead, str(lead.get("name") or lead.get("description") or "")) for lead in leads)
     return next((lead for lead, name in names if name.endswith(end) and not lead.get("deletedTime")), None)
-
-
-def _fields(deal: DealIn) -> Record:
-    encoded: Record = {label: encode(value) for label, value in deal.fields.items() if value is not None}
-    return {label: value for label, value in encoded.items() if value not in ("", [])}
 
 
 def _url(lead: Record) -> str | None:

@@ -25,15 +25,20 @@ from site2crm.kit import clock
 PAGE = 100
 EVENTS = 40
 """Each may name another lead, which is then read by itself."""
+MOST_BACK = 100
+"""A CRM whose total goes up and down would be read for ever."""
 OVERLAP = timedelta(minutes=5)
 _STATES = {"open": Status.OPEN, "won": Status.WON, "lost": Status.LOST, "cancelled": Status.LOST}
 
 
 class Cursor(Struct, omit_defaults=True):
-    """`page`: of the first reading, which began at `since`. `before`, `newest`: of a walk back through the feed."""
+    """`page`: of the first reading, which began at `since`; `total`: so many deals there were at the page before;
+    `back`: how often pages were read again. `before`, `newest`: of a walk back through the feed."""
 
     since: int = 0
     page: int | None = None
+    total: int = 0
+    back: int = 0
     before: str = ""
     newest: int = 0
     newest_id: str = ""
@@ -51,14 +56,21 @@ class DealReader:
         return await (self._changed(at) if at.page is None else self._listed(at))
 
     async def _listed(self, at: Cursor) -> Page[Deal]:
-        """Newest first: what is made meanwhile moves rows back, which repeats some and leaves none out."""
-        query = [("page[page]", str(at.page)), ("page[limit]", str(PAGE)), ("sort", "-createdTime")]
+        """Newest first: what is made meanwhile moves rows back, which repeats some; where some are gone, others have
+        moved on to pages that were read before, and we go back to those."""
+        page = at.page or 0
+        query = [("page[page]", str(page)), ("page[limit]", str(PAGE)), ("sort", "-createdTime")]
         body = await self._access.get("/leads", query=query, max_bytes=LIST_BYTES)
         leads = answers.listed(body, "leads")
         total = whole(answers.meta(body).get("total"))
-        if not leads:
+        gone = at.total - total if total is not None and at.back < MOST_BACK else 0
+        if not leads and gone <= 0:
             return Page((), _text(Cursor(since=at.since)), more=False)
-        following = msgspec.structs.replace(at, page=(at.page or 0) + 1)
+        if gone > 0:
+            following = msgspec.structs.replace(at, page=max(0, page - -(-gone // PAGE)), back=at.back + 1)
+        else:
+            following = msgspec.structs.replace(at, page=page + 1)
+        following.total = total or 0
         found = [await self._deal(lead) for lead in leads]
         return Page(found, _text(following), more=True, total=total)
 

@@ -45,6 +45,8 @@ _SCOPES = {
 _GENERIC = "https://api.pipedrive.com"
 _COMPANY = re.compile(r"(?:https?://)?([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.pipedrive\.com)?/?", re.IGNORECASE)
 _DAY_IS_USED_UP = (timedelta(minutes=30), timedelta(hours=1))
+_DEAREST = 40
+"""Tokens of the day that a call takes at most (crm/pipedrive.md 9): a refusal while less are left is the day's."""
 _PATIENCE = 3
 _waits: WeakKeyDictionary[Budget, tuple[int, datetime]] = WeakKeyDictionary()
 """How many times in a row a connection has waited in vain, and until when: it may be the day's limit."""
@@ -85,7 +87,7 @@ class Client:
         try:
             told = answers.read(answer)
         except PipedriveError as error:
-            raise self._considered(error, ask) from None
+            raise self._considered(error, ask, answer) from None
         _waits.pop(self.context.budget, None)
         return told
 
@@ -183,20 +185,23 @@ class Client:
         elif left.isdecimal() and whole.isdecimal():
             self.context.budget.told_of_day(int(left), int(whole), _DAY_IS_USED_UP[0])
 
-    def _considered(self, error: PipedriveError, ask: Ask) -> PipedriveError:
+    def _considered(self, error: PipedriveError, ask: Ask, answer: Response) -> PipedriveError:
         """With what only we know: how often we have waited, and which right the call needs."""
         if error.kind is ErrorClass.THROTTLE:
-            error.retry_after = self._wait(error.retry_after or answers.BURST)
+            left = answer.headers.get("x-daily-ratelimit-token-remaining", "")
+            in_vain = _PATIENCE if left.isdecimal() and int(left) < _DEAREST else 0
+            error.retry_after = self._wait(error.retry_after or answers.BURST, in_vain=in_vain)
         elif error.kind is ErrorClass.CONFIG and "scope" in error.text.lower():
             error.code = "MISSING_SCOPES"
             error.text = f"The sign-in lacks the right {_SCOPES[ask.resource]}. Pipedrive says: {error.text}"
         return error
 
-    def _wait(self, asked: timedelta) -> timedelta:
+    def _wait(self, asked: timedelta, *, in_vain: int) -> timedelta:
+        """`in_vain`: as if it had waited so often already."""
         budget = self.context.budget
         waited, until = _waits.get(budget, (0, clock.now()))
         if clock.now() >= until:  # else it is an answer to a call that was on its way already
-            waited += 1
+            waited = max(waited, in_vain) + 1
             if waited > _PATIENCE:
                 asked = max(asked, _DAY_IS_USED_UP[waited > _PATIENCE + 1])
             _waits[budget] = waited, clock.now() + asked

@@ -59,11 +59,6 @@ _DEAL = (
 )
 _STANDARD = {Kind.PERSON: _PERSON, Kind.COMPANY: _ORGANIZATION, Kind.DEAL: _DEAL}
 _LABELS = "label_ids"
-_AS_THEY_ARE = {
-    Kind.PERSON: ("marketing_status",),
-    Kind.DEAL: ("title", "value", "currency", "expected_close_date", "probability"),
-}
-_NUMBERS = {Kind.PERSON: ("owner_id",), Kind.DEAL: ("owner_id", "stage_id", "pipeline_id")}
 
 
 @dataclass
@@ -117,23 +112,12 @@ def read_person(person: PersonIn, *, currency: str | None) -> Said:
             setattr(said, key, _plain(value))
         elif key in ("first_name", "last_name"):
             setattr(said, key.removesuffix("_name"), _plain(value))
-        elif not _put(said, Kind.PERSON, key, value, currency=currency):
+        elif not _put(said, key, value, currency=currency):
             said.warnings.append(Warned(key, f"Pipedrive has no property {key} that can be written."))
     if person.owner and "owner_id" not in said.standard:
-        _put(said, Kind.PERSON, "owner_id", person.owner, currency=currency)
+        _put(said, "owner_id", person.owner, currency=currency)
         said.for_new_only = () if person.owner_wins else ("owner_id",)
     said.number = said.phone or person.phone or ""
-    return said
-
-
-def read_deal(fields: Mapping[str, Value], *, currency: str | None) -> Said:
-    """As `read_person`, of what goes into a deal besides its title and amount."""
-    said = Said()
-    for key, value in fields.items():
-        if value is None or value in ("", []):
-            continue
-        if not _put(said, Kind.DEAL, key, value, currency=currency):
-            said.warnings.append(Warned(key, f"Pipedrive has no property {key} of deals that can be written."))
     return said
 
 
@@ -142,16 +126,16 @@ def number_of(amount: Decimal) -> int | float:
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def _put(said: Said, kind: Kind, key: str, value: Value, *, currency: str | None) -> bool:
+def _put(said: Said, key: str, value: Value, *, currency: str | None) -> bool:
     if found := _HASH.fullmatch(key):
         said.custom[found[1]] = _encode(value, found[2] or "", currency=currency)
         said.keys[found[1]] = key
         return True
     if key == _LABELS:
         said.standard[key] = _encode(value, "set", currency=currency)
-    elif key in _NUMBERS[kind]:
+    elif key == "owner_id":
         said.standard[key] = _number(_plain(value))
-    elif key in _AS_THEY_ARE[kind]:
+    elif key == "marketing_status":
         said.standard[key] = _encode(value, "", currency=currency)
     else:
         return False

@@ -10,7 +10,7 @@ from site2crm.connectors.contract import Act, Context, CrmError, ErrorClass, Exc
 from site2crm.connectors.pipedrive import notes, reading
 from site2crm.connectors.pipedrive.answers import PipedriveError
 from site2crm.connectors.pipedrive.client import LIST_BYTES, Ask, Client, hits_of, id_of, next_cursor, rows_of
-from site2crm.connectors.pipedrive.properties import Said, number_of, read_deal
+from site2crm.connectors.pipedrive.properties import number_of
 from site2crm.connectors.pipedrive.reading import Place, Record
 from site2crm.connectors.sales import Activity, Deal, DealIn, Directory, Known, Owner, Page, Pipeline, Stage
 from site2crm.connectors.wire import whole
@@ -45,33 +45,18 @@ class PipedriveSales:
 
     async def add_deal(self, deal: DealIn, person_id: str) -> Written:
         """Pipedrive keeps no key of ours: the note at a deal says for which lead it was made."""
-        said = read_deal(deal.fields, currency=self._client.currency)
         try:
             id, is_new = await self._made(deal, person_id)
             if is_new:
-                id = await self._create(deal, person_id, said)
+                id = id_of(await self._client.record(_create_ask(deal, person_id)))
                 await self._client.record(_claim_ask(deal, id or ""))
         except CrmError as error:
-            if error.field in said.keys:
-                error.field = said.keys[error.field]
-            return Written(deal.ref, error=error, warnings=said.warnings)
-        url = self._client.record_url("deal", id or "")
-        return Written(deal.ref, id, is_new, url, warnings=said.warnings)
-
-    async def _create(self, deal: DealIn, person_id: str, said: Said) -> str | None:
-        """What Pipedrive does not know or does not let us write is left out."""
-        while True:
-            try:
-                return id_of(await self._client.record(_create_ask(deal, person_id, said)))
-            except PipedriveError as error:
-                dropped = [said.drop(each.name, each.told) for each in error.problems if each.unwritable]
-                if not any(dropped):
-                    raise
+            return Written(deal.ref, error=error)
+        return Written(deal.ref, id, is_new, self._client.record_url("deal", id or ""))
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
-        said = read_deal(deal.fields, currency=self._client.currency)
         note = "only if this lead's deal is not there yet"
-        asks = [_create_ask(deal, person_id, said)._replace(note=note), _claim_ask(deal, "the deal's id")]
+        asks = [_create_ask(deal, person_id)._replace(note=note), _claim_ask(deal, "the deal's id")]
         return [self._client.shown(ask) for ask in asks]
 
     async def deals(self, since: datetime | None, cursor: str | None) -> Page[Deal]:
@@ -137,7 +122,7 @@ class PipedriveSales:
         begun = ids.made_at(deal.ref)  # no try was before
         for row in await self._client.records(_look_ask(person_id)):
             made = reading.deal(row, url=None)
-            if made is None or not (_is_titled(made, deal, begun) or _is_of_a_try(made, deal, row)):
+            if made is None or not (_is_titled(made, deal, begun) or self._is_of_a_try(made, deal, row)):
                 continue
             claims = await notes.marks(self._client, {"deal_id": int(made.id)})
             if any(notes.mark_of(deal.ref) in claim for claim in claims):
@@ -146,6 +131,14 @@ class PipedriveSales:
                 await self._client.record(_claim_ask(deal, made.id))
                 return made.id, False
         return None, True
+
+    def _is_of_a_try(self, made: Deal, deal: DealIn, row: Record) -> bool:
+        """Made by a program since we tried, for this person, with access like ours: of another title, if the lead has
+        another name by now. Amount and stage say nothing: they are of the lead and the rules too, and change there."""
+        is_since = deal.tried_at is not None and made.created_at >= deal.tried_at - _CLOCKS_DIFFER_BY
+        account, by = self._client.context.account, id_of({"id": row.get("creator_user_id")})
+        is_others = account is not None and None not in (account.user_id, by) and account.user_id != by
+        return is_since and not is_others and row.get("origin") != _BY_HAND
 
     async def _is_there(self, id: str) -> bool:
         if not id.isdecimal():
@@ -169,20 +162,14 @@ def _is_titled(made: Deal, deal: DealIn, begun: datetime | None) -> bool:
     return is_since and made.title.split() == deal.title.split()
 
 
-def _is_of_a_try(made: Deal, deal: DealIn, row: Record) -> bool:
-    """Made by a program since we tried, for this person: of another title, if the lead has another name by now."""
-    is_since = deal.tried_at is not None and made.created_at >= deal.tried_at - _CLOCKS_DIFFER_BY
-    return is_since and row.get("origin") != _BY_HAND
-
-
 def _look_ask(person_id: str) -> Ask:
     query = {"person_id": person_id, "sort_by": "id", "sort_direction": "desc", "limit": "100"}
     return Ask("GET", "deals", query=query)
 
 
-def _create_ask(deal: DealIn, person_id: str, said: Said) -> Ask:
+def _create_ask(deal: DealIn, person_id: str) -> Ask:
     """A stage decides its pipeline: that one is not sent beside it."""
-    body: dict[str, object] = {**said.standard, "title": deal.title, "person_id": _number(person_id)}
+    body: dict[str, object] = {"title": deal.title, "person_id": _number(person_id)}
     if deal.stage:
         body["stage_id"] = _number(deal.stage)
     elif deal.pipeline:
@@ -195,7 +182,7 @@ def _create_ask(deal: DealIn, person_id: str, said: Said) -> Ask:
         body["expected_close_date"] = deal.close.isoformat()
     if deal.owner:
         body["owner_id"] = _number(deal.owner)
-    return Ask("POST", "deals", {**body, "custom_fields": said.custom} if said.custom else body)
+    return Ask("POST", "deals", body)
 
 
 def _claim_ask(deal: DealIn, id: str) -> Ask:

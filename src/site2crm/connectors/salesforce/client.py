@@ -146,10 +146,7 @@ class Client:
 
     def _pause(self, first: timedelta) -> timedelta:
         """No answer says when there is room again: each refusal doubles the wait (crm/salesforce.md 9)."""
-        budget = self._context.budget
-        if budget.closed_for:  # it answers a call that was on its way when the limit was reached
-            return budget.closed_for
-        return budget.refused(first, max(first, answers.longest(first)), asked=None)
+        return self._context.budget.refused(first, max(first, answers.longest(first)), asked=None)
 
     @property
     def _share(self) -> Budget:

@@ -1,6 +1,6 @@
 """Salesforce: who we are there, which fields it has, and people into leads or contacts (crm/salesforce.md 3 to 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from site2crm.connectors.contract import (
     Account,
@@ -41,7 +41,7 @@ class Salesforce:
 
     def __init__(self, context: Context) -> None:
         host_of(context.settings)
-        self._target = target_of(context)
+        self._target = target_of(context.settings)
         self._client = Client(context)
         self._people = People(context, self._target)
 
@@ -111,8 +111,8 @@ class Salesforce:
         return _text(rows.items[0].get(column)) if rows.items else None
 
 
-def target_of(context: Context) -> str:
-    return CONTACT if context.settings.get("target") == "contact" else LEAD
+def target_of(settings: Mapping[str, str]) -> str:
+    return CONTACT if settings.get("target") == "contact" else LEAD
 
 
 def _text(value: object) -> str | None:

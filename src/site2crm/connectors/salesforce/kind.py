@@ -6,7 +6,7 @@ from site2crm.connectors.salesforce.connector import CAPS, Salesforce
 from site2crm.connectors.salesforce.hooks import FlowHooks, receipt
 from site2crm.connectors.salesforce.login import HOSTS, MY_DOMAIN, PRODUCTION, SANDBOX
 from site2crm.connectors.salesforce.properties import NOTE
-from site2crm.connectors.salesforce.sales import SalesforceSales
+from site2crm.connectors.salesforce.sales import SalesforceSales, bars_deals
 
 SALESFORCE = ConnectorKind(
     name="salesforce",
@@ -66,6 +66,7 @@ SALESFORCE = ConnectorKind(
     auth=SalesforceAuth,
     revokes_apart=True,
     sales=SalesforceSales,
+    bars_deals=bars_deals,
     hooks=FlowHooks,
     hook_receipt=receipt,
     rights=SCOPES,

@@ -12,7 +12,7 @@ from site2crm.connectors.salesforce.client import DATA, Client, Row, dictionary
 from site2crm.connectors.salesforce.connector import target_of
 from site2crm.connectors.salesforce.finding import alive
 from site2crm.connectors.salesforce.login import host_of
-from site2crm.connectors.salesforce.properties import CONTACT, LEAD, encode_all
+from site2crm.connectors.salesforce.properties import CONTACT, LEAD
 from site2crm.connectors.salesforce.saving import Record, mend
 from site2crm.kit import clock
 
@@ -23,6 +23,12 @@ _OPEN_FOR = timedelta(days=30)
 """Salesforce wants a date on which the deal closes."""
 _HALTED = "PROCESSING_HALTED"
 _AT_ONCE = 200
+LEADS_HAVE_NONE = "A lead of Salesforce has no deals before it is converted. Let people become contacts instead."
+
+
+def bars_deals(settings: Mapping[str, str]) -> str:
+    """Why no deals can be made with these settings; "" where they can."""
+    return LEADS_HAVE_NONE if target_of(settings) == LEAD else ""
 
 
 class SalesforceSales:
@@ -32,7 +38,7 @@ class SalesforceSales:
         host_of(context.settings)
         self._reading = Client(context, polls=True)
         self._writing = Client(context)
-        self._target = target_of(context)
+        self._target = target_of(context.settings)
         self._currency = context.account.currency if context.account else None
 
     async def directory(self) -> Directory:
@@ -113,9 +119,7 @@ class SalesforceSales:
         """The leads that have become these opportunities: our leads are known by their ids."""
         if not deals:
             return {}
-        first, last = deals[0], deals[-1]
-        span = f"SystemModstamp >= {rows.stamp(first)} AND SystemModstamp <= {rows.stamp(last)}"
-        inner = soql.select(("Id",), "Opportunity", f"WHERE {span}")
+        inner = soql.select(("Id",), "Opportunity", f"WHERE {_span(deals[0], deals[-1])}")
         columns = ("Id", "ConvertedOpportunityId")
         query = soql.select(columns, LEAD, f"WHERE IsConverted = true AND ConvertedOpportunityId IN ({inner})")
         found: dict[str, list[str]] = {}
@@ -136,8 +140,7 @@ class SalesforceSales:
             lead = (await alive(self._writing, LEAD, [id] if soql.is_id(id) else [])).get(id, {})
             id = str(lead.get("ConvertedContactId") or "")
             if not id:
-                text = "A lead of Salesforce has no deals before it is converted. Let people become contacts instead."
-                raise CrmError(ErrorClass.PERMANENT, text, code="LEAD_WITHOUT_DEALS")
+                raise CrmError(ErrorClass.PERMANENT, LEADS_HAVE_NONE, code="LEAD_WITHOUT_DEALS")
         contact = (await alive(self._writing, CONTACT, [id] if soql.is_id(id) else [])).get(id)
         if contact is None:
             raise CrmError(ErrorClass.NOT_FOUND, "The contact of this deal is gone.", code="NO_CONTACT")
@@ -191,7 +194,7 @@ class SalesforceSales:
         return str(found[0].get("ApiName"))
 
     def _values(self, deal: DealIn) -> dict[str, object]:
-        values = {"Name": deal.title[: rows.LONGEST_TITLE], **encode_all(deal.fields)}
+        values: dict[str, object] = {"Name": deal.title[: rows.LONGEST_TITLE], "Description": _mark(deal.ref)}
         values["CloseDate"] = (deal.close or (clock.now() + _OPEN_FOR).date()).isoformat()
         if deal.stage:
             values["StageName"] = deal.stage
@@ -201,9 +204,17 @@ class SalesforceSales:
             values["Amount"] = deal.value.amount
             if deal.value.currency:
                 values["CurrencyIsoCode"] = deal.value.currency
-        told = values.get("Description")
-        values["Description"] = f"{told}\n\n{_mark(deal.ref)}" if told else _mark(deal.ref)
         return values
+
+
+def _span(first: Row, last: Row) -> str:
+    """A page of deals, in the order in which they are read."""
+    since, until = rows.stamp(first), rows.stamp(last)
+    span = f"SystemModstamp >= {since} AND SystemModstamp <= {until}"
+    if since != until:
+        return span
+    # A change of very many at once has many pages: each would be told the leads of all.
+    return f"{span} AND Id >= {soql.text(str(first.get('Id')))} AND Id <= {soql.text(str(last.get('Id')))}"
 
 
 def _with_contact(record: Record, contact_id: str) -> dict[str, object]:

@@ -23,9 +23,14 @@ LIMIT = Limit(4, 0.0)
 """Three calls at once: the smallest plan allows five for all who use the app (crm/zoho.md 9)."""
 CREDITS_LEFT = 500
 """Of the credits of 24 hours, for the customer's other integrations. Zoho tells what remains from half of them on."""
+CREDITS_AT_ONCE = 25
+"""Of those last ones, for leads, after each wait: a hundred leads with messages need no more. Without them a lead would
+never arrive where others always leave less, for each takes several calls."""
 _DAY = 5_000
 """Of the smallest edition; Zoho tells only what remains. At a fifth of them reading back stops."""
-CREDITS_WAIT = timedelta(minutes=15)
+CREDITS_WAIT, LONGEST_CREDITS_WAIT = timedelta(minutes=15), timedelta(hours=2)
+"""They come back 24 hours after each was used, which nobody tells: each time that it was asked in vain doubles the
+wait, as after refusals (crm/zoho.md 9)."""
 BATCH = 100
 IDS_AT_ONCE = 50
 """In one call: the list of ids may have 1,024 characters, and a query 50 values."""
@@ -36,6 +41,8 @@ _LARGE_BYTES = 16_000_000
 
 _refusals: dict[str, int] = {}
 """How often in a row each connection was told 429: the wait grows with it, and connectors live for one call only."""
+_floors: dict[str, int] = {}
+"""Down to which of the last credits each connection may go before it waits again."""
 
 
 class Client:
@@ -194,11 +201,29 @@ class Client:
             raise
 
     def _heed(self, answer: Response, _ticket: Ticket) -> None:
-        left = answer.headers.get("x-api-credits-remaining", "")
-        if left.isdecimal():
-            self.context.budget.told_of_day(int(left), _DAY, CREDITS_WAIT)
-            if int(left) <= CREDITS_LEFT:
-                self.context.budget.close(CREDITS_WAIT)
+        told, budget = answer.headers.get("x-api-credits-remaining", ""), self.context.budget
+        if told.isdecimal():
+            budget.told_of_day(int(told), _DAY, CREDITS_WAIT, most=LONGEST_CREDITS_WAIT)
+            self._spare(int(told))
+        elif answer.status < 300:
+            budget.enough_of_day()
+            self._enough()
+
+    def _spare(self, left: int) -> None:
+        """The last credits are for others, but for a few from time to time."""
+        connection = self.context.connection_id
+        if left > CREDITS_LEFT:
+            self._enough()
+            return
+        floor = _floors.get(connection, left)
+        if left <= floor:
+            self.context.budget.refused(CREDITS_WAIT, LONGEST_CREDITS_WAIT, asked=None)
+            floor = 0
+        _floors[connection] = max(floor, left - CREDITS_AT_ONCE)
+
+    def _enough(self) -> None:
+        _floors.pop(self.context.connection_id, None)
+        self.context.budget.accepted()
 
 
 def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

@@ -14,7 +14,7 @@ from site2crm.connectors.zoho import answers
 from site2crm.connectors.zoho.answers import ZohoError
 from site2crm.connectors.zoho.client import Client, link_of, quoted, rows_of
 from site2crm.connectors.zoho.placing import LOCATED
-from site2crm.connectors.zoho.properties import CONTACTS, LEADS, Row, encode_all, is_writable
+from site2crm.connectors.zoho.properties import CONTACTS, LEADS, Row, is_writable
 from site2crm.kit import clock
 
 _CLOSES_IN = timedelta(days=30)
@@ -23,8 +23,7 @@ _LOOKED_AT = 50
 """Deals of one contact, the newest: a repeat comes within days."""
 _NOTE = "Description"
 """Where our reference stands: a deal without it would not be found again, and made twice."""
-_AT_CONVERSION = frozenset({"Deal_Name", "Stage", "Pipeline", "Amount", "Closing_Date", "Lead_Source", _NOTE,
-                            "Next_Step", "Type", "Probability", "Campaign_Source"})  # fmt: skip
+_AT_CONVERSION = frozenset({"Deal_Name", "Stage", "Pipeline", "Amount", "Closing_Date", _NOTE})
 
 
 class Dealing:
@@ -161,9 +160,7 @@ class Dealing:
 
 def _row_of(deal: DealIn, *, pipeline: str | None, stage: str | None) -> Row:
     close = deal.close or (clock.now() + _CLOSES_IN).date()
-    row = encode_all(deal.fields)
-    said = [text for text in (row.get(_NOTE), _mark(deal.ref)) if text]
-    row |= {"Deal_Name": deal.title, "Closing_Date": close.isoformat(), _NOTE: "\n\n".join(map(str, said))}
+    row: Row = {"Deal_Name": deal.title, "Closing_Date": close.isoformat(), _NOTE: _mark(deal.ref)}
     row |= {"Stage": stage} if stage else {}
     row |= {"Pipeline": pipeline} if pipeline else {}
     return row | ({"Owner": {"id": deal.owner}} if deal.owner else {})
