@@ -105,10 +105,9 @@ async def test_only_owners_make_organisations(alice: Person, bob: Person) -> Non
     assert (await bob.web.post("/orgs/new", data={"name": "Mine"})).status_code == 403
 
 
-async def test_other_features_find_names_and_owners(instance: Instance, alice: Person, bob: Person) -> None:
+async def test_other_features_find_names(instance: Instance, alice: Person) -> None:
     async with instance.machine.session() as session:
         assert await queries.names(session, [alice.user_id, "usr_gone"]) == {alice.user_id: "Alice"}
-        assert list(await queries.owner_emails(session, alice.org.id)) == [alice.email]
 
 
 async def test_time_zones_are_offered_by_todays_names_and_an_old_one_stays(alice: Person) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from site2crm.accounts.permissions import Role
 from site2crm.accounts.queries import OrgOut
@@ -27,6 +27,7 @@ from site2crm.demo.nutshell import KEY as NUTSHELL_KEY
 from site2crm.features import tables
 from site2crm.forms import service as forms
 from site2crm.forms.service import FormIn
+from site2crm.kit import clock
 from tests import cast
 from tests.backup.conftest import made, settings_of
 from tests.cast import Cast, an_instance
@@ -89,6 +90,8 @@ async def agency(tmp_path: Path, fakes: tuple[HubSpotFake, NutshellFake]) -> Age
 async def read(instance: Instance, org_id: str, *ids: str) -> None:
     await jobs.look(JobContext(instance.machine, 1, "cron"))
     for id in ids:
+        async with instance.machine.session() as session:
+            await session.execute(update(Feed).where(Feed.connection_id == id).values(due_at=clock.now()))
         await syncing.read(instance.machine, org_id, id)
 
 

@@ -114,15 +114,3 @@ def test_a_field_cannot_replace_the_event_or_the_level(logged):
     log.get("http").info("real", event="fake", level="fake", fields="ok")
     (line,) = lines(stream)
     assert (line["event"], line["level"], line["fields"]) == ("real", "info", "ok")
-
-
-def test_a_timed_block_tells_its_milliseconds_and_what_it_found(logged):
-    stream = logged()
-    events = log.get("leads")
-    with events.timed("leads.applied") as fields:
-        fields["count"] = 3
-    with pytest.raises(KeyError), events.timed("leads.applied"):
-        raise KeyError("x")
-    good, bad = lines(stream)
-    assert (good["count"], good["ms"] >= 0) == (3, True)
-    assert bad["failed"] == "KeyError"

@@ -124,3 +124,18 @@ async def test_the_worst_come_first_and_a_search_narrows(office: Office, alice: 
 async def test_the_health_of_another_org_s_connection_is_not_there(office: Office, charlie: Person) -> None:
     answer = await charlie.api.get(f"/api/v1/connections/{office.connection_id}/health")
     assert (answer.status_code, answer.json()["code"]) == (404, "connection_not_found")
+
+
+async def test_a_banner_on_a_page_without_an_org_says_of_which_it_is(
+    office: Office, alice: Person, charlie: Person
+) -> None:
+    await office.map({**MAPPING, "company": "industry"})
+    await office.submit(company="Farming")
+    await office.work()
+    told = "1 lead was refused by HubSpot."
+    assert told in (alone := (await alice.web.get("/profile")).text) and f"Acme: {told}" not in alone
+    async with office.machine.session() as session:
+        await members.add(session, charlie.org.id, user_id=alice.user_id, role=Role.VIEWER)
+    assert f": {told}" in (await alice.web.get("/profile")).text
+    for board in (AGENCY, CRMS):  # they say it of each connection
+        assert told not in (await alice.web.get(board)).text

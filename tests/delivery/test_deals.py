@@ -16,7 +16,7 @@ from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.owners import OwnerRule, OwnerWay
 from site2crm.connectors.registry import KINDS
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch
-from site2crm.core import db
+from site2crm.core import alarms, db
 from site2crm.core.access import OrgRef
 from site2crm.delivery import ledger, service
 from site2crm.delivery.drain import drain
@@ -169,6 +169,12 @@ async def test_a_refused_deal_waits_for_a_person_and_is_then_made_alone(office: 
     page = (await alice.web.get(f"/o/acme/deliveries/{dead.id}")).text
     assert "Ledger has this lead, but not its deal." in page and "no currency XXX" in page
     assert "only the deal is made" in page and "Try 2: the deal" in page
+    lead = (await alice.web.get(f"/o/acme/leads/{dead.lead}")).text
+    assert "The deal of 1 lead was refused by" in lead
+    async with office.machine.session() as session:
+        [alarm] = await alarms.open_alarms(session, office.org.id)
+    assert alarm.text.startswith("Deals of leads were refused by")
+    assert "but its deal was refused" in lead and f"{dead.id}/edit" not in lead
     async with office.machine.session() as session:
         await service.replay(session, office.org.id, dead.id)
     await office.work()

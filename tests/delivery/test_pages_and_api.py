@@ -33,7 +33,8 @@ async def test_the_list_shows_the_crms_words_and_filters(office: Office, alice: 
     assert "Farming" in shown.text
     assert "<script>alert(1)" not in shown.text
     assert "Send many again" in refused.text
-    assert "1 lead was refused by HubSpot" in refused.text
+    assert "1 lead was refused by HubSpot" in (await alice.web.get(f"/o/{office.org.slug}/forms")).text
+    assert "1 lead was refused by HubSpot" not in refused.text  # the tab says how many
     assert "Nothing here" in none.text
 
 
@@ -84,6 +85,12 @@ async def test_bulk_actions_act_on_what_is_ticked(office: Office, alice: Person,
     assert (after_skip, after_replay) == ("skipped", "pending")
 
 
+async def test_who_may_only_look_ticks_nothing(office: Office, alice: Person, vera: Person, dead: DeliveryItem) -> None:
+    base = f"/o/{office.org.slug}/deliveries"
+    hers, his = [(await person.web.get(base)).text for person in (alice, vera)]
+    assert ("Select all deliveries" in hers, "Select all deliveries" in his, dead.id in his) == (True, False, True)
+
+
 async def test_everything_that_is_refused_can_be_sent_again_at_once(
     office: Office, alice: Person, dead: DeliveryItem
 ) -> None:
@@ -121,6 +128,26 @@ async def test_the_lead_page_has_a_timeline_a_panel_and_banners(
     assert (await alice.web.get(f"/o/{office.org.slug}/crms/{office.connection_id}")).status_code == 200
     answer = await alice.api.get(f"/api/v1/leads/{dead.lead}/timeline")
     assert "delivery" in [entry["type"] for entry in answer.json()["data"]]
+
+
+async def test_what_a_removed_connection_refused_asks_nobody_to_send_it_again(
+    office: Office, alice: Person, dead: DeliveryItem
+) -> None:
+    lead = f"/o/{office.org.slug}/leads/{dead.lead}"
+    before = (await alice.web.get(lead)).text
+    await alice.web.post(f"/o/{office.org.slug}/crms/{office.connection_id}/remove")
+    after = (await alice.web.get(lead)).text
+    told = "1 lead was refused by HubSpot"
+    assert (told in before, f"{dead.id}/replay" in before) == (True, True)
+    assert (told in after, f"{dead.id}/replay" in after, "Refused by HubSpot" in after) == (False, False, True)
+
+
+async def test_a_very_long_value_is_folded_on_the_page_of_a_delivery(office: Office, alice: Person) -> None:
+    await office.map({**MAPPING, "message": "message"})
+    await office.submit(message="Dear all! " * 200)
+    page = (await alice.web.get(f"/o/{office.org.slug}/deliveries/{(await office.only()).id}")).text
+    _, _, sent = page.partition("What is sent")
+    assert "<details" in sent and "Dear all! Dear all!" in sent
 
 
 async def test_the_api_lists_shows_replays_and_edits(office: Office, alice: Person, dead: DeliveryItem) -> None:

@@ -62,4 +62,5 @@ async def test_held_submissions_can_be_deleted_and_released_ones_cannot(alice: P
 
 async def test_a_viewer_may_look_and_not_release(vera: Person, held: str) -> None:
     assert (await vera.api.get(f"/api/v1/submissions/{held}")).status_code == 200
+    assert "data-check-all" not in (await vera.web.get("/o/acme/quarantine")).text
     assert (await vera.api.post(f"/api/v1/submissions/{held}/release")).status_code == 403

@@ -15,7 +15,7 @@ from site2crm.accounts.permissions import ROLES, Role
 from site2crm.app import Instance
 from site2crm.commands.check import command as check
 from site2crm.commands.plan import command as plan
-from site2crm.connectors import copying, sealing
+from site2crm.connectors import copying, entering, sealing
 from site2crm.connectors import queries as connections
 from site2crm.connectors.models import Connection
 from site2crm.connectors.registry import KINDS
@@ -188,7 +188,8 @@ async def test_a_fault_names_its_line_and_its_cure_and_takes_nothing_away(
         told = [(p.line, p.message) for p in refused.value.problems]
         assert any(at == line and words in message for at, message in told), told
         assert await declared.apply_or_ring(instance.machine)
-        assert f"site2crm.toml:{refused.value.problems[0].line}" in await alarm(instance)
+        assert f"site2crm.toml:{refused.value.problems[0].line}" in (said := await alarm(instance))
+        assert "?." not in said and ".." not in said.replace("...", "")
         assert [row.id for each in await rows(instance) for row in each] == [row.id for each in there for row in each]
         await rewritten(instance, lambda text: FILE)
         assert await alarm(instance) == ""
@@ -260,6 +261,26 @@ async def test_a_connection_copied_as_toml_is_taken_over_and_not_doubled(tmp_pat
         await rewritten(instance, lambda _: head + copies[0] + filled_in)
         _, after = await rows(instance)
         assert [(each.id, each.state) for each in after] == [(inbox.id, "active"), (hook.id, "active")]
+
+
+async def test_a_copy_has_owner_deal_and_the_rows_of_forms_and_changes_none(tmp_path: Path) -> None:
+    head = FILE[: FILE.index("[[orgs.crm]]")]
+    async with started(tmp_path) as instance:
+        [form], [inbox, _] = await rows(instance)
+        async with instance.machine.session() as session:
+            crm = entering.blank(KINDS["hubspot"], inbox.org_id, id="con_COPIED", account={})
+            crm.name, crm.way, crm.settings = "Main", "oauth", {"client_id": "an-app"}
+            crm.mapping = [{"source": "email", "property": "email"}]
+            crm.owner_rule = {"way": "by_value", "source": "company", "value_map": {'A "B"': "501"}, "owner": "502"}
+            crm.deal_rule = {"enabled": True, "title": "{name|Some \\ one}", "amount": "constant:100"}
+            crm.form_mappings = {form.id: [{"source": "custom.Size", "property": "size"}]}
+            session.add(crm)
+        before = (crm.owner_rule, crm.deal_rule, crm.form_mappings, crm.mapping)
+        copied = copying.as_toml(crm, KINDS["hubspot"])
+        assert ("take over", "globex/crm/main") in await rewritten(instance, lambda _: head + copied)
+        after = next(each for each in (await rows(instance))[1] if each.id == "con_COPIED")
+        assert (after.owner_rule, after.deal_rule, after.form_mappings, after.mapping) == before
+        assert await rewritten(instance, str) == []
 
 
 async def test_a_form_copied_as_toml_is_taken_over_as_it_is(tmp_path: Path) -> None:

@@ -110,13 +110,6 @@ async def names(session: AsyncSession, actors: Collection[str]) -> dict[str, str
     return {row.id: row.name or row.email for row in users} | {row.id: f"API key {row.name}" for row in keys}
 
 
-async def owner_emails(session: AsyncSession, org_id: str) -> Sequence[str]:
-    """Whom to write to when something about this org needs a person."""
-    statement = select(User.email).join(Member, Member.user_id == User.id)
-    found = await session.scalars(statement.where(Member.org_id == org_id, Member.role == Role.OWNER))
-    return found.all()
-
-
 async def members(
     session: AsyncSession, org_id: str, *, limit: int = SHOWN, cursor: str | None = None
 ) -> Page[MemberOut]:

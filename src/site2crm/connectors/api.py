@@ -227,7 +227,8 @@ async def list_records(
     limit: FromQuery[int | None] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Page[RecordRow]:
-    """What a Test inbox received, last change first."""
+    """What a Test inbox received, last change first. Needs `leads:read` too."""
+    who.require("leads:read")
     connection = await service.get(session, who.org_id, connection_id)
     if connection.kind != INBOX:
         raise NotFound("Only the Test inbox keeps its records here.")

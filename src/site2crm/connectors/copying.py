@@ -13,7 +13,8 @@ from site2crm.core.config_text import key, key_of, literal
 
 
 def as_toml(connection: Connection, kind: ConnectorKind) -> str:
-    """Below the `[[orgs]]` of its org. With its id, so that no second one is made; secrets are left to be filled in."""
+    """Below the `[[orgs]]` of its org, with all that it goes by. With its id, so that no second one is made; secrets
+    are left to be filled in."""
     own = key_of(connection.name)
     lines: list[tuple[str, object]] = [
         ("key", own),
@@ -27,8 +28,16 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
         lines.append(("forms", list(connection.form_ids)))
     if connection.state == State.PAUSED:
         lines.append(("paused", True))
-    fields = [(row.source, _target(row)) for row in mapping.stored(connection.mapping)]
-    return "\n".join(["[[orgs.crm]]", *_pairs(lines), "[orgs.crm.fields]", *_pairs(fields), ""])
+    tables = {"fields": _rows(connection.mapping), "owner": connection.owner_rule, "deal": connection.deal_rule}
+    tables |= {f"form_fields.{form_id}": _rows(rows) for form_id, rows in connection.form_mappings.items()}
+    below = [
+        line for name, told in tables.items() if told for line in (f"[orgs.crm.{name}]", *_pairs(list(told.items())))
+    ]
+    return "\n".join(["[[orgs.crm]]", *_pairs(lines), *below, ""])
+
+
+def _rows(stored: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    return {row.source: _target(row) for row in mapping.stored(stored)}
 
 
 def _settings(connection: Connection, kind: ConnectorKind, own: str) -> list[tuple[str, object]]:

@@ -109,9 +109,12 @@ def _placed(rule: DealRule, directory: Directory) -> tuple[str, list[tuple[str, 
 
 def _fixed_fault(amount: str) -> str:
     head, _, text = amount.partition(":")
-    if head != CONSTANT or coercion.amount(text) is not None:
+    if head != CONSTANT:
         return ""
-    return f"{text[:40]!r} is not an amount: write 1500 or 1500.50."
+    said = coercion.amount(text)
+    if said is None:
+        return f"{text[:40]!r} is not an amount: write 1500 or 1500.50."
+    return "A deal cannot be worth less than nothing: write 1500 or 1500.50." if said < 0 else ""
 
 
 def _money(rule: DealRule, lead: LeadValues) -> tuple[Money | None, str]:

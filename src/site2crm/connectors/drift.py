@@ -46,6 +46,7 @@ class _Mapped(NamedTuple):
     """What is judged. `own`: form id -> its rows."""
 
     kind: ConnectorKind
+    settings: Mapping[str, str]
     fields: Mapping[str, FieldDef]
     directory: Directory
     rows: Sequence[Row]
@@ -79,7 +80,7 @@ def found(
     seen = [*_in_rows(mapped, before, crm), *_required(mapped, crm)] if mapped.fields and not caps.custom_key else []
     if mapped.kind.sales is not None:
         seen += _owners_gone(mapped, crm)
-        seen += _deal_gone(mapped, crm) if mapped.deal.enabled and caps.add_deals else []
+        seen += [*_deals_barred(mapped), *_deal_gone(mapped, crm)] if mapped.deal.enabled and caps.add_deals else []
     return seen[:MOST]
 
 
@@ -106,6 +107,7 @@ def _mapped(connection: Connection, changed: Mapping[str, Any]) -> _Mapped:
 
     return _Mapped(
         kind=KINDS[connection.kind],
+        settings=column("settings") or {},
         fields={field.key: field for field in msgspec.convert(column("fields"), list[FieldDef])},
         directory=owners.directory_of(column("directory") or {}),
         rows=mapping.stored(column("mapping")),
@@ -176,6 +178,12 @@ def _owners_gone(mapped: _Mapped, crm: str) -> list[Drift]:
         for id in dict.fromkeys(owners.named(mapped.owner))
         if id not in active
     ]
+
+
+def _deals_barred(mapped: _Mapped) -> Iterator[Drift]:
+    if mapped.kind.bars_deals and (text := mapped.kind.bars_deals(mapped.settings)):
+        cure = "Change that under Access, or switch the deal off on the page of the mapping."
+        yield Drift("deal", "", text, cure, refused=True)
 
 
 def _deal_gone(mapped: _Mapped, crm: str) -> list[Drift]:

@@ -65,6 +65,7 @@ class ConnectorKind:
     app_hooks: AppHooks | None = None  # with `Caps.hooks` "app"
     reads_push: ReadsPush | None = None  # with `Caps.pushes`
     fills: tuple[str, ...] = ()  # required properties that get a stand-in where a lead has nothing for them
+    bars_deals: Callable[[Mapping[str, str]], str] | None = None  # why these settings allow no deals; "": they do
     revokes_apart: bool = False  # to take one sign-in back leaves the others of the same account and app alone
     reads_withdrawal: ReadsWithdrawal | None = None  # of a vendor that calls the redirect address with DELETE
     rights: tuple[str, ...] = ()  # what the token must be allowed

@@ -123,7 +123,8 @@ async def preview_connection(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> PreviewOut:
-    """The exact requests for a lead, secrets masked. Nothing is sent or saved."""
+    """The exact requests for a lead, secrets masked. Nothing is sent or saved. Needs `leads:read` too."""
+    who.require("leads:read")
     connection = await service.get(session, who.org_id, connection_id)
     lead = await standing_in(session, who.org_id, lead_id=data.lead)
     form_id = lead.form_id if data.form is None else data.form
@@ -138,7 +139,11 @@ async def rehearse_connection(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> DryRunOut:
-    """What the saved mapping makes of leads that came: every request and every problem. Nothing is sent or saved."""
+    """What the saved mapping makes of leads that came: every request and every problem. Nothing is sent or saved.
+
+    Needs `leads:read` too: the requests hold what people have entered.
+    """
+    who.require("leads:read")
     connection = await service.get(session, who.org_id, connection_id)
     found = await dry_run.run(session, machine, connection, last=data.last, lead_id=data.lead)
     return DryRunOut([_previewed(each.lead, each.shown) for each in found])

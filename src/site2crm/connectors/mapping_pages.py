@@ -50,6 +50,8 @@ from site2crm.leads.errors import LeadNotFound
 READ, WRITE = needs("connections:read"), needs("connections:write")
 
 Answer = Response[Any]
+EVERYTHING = frozenset({"mapping", "form_mappings", "owner", "deal"})
+NOT_ALL_FITS = "The mapping is saved, but not all of it fits the CRM: see what is said on this page."
 
 
 @get("/mapping", opt=READ)
@@ -85,8 +87,10 @@ async def save_mapping(
     try:
         patch = _patch(draft, kind_named(connection.kind))
         if fields.get("act") != "preview":
-            await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
+            saved = await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
             back = f"{_url(who, connection_id)}/mapping?form={draft.form}" if draft.form else _url(who, connection_id)
+            if saved.drift:
+                return web.redirect(back, flash=NOT_ALL_FITS, tone="warn")
             return web.redirect(back, flash="The mapping is saved. The next lead goes by it.")
     except Invalid as refused:
         await session.rollback()
@@ -277,6 +281,8 @@ async def _editor(
     connection: Connection,
     draft: _Draft,
 ) -> Html:
+    if not who.can("connections:write"):
+        draft = draft._replace(locked=EVERYTHING)  # for reading
     lead = await examples.standing_in(session, who.org_id)
     looked = _Looked(drift.stored(connection.drift), mapping.stored(connection.mapping))
     try:
@@ -289,7 +295,7 @@ async def _editor(
         session,
         "connectors/mapping.html",
         title=f"Mapping of {connection.name}",
-        status=422 if draft.errors else 200,
+        status=422 if draft.errors and request.method == "POST" else 200,
         connection=connection,
         kind=kind_named(connection.kind),
         draft=draft,

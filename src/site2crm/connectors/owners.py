@@ -66,6 +66,12 @@ def in_turn(several: Sequence[str], number: int) -> str:
     return several[number % len(several)] if several else ""
 
 
+def working(several: Sequence[str], directory: Directory) -> list[str]:
+    """Those who have not left, as far as the CRM has said; all of them if nobody is there any more."""
+    left = {owner.id for owner in directory.owners if not owner.active}
+    return [id for id in several if id not in left] or list(several)
+
+
 def named(rule: OwnerRule) -> list[str]:
     """Everybody whom the rule may choose."""
     match rule.way:
@@ -142,7 +148,8 @@ class _Resolved:
         if len(active) > 1:
             return f"Several owners are called {wanted[:60]!r}: give the id or the e-mail."
         if found:
-            return f"{wanted[:60]!r} is no longer active in the CRM: choose another owner."
+            who = found[0].name or found[0].email or wanted
+            return f"{who[:60]} is no longer active in the CRM: choose another owner."
         names = [owner.name or owner.email or owner.id for owner in self._known if owner.active]
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         return f"The CRM has no owner {wanted[:60]!r}. It has {shown or 'none that is active'}."

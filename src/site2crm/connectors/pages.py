@@ -16,7 +16,6 @@ from site2crm.connectors.states import State
 from site2crm.core import web
 from site2crm.core.access import Who, needs
 from site2crm.core.errors import Invalid
-from site2crm.core.inputs import Fields
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
 
@@ -41,9 +40,10 @@ async def new_crm(
     who: NamedDependency[Who],
     way: FromQuery[str] = "",
 ) -> Html:
-    chosen = showing.kind_of(kind)
+    """The query may bring what was typed before a sign-in that came to nothing; a secret of it is not shown."""
+    chosen, typed = showing.kind_of(kind), showing.read(request.query_params)
     wanted = next((each for each in chosen.ways if each == way), None)
-    return await showing.offered(request, session, who, kind=chosen, draft=showing.Draft(Fields(), way=wanted))
+    return await showing.offered(request, session, who, kind=chosen, draft=showing.Draft(typed, way=wanted))
 
 
 @post("/new/{kind:str}", opt=WRITE)

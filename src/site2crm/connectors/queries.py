@@ -16,10 +16,14 @@ from site2crm.connectors.kinds import APP_ID, Way
 from site2crm.connectors.models import Connection, InboxRecord
 from site2crm.connectors.states import State
 from site2crm.connectors.suggest import Question
+from site2crm.core.access import OrgRef
 from site2crm.core.db import in_org
 from site2crm.core.errors import NotFound
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.forms import queries as forms
+
+AGENCY = "/agency/crms"
+"""Where operations show the connections of all orgs of a user."""
 
 
 class ConnectionRef(Struct, frozen=True):
@@ -62,6 +66,11 @@ class RecordRow(Struct, frozen=True):
     writes: int
     created_at: datetime
     updated_at: datetime
+
+
+def boards(org: OrgRef) -> tuple[str, str]:
+    """The pages that say of each connection what is wrong with it: no banner has to."""
+    return f"/o/{org.slug}/crms", AGENCY
 
 
 async def get(session: AsyncSession, org_id: str, connection_id: str) -> Connection:

@@ -5,13 +5,13 @@ ISO 4217 code or None, times aware UTC, cursors opaque strings that belong to th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from site2crm.connectors.contract import Act, Exchange, Value, Written
+from site2crm.connectors.contract import Act, Exchange, Written
 
 T = TypeVar("T")
 
@@ -82,7 +82,6 @@ class DealIn:
     stage: str | None = None
     close: date | None = None
     owner: str | None = None
-    fields: Mapping[str, Value] = field(default_factory=dict)
     tried_at: datetime | None = None
 
 

@@ -106,9 +106,11 @@ class Translation:
 
     @cached_property
     def takes_turns(self) -> list[str]:
-        """The owners who take turns, in order; empty where nobody does."""
+        """The owners who take turns, in order; empty where nobody does. Who has left the CRM gets no lead more."""
         rule = self._owner_rule
-        return rule.owners if rule.way is OwnerWay.ROUND_ROBIN else []
+        if rule.way is not OwnerWay.ROUND_ROBIN:
+            return []
+        return owners.working(rule.owners, owners.directory_of(self._connection.directory))
 
     def turn(self, number: int) -> str:
         """Whose turn it is after so many."""
@@ -167,7 +169,7 @@ def _missing(connection: Connection, person: PersonIn) -> list[Problem]:
 
 def _as_if(connection: Connection, rules: Rules) -> Translation:
     """The connection with these rules, for as long as it is looked at."""
-    values = {name: getattr(connection, name) for name in ("kind", "fields")}
+    values = {name: getattr(connection, name) for name in ("kind", "fields", "directory")}
     return Translation(
         Connection(
             **values,

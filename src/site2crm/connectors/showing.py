@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import copying, entering, ruling, signing_in, views
+from site2crm.connectors import copying, entering, queries, ruling, signing_in, views
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.errors import NotConnected
 from site2crm.connectors.kinds import ConnectorKind, Way
@@ -22,8 +22,6 @@ from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
 
 ANYWAY = "anyway"
-AGENCY = "/agency/crms"
-"""Where operations show the connections of all orgs of a user."""
 
 
 class Draft(NamedTuple):
@@ -183,7 +181,7 @@ def url_of(who: Who, connection_id: str) -> str:
 def place_of(request: AnyRequest, who: Who, connection_id: str) -> str:
     """Back to the dashboard that the button was on, else to the connection's own page."""
     came_from = redirects.back(request, "")
-    boards = (base_of(who), AGENCY)
+    boards = (base_of(who), queries.AGENCY)
     return came_from if came_from.partition("?")[0] in boards else url_of(who, connection_id)
 
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -47,6 +47,7 @@ VALID = timedelta(minutes=10)
 VERIFIER_BYTES = 48
 LONGEST_ANSWER = 4_000
 LONGEST_WORDS = 200
+LONGEST_KEPT, MOST_KEPT = 200, 20
 
 _log = log.get("connectors")
 
@@ -168,7 +169,8 @@ async def finish(machine: Machine, who: Who, query: Mapping[str, str]) -> Return
     """Somebody has come back. Raises SignInOver for a state that is not theirs to use, or not any more."""
     begun, org, entered, verifier = await _redeemed(machine, who, query.get("state", ""))
     kind = kind_named(begun.kind)
-    path = f"/crms/{begun.connection_id}" if begun.connection_id else f"/crms/new/{kind.name}?way={Way.OAUTH}"
+    draft = msgspec.convert(begun.draft, _Draft)
+    path = f"/crms/{begun.connection_id}" if begun.connection_id else _anew(kind, draft)
     if fault := _said_no(kind, query):
         return Returned(org, path, fault)
     try:
@@ -177,13 +179,21 @@ async def finish(machine: Machine, who: Who, query: Mapping[str, str]) -> Return
         grant = await auth.exchange(query, redirect_uri=begun.redirect_uri, verifier=verifier)
         if begun.connection_id:
             return await _mended(machine, org, begun.connection_id, entered, grant)
-        return await _made(machine, org, kind, entered, grant, msgspec.convert(begun.draft, _Draft))
+        return await _made(machine, org, kind, entered, grant, draft)
     except CrmError as error:
         return Returned(org, path, words.refusal(kind, opening.refused(error)).message)
     except Invalid as refused:
         return Returned(org, path, refused.detail)
     except ConnectionNotFound:
         return Returned(org, "/crms", "This connection was removed meanwhile.")
+
+
+def _anew(kind: ConnectorKind, draft: _Draft) -> str:
+    """The form again, with what was typed there; the secret is entered once more."""
+    settings = {f"settings.{name}": value for name, value in draft.settings.items()}
+    typed = {name: value for name, value in {**settings, "name": draft.name}.items() if 0 < len(value) <= LONGEST_KEPT}
+    pairs = {"way": Way.OAUTH.value, **typed, "form_ids": draft.form_ids[:MOST_KEPT]}
+    return f"/crms/new/{kind.name}?{urlencode(pairs, doseq=True)}"
 
 
 async def forget_expired(session: AsyncSession) -> None:
@@ -288,8 +298,7 @@ async def _made(
     access = service.access_for(org, kind, entered, grants=_Once(grant))
     checked = await opening.examine(opening.connect(machine, access), opening.sales_side(machine, access))
     if checked.account is None:
-        path = f"/crms/new/{kind.name}?way={Way.OAUTH}"
-        return Returned(org, path, words.refusal(kind, checked).message)
+        return Returned(org, _anew(kind, draft), words.refusal(kind, checked).message)
     given = draft.mapping if draft.mapping is not None else UNSET
     data = ConnectionIn(
         kind=kind.name,

@@ -12,6 +12,7 @@ A template is filled in, never run: there is nothing in it but names, and a name
 mapping is saved. Where none of its names has a value, it is empty like any other field.
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -196,6 +197,7 @@ def _unknown(source: str) -> str:
     if not source:
         return "Choose a field."
     known = ", ".join([*PERSON, "custom.<label>", "consent.<label>", "utm_source", "first.utm_source", "page_url"])
-    guess = f" Perhaps custom.{source[:60]}?" if source.strip() else ""
+    near = difflib.get_close_matches(source[:60], [*PERSON, *TOUCH, *OTHER], n=1)
+    guess = f" Perhaps {' or '.join([*near, f'custom.{source[:60]}'])}?" if source.strip() else ""
     more = f"{', '.join(OTHER)}, constant:<text>, template:<text with {{first_name}}>"
     return f"There is no field {source[:60]!r}.{guess} Known are {known}, {more}."

@@ -99,7 +99,8 @@ async def banners(session: AsyncSession, org: OrgRef) -> list[Banner]:
 def _stopped(org: OrgRef, connection: Connection) -> Banner:
     name, url = queries.full_name(connection.kind, connection.name), f"/o/{org.slug}/crms/{connection.id}"
     text = f"{name} stopped: {sentence(connection.state_reason)} Its leads wait here."
-    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=(url, f"{url}/reconnect"))
+    told_at = (url, f"{url}/reconnect", *queries.boards(org))
+    return Banner(text=text, tone="bad", action_label="Reconnect", action_url=url, told_at=told_at)
 
 
 def said(kind: str, checked: Checked) -> tuple[str, str]:

@@ -50,6 +50,11 @@ class Who(Struct, frozen=True, kw_only=True):
     def can(self, permission: str) -> bool:
         return self.is_super if permission == INSTANCE else permission in self.permissions
 
+    def require(self, permission: str) -> None:
+        """For what needs a second permission beside the route's own. Raises Forbidden."""
+        if not self.can(permission):
+            raise Forbidden(f"This needs the right `{permission}`.")
+
     @property
     def actor(self) -> str:
         """Who did it, for the records: a user's or a key's id."""
@@ -111,8 +116,7 @@ def _hold(who: Who | None, permission: str | None) -> None:
         return
     if who.org is None:
         raise NotFound
-    if not who.can(permission):
-        raise Forbidden(f"This needs the right `{permission}`.")
+    who.require(permission)
 
 
 def who_asks(connection: Connection) -> Who | None:

@@ -66,10 +66,6 @@ class Vault:
         except (InvalidTag, ValueError, binascii.Error):
             raise Unreadable("changed, or sealed for another row") from None
 
-    def is_current(self, sealed: str) -> bool:
-        """Whether the current key sealed it; else a rotation seals it again."""
-        return sealed.startswith(f"{_VERSION}:{self._current}:")
-
     def mac(self, purpose: str, text: str) -> str:
         """Keyed hash in hex, under the current key: the same text has another one for each purpose."""
         return self._keys[self._current].mac(purpose, text)

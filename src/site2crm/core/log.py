@@ -11,7 +11,6 @@ import json
 import logging
 import re
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -53,18 +52,6 @@ class Log:
     def exception(self, event: str, /, **fields: object) -> None:
         """An error with the traceback of the exception being handled."""
         self._write(logging.ERROR, event, fields, traceback=sys.exc_info()[0] is not None)
-
-    @contextmanager
-    def timed(self, event: str, /, **fields: object) -> Iterator[dict[str, object]]:
-        """Log the event with its milliseconds at the end; the block may add fields."""
-        started = time.perf_counter()
-        try:
-            yield fields
-        except BaseException as error:
-            fields["failed"] = type(error).__name__
-            raise
-        finally:
-            self.info(event, **{**fields, "ms": round((time.perf_counter() - started) * 1000, 1)})
 
     def _write(self, level: int, event: str, fields: Mapping[str, object], *, traceback: bool = False) -> None:
         if self._logger.isEnabledFor(level):

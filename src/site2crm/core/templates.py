@@ -69,6 +69,8 @@ class Banner(Struct, kw_only=True):
     seen_url: str = ""
     """For what happened and stays said until a person has read it: a POST there takes it away."""
     seen_fields: dict[str, str] = {}
+    of_instance: bool = False
+    """It is about the whole installation and not about the org."""
 
 
 class Flash(Struct, kw_only=True):

@@ -19,13 +19,14 @@ from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 from litestar.exceptions import ValidationException as LitestarInvalid
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core import db, errors, feature, formats, log, redirects, templates
-from site2crm.core.access import Who, who_asks
+from site2crm.core.access import OrgRef, Who, who_asks
 from site2crm.core.errors import AppError, FieldError
-from site2crm.core.templates import Flash, NavItem, NavSection, Org, Person, Shell
+from site2crm.core.templates import Banner, Flash, NavItem, NavSection, Org, Person, Shell
 
 AnyRequest = Request[Any, Any, Any]
 Html = Response[str]
@@ -281,11 +282,18 @@ async def _shell(request: AnyRequest, session: AsyncSession, title: str) -> Shel
         shell.actions = _actions(who)
         shell.search_url = f"/o/{org.slug}/leads"
         shell.new_org_url = "/orgs/new" if who.makes_orgs else ""
-        here = request.url.path
-        shell.banners = [each for each in await feature.banners(session, org) if here not in each.told_at]
+        shell.banners = await _banners(request, session, org, orgs=len(who.orgs))
     if who.is_super:
         shell.nav = [*shell.nav, NavSection(label="Instance", items=_admin_nav(request.url.path))]
     return shell
+
+
+async def _banners(request: AnyRequest, session: AsyncSession, org: OrgRef, *, orgs: int) -> list[Banner]:
+    """Those that this page does not say itself; where its address names no org, each says of which of several it is."""
+    told = [each for each in await feature.banners(session, org) if request.url.path not in each.told_at]
+    if _HOME not in request.scope["state"] or orgs == 1:
+        return told
+    return [each if each.of_instance else replace(each, text=f"{org.name}: {each.text}") for each in told]
 
 
 def _admin_nav(path: str) -> list[NavItem]:

@@ -27,6 +27,7 @@ Ts = TypeVarTuple("Ts")
 MOST_COUNTED = 1_000
 """A tab says "1,000" and no more."""
 MOST_ATTEMPTS = 50
+SAMPLE = 200
 ALL_WAITING = "waiting"
 """Asks for every state in which a lead is still on its way."""
 
@@ -246,14 +247,30 @@ async def arrived(session: AsyncSession, org_id: str, span: tuple[datetime, date
 
 
 async def stuck(session: AsyncSession, org_id: str) -> list[tuple[str, str, int]]:
-    """(connection id, state, count) of dead and parked ones, for the banners; counted from the index alone."""
-    names = await connections.names(session, org_id)
+    """(connection id, state, count) of dead and parked ones, for the banners; counted from the index alone.
+
+    Of a connection that was removed nothing can be sent again: nobody is asked to.
+    """
+    there = [ref.id for ref in await connections.of_org(session, org_id)]
     rows = await session.execute(
         select(Delivery.connection_id, Delivery.state, func.count())
-        .where(Delivery.connection_id.in_(names), Delivery.state.in_((State.DEAD, State.PARKED)))
+        .where(Delivery.connection_id.in_(there), Delivery.state.in_((State.DEAD, State.PARKED)))
         .group_by(Delivery.connection_id, Delivery.state)
     )
     return [(connection_id, state, count) for connection_id, state, count in rows]
+
+
+async def refused_deals(session: AsyncSession, connection_id: str) -> tuple[int, int]:
+    """(deals, all) of what a connection has refused: people who are there, but not their deal. Of SAMPLE, for banners
+    on every page: which of them it is stands in the row, not in the index."""
+    some = (
+        select(Delivery.person_at)
+        .where(Delivery.connection_id == connection_id, Delivery.state == State.DEAD)
+        .limit(SAMPLE)
+        .subquery()
+    )
+    row = (await session.execute(select(func.count(some.c.person_at), func.count()).select_from(some))).one()
+    return row[0], row[1]
 
 
 async def lead_names(session: AsyncSession, org_id: str, lead_ids: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.core import alarms
+from site2crm.delivery import queries
 from site2crm.delivery.events import REFUSED
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import State
@@ -14,7 +15,9 @@ from site2crm.delivery.states import State
 
 async def ring(session: AsyncSession, org_id: str, connection_id: str) -> None:
     crm = (await connections.names(session, org_id))[connection_id]
-    text = f"Leads were refused by {crm}, or tried in vain for days. They are kept: see why, and send them again."
+    deals, seen = await queries.refused_deals(session, connection_id)
+    what = "Leads" if not deals else "Deals of leads" if deals == seen else "Leads, or their deals,"
+    text = f"{what} were refused by {crm}, or tried in vain for days. They are kept: see why, and send them again."
     await alarms.ring(session, org_id, code=REFUSED, subject=connection_id, text=text)
 
 

@@ -33,14 +33,27 @@ _TITLES = {
 }
 
 
+_TITLES_OF_DEALS = {
+    **_TITLES,
+    State.PENDING: "In {}, its deal is made next",
+    State.SENDING: "In {}, its deal is being made",
+    State.RETRYING: "In {}, its deal is tried again",
+    State.PARKED: "In {}, its deal waits",
+    State.DEAD: "In {}, but its deal was refused",
+    State.SKIPPED: "In {}, without a deal",
+}
+"""Of a lead whose person is there already."""
+
+
 async def entries(session: AsyncSession, org_id: str, lead_id: str) -> Sequence[TimelineEntry]:
     """Each delivery of the lead with all its attempts."""
     found = (await queries.page(session, org_id, Wanted(lead=lead_id), limit=MOST_SHOWN)).data
     if not found:
         return []
     names = await crm_names(session, org_id)
+    there = {ref.id for ref in await connections.of_org(session, org_id)}
     attempts = await queries.attempts(session, org_id, [delivery.id for delivery in found])
-    return [_entry(delivery, names, attempts[delivery.id]) for delivery in found]
+    return [_entry(each, names, attempts[each.id], is_there=each.connection in there) for each in found]
 
 
 async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
@@ -49,7 +62,12 @@ async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
     if not stuck:
         return []
     names = await crm_names(session, org.id)
-    return [_banner(org, names[id], (id, state, count)) for id, state, count in stuck]
+    return [
+        _refused(org, names[id], id, what=_what_was_refused(count, *await queries.refused_deals(session, id)))
+        if state == State.DEAD
+        else _waiting(org, names[id], id, count=count)
+        for id, state, count in stuck
+    ]
 
 
 async def form_panel(session: AsyncSession, org: OrgRef, form_id: str) -> Panel | None:
@@ -106,12 +124,14 @@ def _numbers_panel(numbers: Numbers, url: str) -> Panel | None:
     return Panel("delivery/_numbers.html", {"numbers": numbers, "url": url}) if numbers.created else None
 
 
-def _entry(delivery: DeliveryItem, names: dict[str, str], attempts: Sequence[AttemptItem]) -> TimelineEntry:
+def _entry(
+    delivery: DeliveryItem, names: dict[str, str], attempts: Sequence[AttemptItem], *, is_there: bool
+) -> TimelineEntry:
     name = names.get(delivery.connection, "a removed CRM")
     return TimelineEntry(
         type="delivery",
         at=delivery.delivered_at or delivery.created_at,
-        title=_TITLES[State(delivery.state)].format(name),
+        title=(_TITLES if delivery.person_at is None else _TITLES_OF_DEALS)[State(delivery.state)].format(name),
         template="delivery/_timeline.html",
         tone=TONES.get(delivery.state, "neutral"),
         data={
@@ -119,17 +139,37 @@ def _entry(delivery: DeliveryItem, names: dict[str, str], attempts: Sequence[Att
             "crm": name,
             "shown": delivery.shown,
             "is_waiting": delivery.state in WAITING,
+            "may_resend": is_there and delivery.state in (State.DEAD, State.SKIPPED, State.RETRYING),
             "log": msgspec.to_builtins(list(attempts), builtin_types=(type(delivery.created_at),)),
         },
     )
 
 
-def _banner(org: OrgRef, crm: str, stuck: tuple[str, str, int]) -> Banner:
-    connection_id, state, count = stuck
-    url = f"/o/{org.slug}/deliveries?connection={connection_id}&state={state}"
-    if state == State.DEAD:
-        text = f"{plural(count, 'lead was', 'leads were')} refused by {crm}."
-        return Banner(text=text, tone="bad", action_label="Look", action_url=url)
+def _what_was_refused(count: int, deals: int, seen: int) -> str:
+    """`deals` of `seen`: the person is in the CRM, its deal is not."""
+    if not deals:
+        return plural(count, "lead was", "leads were")
+    if deals == seen:
+        return "The deal of 1 lead was" if count == 1 else f"The deals of {plural(count, 'lead')} were"
+    return f"{plural(count, 'lead')}, or their deals, were"
+
+
+def _refused(org: OrgRef, crm: str, connection_id: str, *, what: str) -> Banner:
+    url = _deliveries(org, connection_id, State.DEAD)
+    told_at = _told_at(org)
+    return Banner(text=f"{what} refused by {crm}.", tone="bad", action_label="Look", action_url=url, told_at=told_at)
+
+
+def _waiting(org: OrgRef, crm: str, connection_id: str, *, count: int) -> Banner:
     text = f"{plural(count, 'lead is', 'leads are')} waiting for {crm}."
-    told_at = (f"/o/{org.slug}/crms/{connection_id}",)
+    own = f"/o/{org.slug}/crms/{connection_id}"
+    url, told_at = _deliveries(org, connection_id, State.PARKED), (*_told_at(org), own, f"{own}/reconnect")
     return Banner(text=text, tone="warn", action_label="Look", action_url=url, told_at=told_at)
+
+
+def _deliveries(org: OrgRef, connection_id: str, state: State) -> str:
+    return f"/o/{org.slug}/deliveries?connection={connection_id}&state={state}"
+
+
+def _told_at(org: OrgRef) -> tuple[str, ...]:
+    return (f"/o/{org.slug}/deliveries", *connections.boards(org))

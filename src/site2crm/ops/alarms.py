@@ -6,6 +6,7 @@ everybody, figures that begin anew, is told to everybody in other words.
 
 from collections.abc import Sequence
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY
@@ -36,10 +37,10 @@ async def banners(session: AsyncSession, org: OrgRef) -> Sequence[Banner]:
     of_machine = await alarms.open_alarms(session, INSTANCE)
     of_org = await alarms.open_alarms(session, org.id)
     if who is not None and who.is_super:
-        found = [_to_be_seen(alarm, base) for alarm in of_machine]
+        found = [structs.replace(_to_be_seen(alarm, base), of_instance=True) for alarm in of_machine]
     else:
         told = dict.fromkeys(FOR_EVERYBODY[alarm.code] for alarm in of_machine if alarm.code in FOR_EVERYBODY)
-        found = [Banner(text=text, tone="warn") for text in told]
+        found = [Banner(text=text, tone="warn", of_instance=True) for text in told]
     may_clear = who is not None and who.can(CLEARS)
     told_there = [alarm for alarm in of_org if alarm.code not in TOLD_WITH_NUMBERS]
     return [*found, *(_of_org(alarm, base, may_clear=may_clear) for alarm in told_there)]

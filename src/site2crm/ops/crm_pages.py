@@ -20,7 +20,6 @@ from site2crm.ops import crms
 from site2crm.ops.crms import Crm
 
 READ, WRITE = "connections:read", "connections:write"
-AGENCY = "/agency/crms"
 REFRESH_S = 15
 MOST_SHOWN = 200
 TROUBLE = "trouble"
@@ -64,7 +63,7 @@ async def list_crms(
     )
 
 
-@get(AGENCY, opt=needs(SIGNED_IN))
+@get(connections.AGENCY, opt=needs(SIGNED_IN))
 async def list_all_crms(
     request: AnyRequest,
     session: NamedDependency[AsyncSession],
@@ -93,7 +92,7 @@ async def list_all_crms(
         fitting=len(fitting),
         **_shown(
             fitting[:MOST_SHOWN],
-            query(AGENCY, q=q or None, state=in_state or None),
+            query(connections.AGENCY, q=q or None, state=in_state or None),
             writable={org.id for org, may in rights if WRITE in may},
             of=found,
         ),

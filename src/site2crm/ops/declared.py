@@ -98,8 +98,9 @@ async def _patiently(machine: Machine) -> None:
 
 async def _ring(machine: Machine, problems: Sequence[Problem]) -> None:
     more = f" And {len(problems) - 1} more." if len(problems) > 1 else ""
-    first = str(problems[0]).rstrip(".")
-    text = f"{first}.{more} What was applied before stays; `site2crm check` tells all, SIGHUP reads it again."
+    first = str(problems[0])
+    end = "" if first.endswith((".", "?", "!")) else "."
+    text = f"{first}{end}{more} What was applied before stays; `site2crm check` tells all, SIGHUP reads it again."
     async with machine.session() as session:
         await alarms.ring(session, alarms.INSTANCE, code=ALARM, text=text)
 
