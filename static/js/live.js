@@ -1,28 +1,33 @@
 // [data-refresh-url]: asks again every data-refresh-seconds while in sight, and at each event of data-refresh-events.
-// Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away. An event that
-// comes meanwhile, or while the page is out of sight, is made up for afterwards.
-const BUSY = ":focus, :checked, :popover-open, dialog[open], details[open]";
+// Never while one is busy inside it: a ticked row, a focused field or an open menu would be taken away, as would what a
+// refused filter has to say. An event that comes meanwhile, or while the page is out of sight, is made up for afterwards.
+const BUSY = ":focus, :checked, :popover-open, dialog[open], details[open], [data-problem]";
 const EVENT_PAUSE_MS = 100;
 const AGAIN_MS = 2000;
 const AGAIN_AT_MOST_MS = 300_000;
 const loaded = Date.now();
 const stale = new Set();
+const asked = new WeakMap(); // element -> the address it was last asked at
 
 async function refresh(element) {
   if (document.hidden || !element.isConnected || element.querySelector(BUSY)) return;
   stale.delete(element.id);
   element.dataset.refreshed = String(Date.now());
   const target = `#${element.id}`;
+  const url = element.dataset.refreshUrl;
+  asked.set(element, url);
   // Its own source: of requests of one source htmx keeps one waiting and drops the third.
-  await window.htmx.ajax("GET", element.dataset.refreshUrl, { source: element, target, select: target, swap: "outerMorph" });
+  await window.htmx.ajax("GET", url, { source: element, target, select: target, swap: "outerMorph" });
 }
 
-// Somebody may have begun something between the question and its answer.
+// Somebody may have begun something between the question and its answer, or have filtered: it is the answer no longer.
 document.addEventListener("htmx:before:swap", (event) => {
-  const element = document.getElementById(event.detail.ctx.target?.id);
-  if (!element?.dataset.refreshUrl || !element.querySelector(BUSY)) return;
+  const { sourceElement, target } = event.detail.ctx;
+  if (!asked.has(sourceElement)) return;
+  const element = document.getElementById(target?.id);
+  if (element && !element.querySelector(BUSY) && element.dataset.refreshUrl === asked.get(sourceElement)) return;
   event.preventDefault();
-  stale.add(element.id);
+  if (element) stale.add(element.id);
 });
 
 function due(element) {

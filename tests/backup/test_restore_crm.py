@@ -18,6 +18,7 @@ from site2crm.connectors.service import ConnectionIn
 from site2crm.core import folder
 from site2crm.core.access import OrgRef
 from site2crm.core.backup import restore
+from site2crm.core.backup.create import Made
 from site2crm.core.queue import JobContext
 from site2crm.deals import hooks, jobs, syncing
 from site2crm.deals.models import Deal, Feed
@@ -108,7 +109,7 @@ async def deals(instance: Instance) -> int:
         return await session.scalar(select(func.count()).select_from(Deal)) or 0
 
 
-def put_back(agency: Agency, target: Path, *, with_key: bool) -> None:
+def put_back(agency: Agency, target: Path, *, with_key: bool) -> Made:
     settings = settings_of(agency.folder)
     backup = made(settings)
     (target / "data").mkdir(parents=True)
@@ -116,6 +117,7 @@ def put_back(agency: Agency, target: Path, *, with_key: bool) -> None:
         shutil.copy(settings.data.dir / "secret.key", target / "data" / "secret.key")
     with folder.held(target / "data"):
         restore.restore(settings_of(target), backup.path, replace=False, new_key=not with_key)
+    return backup
 
 
 async def test_a_row_of_every_table_comes_back(agency: Agency, tmp_path: Path) -> None:
@@ -123,9 +125,8 @@ async def test_a_row_of_every_table_comes_back(agency: Agency, tmp_path: Path) -
     await fill(first)
     before = await everything(first)
     assert [name for name, rows in before.items() if not rows] == []
-    put_back(agency, tmp_path / "second", with_key=True)
+    backup = put_back(agency, tmp_path / "second", with_key=True)
     assert await everything(second) == before
-    backup = made(settings_of(agency.folder))
     assert {known.name for known in tables().sorted_tables} <= set(backup.counts.tables)
 
 

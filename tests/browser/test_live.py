@@ -43,3 +43,45 @@ def test_a_page_that_is_open_during_an_upgrade_follows_again(owner: Visitor, off
     expect(page.get_by_text("afterwards@example.com")).to_be_visible()
     page.unroute("**/leads/live")
     owner.complaints.clear()  # the browser's own, about the 503
+
+
+def test_what_a_refused_filter_says_stays_until_the_filter_is_mended(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    office.post(email="here@example.com", first_name="Hera")
+    page.goto(f"{office.base}/leads")
+    expect(page.get_by_text("here@example.com")).to_be_visible()
+    page.evaluate("document.querySelector('[name=from]').type = 'text'")  # as a browser that knows no dates
+    page.locator("[name=from]").fill("soon")
+    refused = page.locator("#leads").get_by_text("A day such as")
+    expect(refused).to_be_visible()
+    page.evaluate("document.querySelector('#leads').dataset.refreshSeconds = '0'")
+    page.wait_for_timeout(2500)
+    expect(refused).to_be_visible()
+    page.locator("[name=from]").fill("2020-01-01")
+    expect(page.get_by_text("here@example.com")).to_be_visible()
+    owner.complaints.clear()  # the browser's own, about the 422
+
+
+def test_a_refresh_that_was_asked_for_before_the_filter_is_not_shown(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    office.post(email="wanted@example.com", first_name="Wanda")
+    office.post(email="other@example.com", first_name="Otto")
+    office.soon("other@example.com")
+    page.goto(f"{office.base}/leads")
+    page.locator("#leads tr", has_text="other@example.com").get_by_role("checkbox").check()
+    held: list[Route] = []
+    unfiltered = re.compile(r"/leads$")
+    page.route(unfiltered, lambda route: held.append(route))  # noqa: PLW0108 - the driver marks what it is given
+    page.locator("#leads tr", has_text="other@example.com").get_by_role("checkbox").uncheck()
+    page.locator("h1").click()
+    page.evaluate("document.querySelector('#leads').dataset.refreshSeconds = '0'")
+    while not held:
+        page.wait_for_timeout(50)
+    page.locator("#leads tr", has_text="other@example.com").get_by_role("checkbox").check()
+    page.get_by_label("Search leads").fill("wanted")
+    expect(page.get_by_text("other@example.com")).to_have_count(0)
+    expect(page.get_by_text("wanted@example.com")).to_be_visible()
+    [route.continue_() for route in held]
+    page.unroute(unfiltered)
+    page.wait_for_timeout(1500)
+    expect(page.get_by_text("other@example.com")).to_have_count(0)

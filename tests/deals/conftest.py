@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
@@ -100,9 +101,21 @@ async def fake() -> AsyncIterator[HubSpotFake]:
 
 
 @pytest.fixture
-async def instance(tmp_path: Path, fake: HubSpotFake) -> AsyncIterator[Instance]:
-    async with cast.an_instance(tmp_path, **flags(fake)) as running:
+def operators() -> dict[str, str]:
+    """Settings beside those of the fake: none, unless a file says so."""
+    return {}
+
+
+@pytest.fixture
+async def instance(tmp_path: Path, fake: HubSpotFake, operators: dict[str, str]) -> AsyncIterator[Instance]:
+    async with cast.an_instance(tmp_path, **flags(fake), **operators) as running:
         yield running
+
+
+@pytest.fixture
+async def vendor(instance: Instance) -> httpx.AsyncClient:
+    """The CRM, which calls the instance."""
+    return cast.client(instance)
 
 
 @pytest.fixture

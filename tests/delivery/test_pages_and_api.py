@@ -253,3 +253,23 @@ async def test_what_has_arrived_is_not_pressed_on_anybody_to_send_again(office: 
 async def test_a_csv_names_its_charset_once(office: Office, alice: Person, path: str) -> None:
     answer = await alice.web.get(f"/o/{office.org.slug}/{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+
+
+async def test_a_key_that_may_not_read_leads_sees_and_does_nothing_with_what_was_sent(
+    office: Office, alice: Person, dead: DeliveryItem
+) -> None:
+    scopes = ["deliveries:read", "deliveries:write"]
+    made = await alice.api.post("/api/v1/keys", json={"name": "Watch", "scopes": scopes})
+    headers = {"Authorization": f"Bearer {made.json()['key']}"}
+    url = f"/api/v1/deliveries/{dead.id}"
+    assert (await alice.api.get("/api/v1/deliveries", headers=headers)).status_code == 200
+    answers = [
+        await alice.api.get(url, headers=headers),
+        await alice.api.post(f"{url}/replay", headers=headers),
+        await alice.api.post(f"{url}/skip", headers=headers),
+        await alice.api.patch(url, headers=headers, json={"overrides": {"industry": "RETAIL"}}),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert all("`leads:read`" in answer.text for answer in answers)
+    await office.work()
+    assert await office.only() == dead

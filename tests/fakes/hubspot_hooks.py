@@ -12,8 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from site2crm.app import Instance
+from site2crm.connectors import app_hooks
+from site2crm.demo.hubspot_oauth import CLIENT_ID, CLIENT_SECRET
 from site2crm.kit import clock
 
+OPERATORS_APP = {"connectors__hubspot__client_id": CLIENT_ID, "connectors__hubspot__client_secret": CLIENT_SECRET}
+"""The settings of an instance whose operator has an app."""
 PORTAL = 62515
 MOST = 100
 
@@ -60,3 +65,7 @@ class TellingApp:
             "X-HubSpot-Signature": hashlib.sha256(self.client_secret.encode() + body).hexdigest(),
             "X-HubSpot-Signature-Version": "v1",
         }
+
+
+def app_of(instance: Instance, client_id: str = CLIENT_ID, secret: str = CLIENT_SECRET) -> TellingApp:
+    return TellingApp(secret, app_hooks.address(instance, "hubspot", client_id))

@@ -38,8 +38,8 @@ from site2crm.ops import declared
 
 BACKLOG = 4096
 LISTEN_POLL_S = 0.02
-HAND_OVER_S = 2.5
-"""Caddy asks every second whether we are ready (`site2crm caddyfile`): it sends to the standby before we close."""
+NOTICED_S = 2.5
+"""Caddy asks every second whether we are ready (`site2crm caddyfile`): it sends elsewhere, or waits, before we go."""
 STANDING_S = 1.0
 GC_THRESHOLD = (20_000, 20, 50)
 """Objects between collections: the default of 700 stops the world for every other submission under load."""
@@ -163,7 +163,7 @@ async def _serve(settings: Settings, lock: folder.Place, succession: Succession 
         ):
             await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
         supervisor.tell("STOPPING=1")
-        await _hand_over(instance.machine, lock)
+        await _leave(instance.machine, lock)
         live.end()
         server.stop()  # type: ignore[no-untyped-call]
         await serving
@@ -185,15 +185,16 @@ def _failures(succession: Succession | None) -> list[asyncio.Event]:
     return [] if succession is None else [succession.failed]
 
 
-async def _hand_over(machine: Machine, lock: folder.Place) -> None:
-    """Tell a standby that its time has come, and answer on until the proxy in front has noticed too."""
+async def _leave(machine: Machine, lock: folder.Place) -> None:
+    """Tell a standby that its time has come, and answer on until the proxy in front has noticed too: what it writes to
+    a connection that is just being closed, it would not write a second time."""
     follower = folder.waiting(machine.data_dir) if lock.is_mine else None
-    if follower is None:
-        return
-    _log.info("serve.hands_over", to=follower.pid)
     machine.phase = Phase.LEAVING
-    lock.leave()
-    await asyncio.sleep(HAND_OVER_S)
+    if follower is not None:
+        _log.info("serve.hands_over", to=follower.pid)
+        lock.leave()
+    if follower is not None or machine.settings.server.trusted_proxies:
+        await asyncio.sleep(NOTICED_S)
 
 
 async def _ready(settings: Settings, machine: Machine, supervisor: Supervisor) -> None:

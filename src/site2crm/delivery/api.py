@@ -99,26 +99,26 @@ async def list_deliveries(
 async def show_delivery(
     delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
-    """With each try: when, what came of it, and the exact requests and answers."""
-    return await _detail(session, who.org_id, delivery_id)
+    """With each try: when, what came of it, and the exact requests and answers. Needs `leads:read` too."""
+    return await _detail(session, who, delivery_id)
 
 
 @post("/{delivery_id:str}/replay", opt=WRITE, status_code=200)
 async def replay_delivery(
     delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
-    """Send it again now, with all tries anew."""
+    """Send it again now, with all tries anew. Needs `leads:read` too, for what it answers."""
     await service.replay(session, who.org_id, delivery_id)
-    return await _detail(session, who.org_id, delivery_id)
+    return await _detail(session, who, delivery_id)
 
 
 @post("/{delivery_id:str}/skip", opt=WRITE, status_code=200)
 async def skip_delivery(
     delivery_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> DeliveryDetail:
-    """Do not send it."""
+    """Do not send it. Needs `leads:read` too, for what it answers."""
     await service.skip(session, who.org_id, delivery_id)
-    return await _detail(session, who.org_id, delivery_id)
+    return await _detail(session, who, delivery_id)
 
 
 @patch("/{delivery_id:str}", opt=WRITE)
@@ -128,10 +128,10 @@ async def edit_delivery(
     session: NamedDependency[AsyncSession],
     who: NamedDependency[Who],
 ) -> DeliveryDetail:
-    """Change what is sent, and send it again. Merge patch: what is absent stays."""
+    """Change what is sent, and send it again. Merge patch: what is absent stays. Needs `leads:read` too."""
     if not isinstance(data.overrides, UnsetType):
         await service.amend_and_resend(session, who.org_id, delivery_id, changes=data.overrides)
-    return await _detail(session, who.org_id, delivery_id)
+    return await _detail(session, who, delivery_id)
 
 
 @post("/replay", opt=WRITE, status_code=200)
@@ -216,9 +216,12 @@ def _backfill(found: backfill.Progress) -> BackfillOut:
     return BackfillOut(found.left, found.is_running, found.total, found.done)
 
 
-async def _detail(session: AsyncSession, org_id: str, delivery_id: str) -> DeliveryDetail:
-    item = await queries.get(session, org_id, delivery_id)
-    attempts = await queries.attempts(session, org_id, [delivery_id])
+async def _detail(session: AsyncSession, who: Who, delivery_id: str) -> DeliveryDetail:
+    """What was sent holds what people entered: whoever may not read leads may not read it. What had been begun by then
+    is undone with the refusal."""
+    who.require("leads:read")
+    item = await queries.get(session, who.org_id, delivery_id)
+    attempts = await queries.attempts(session, who.org_id, [delivery_id])
     return DeliveryDetail(**msgspec.structs.asdict(item), attempt_log=attempts[delivery_id])
 
 
