@@ -22,7 +22,7 @@ SERVE_FLAGS ?=
 CONTAINER ?= docker
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' src/site2crm/__init__.py)
 
-.PHONY: install serve test bench soak scoreboard fmt lint lock migration test-postgresql browser postgresql redis clickhouse compiler binary test-binary deb image
+.PHONY: install serve test bench soak scoreboard fmt lint lock migration test-postgresql browser postgresql redis clickhouse wrk compiler binary test-binary deb image
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -98,7 +98,11 @@ test: lint browser postgresql redis clickhouse
 test-postgresql: $(VENV)/.dev browser postgresql redis
 	SITE2CRM_TEST_ALL=yes $(PYTEST) --database postgresql
 
-bench: $(VENV)/.dev
+# The load for redirects and forms.
+wrk:
+	$(call apt,/usr/bin/wrk,wrk)
+
+bench: $(VENV)/.dev wrk
 	$(BIN)/python -m tests.bench --only "$(only)"
 
 soak: $(VENV)/.dev

@@ -37,8 +37,6 @@ MANY = 250
 
 @pytest.fixture
 async def fake() -> AsyncIterator[ZohoFake]:
-    client._refusals.clear()
-    client._floors.clear()
     async with playing(ZohoFake()) as server:
         yield server
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
 from site2crm.connectors.grants import Grant
-from site2crm.connectors.pacing import Limit, Ticket
+from site2crm.connectors.pacing import Budget, Limit, Ticket
 from site2crm.connectors.wire import Call, masked, network_error, send_granted
 from site2crm.connectors.zoho import answers, centres
 from site2crm.connectors.zoho.answers import Item, ZohoError
@@ -39,9 +40,9 @@ T = TypeVar("T")
 _NOBODY: Mapping[str, Any] = MappingProxyType({})
 _LARGE_BYTES = 16_000_000
 
-_refusals: dict[str, int] = {}
+_refusals: WeakKeyDictionary[Budget, int] = WeakKeyDictionary()
 """How often in a row each connection was told 429: the wait grows with it, and connectors live for one call only."""
-_floors: dict[str, int] = {}
+_floors: WeakKeyDictionary[Budget, int] = WeakKeyDictionary()
 """Down to which of the last credits each connection may go before it waits again."""
 
 
@@ -187,17 +188,17 @@ class Client:
 
     def _count(self, answer: Response) -> None:
         """Raises ZohoError(THROTTLE) and closes the budget for longer each time."""
-        connection = self.context.connection_id
+        budget = self.context.budget
         if answer.status != 429:
-            _refusals.pop(connection, None)
+            _refusals.pop(budget, None)
             return
-        _refusals[connection] = _refusals.get(connection, 0) + 1
+        _refusals[budget] = _refusals.get(budget, 0) + 1
         try:
             answers.read(answer)
         except ZohoError as error:
             error.kind = ErrorClass.THROTTLE
-            error.retry_after = error.retry_after or answers.patience(_refusals[connection])
-            self.context.budget.close(error.retry_after)
+            error.retry_after = error.retry_after or answers.patience(_refusals[budget])
+            budget.close(error.retry_after)
             raise
 
     def _heed(self, answer: Response, _ticket: Ticket) -> None:
@@ -211,18 +212,18 @@ class Client:
 
     def _spare(self, left: int) -> None:
         """The last credits are for others, but for a few from time to time."""
-        connection = self.context.connection_id
+        budget = self.context.budget
         if left > CREDITS_LEFT:
             self._enough()
             return
-        floor = _floors.get(connection, left)
+        floor = _floors.get(budget, left)
         if left <= floor:
-            self.context.budget.refused(CREDITS_WAIT, LONGEST_CREDITS_WAIT, asked=None)
+            budget.refused(CREDITS_WAIT, LONGEST_CREDITS_WAIT, asked=None)
             floor = 0
-        _floors[connection] = max(floor, left - CREDITS_AT_ONCE)
+        _floors[budget] = max(floor, left - CREDITS_AT_ONCE)
 
     def _enough(self) -> None:
-        _floors.pop(self.context.connection_id, None)
+        _floors.pop(self.context.budget, None)
         self.context.budget.accepted()
 
 
