@@ -93,7 +93,7 @@ def _drained_to(folder: Path, total: int) -> None:
 def _count(folder: Path) -> int:
     records = sqlite.connect(f"file:{folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=10)
     try:
-        return int(records.execute("SELECT _count(*) FROM submission").fetchone()[0])
+        return int(records.execute("SELECT count(*) FROM submission").fetchone()[0])
     finally:
         records.close()
 
