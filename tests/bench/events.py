@@ -19,7 +19,7 @@ from site2crm.core.eventstore.frame import EventFrame, encode
 from site2crm.core.eventstore.pump import CONSUMER, Pump
 from site2crm.core.eventstore.schema import COLUMNS, PARTS, SLOT_S, TEXTS
 from site2crm.core.journal.contract import EVENTS
-from site2crm.core.journal.journal import Journal
+from site2crm.core.journal.journal import NAMES, Journal
 from tests.bench.table import Row
 
 ROWS = 5_000_000
@@ -198,7 +198,7 @@ async def question(store: DuckStore, label: str, asked: Question, ask: Ask) -> R
 async def catch_up(store: DuckStore, folder: Path) -> Row:
     """A backlog in the journal, and nobody clicking."""
     agents.warm()
-    journal = Journal.open(folder / "journal", instance="bench", on_alarm=print)
+    journal = Journal.open(folder / "journal", instance=NAMES[0], on_alarm=print)
     pump = Pump(journal, store, data_dir=folder, ring=print)
     now, people = time.time(), _mixed(numpy.arange(20_000, dtype="uint64")).tolist()
     for number in range(BACKLOG):
