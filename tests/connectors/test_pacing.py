@@ -118,6 +118,30 @@ async def test_a_part_is_closed_with_the_whole() -> None:
         assert budget.closed_for == timedelta(seconds=30)
 
 
+async def test_where_so_many_may_be_under_way_the_next_begins_when_one_ends() -> None:
+    """Without time to pass: nobody looks again meanwhile."""
+    budget, begun = Budget(Limit(3, 0.0)), []
+    ends = [asyncio.Event() for _ in range(3)]
+
+    async def one(number: int) -> None:
+        async with budget.call():
+            begun.append(number)
+            await ends[number].wait()
+
+    async def turns() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    calls = [asyncio.create_task(one(number)) for number in range(3)]
+    await turns()
+    assert begun == [0, 1]
+    ends[1].set()
+    await turns()
+    assert begun == [0, 1, 2]
+    [end.set() for end in ends]
+    await asyncio.gather(*calls)
+
+
 async def test_who_gives_up_waiting_takes_no_token() -> None:
     budget = Budget(Limit(3, 0.5))
     await spend(budget, 2, [])

@@ -11,7 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -71,6 +71,7 @@ class Budget:
         self._within = within
         self._calls = 0
         self._under_way = 0
+        self._ended = asyncio.Event()
         self._answered: deque[float] = deque()
         """When each call whose token has not come back was answered, oldest first."""
         self._turn = asyncio.Lock()
@@ -136,8 +137,8 @@ class Budget:
         self._lead_at = time.monotonic()
         try:
             async with self._turn:
-                while (wait_s := self._wait_s()) > 0:  # noqa: ASYNC110 - it is time that brings tokens, nobody
-                    await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
+                while (wait_s := self._wait_s()) > 0:
+                    await self._rest(wait_s)
                 ticket = self._begin()
         finally:
             self._waiting -= 1
@@ -148,8 +149,8 @@ class Budget:
     async def spare_call(self) -> AsyncIterator[Ticket]:
         """Around a call that can wait: begins when nobody else waits and the share of the others is untouched."""
         async with self._spare_turn:
-            while (wait_s := LOOK_AGAIN_S if self._waiting else self._wait_s(self._share)) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(min(wait_s, LOOK_AGAIN_S))
+            while (wait_s := LOOK_AGAIN_S if self._waiting else self._wait_s(self._share)) > 0:
+                await self._rest(wait_s)
             ticket = self._begin()
         with self._under(ticket):
             yield ticket
@@ -243,8 +244,16 @@ class Budget:
             for one in first:
                 one._is_trying, one._goes_alone = False, bool(_until(one._closed_until))
             self._under_way -= 1
+            self._ended.set()
             self._answered.append(now)
             self._lasts_s += (now - began - self._lasts_s) / _REMEMBERED
+
+    async def _rest(self, wait_s: float) -> None:
+        """Until then, or until a call has ended: where so many may be under way at once, the next one may go."""
+        self._ended.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(wait_s, LOOK_AGAIN_S)):
+                await self._ended.wait()
 
     def _going_first(self) -> "list[Budget]":
         """Of which budgets this call is the one that is sent after a long wait."""
