@@ -97,3 +97,12 @@ async def test_lists_come_in_pages(alice: Person, bob: Person, vera: Person) -> 
     assert (first["page"]["has_more"], second["page"]["has_more"]) == (True, False)
     assert (await alice.api.get("/api/v1/members?limit=0")).status_code == 422
     assert (await alice.api.get("/api/v1/members?cursor=x")).status_code == 422
+
+
+@pytest.mark.parametrize("page", ["", "/leads", "/deliveries", "/deliveries.csv", "/settings/keys", "/crms/live"])
+async def test_a_key_opens_no_pages(alice: Person, page: str) -> None:
+    """They show more than one right lets a key see: what was sent to a CRM, or a lead in a preview."""
+    answer = await alice.api.get(f"/o/acme{page}")
+    assert answer.status_code == 403
+    assert "/api/v1" in answer.text
+    assert (await alice.api.get("/api/v1/leads")).status_code == 200

@@ -262,7 +262,9 @@ async def test_a_key_that_may_not_read_leads_sees_and_does_nothing_with_what_was
     made = await alice.api.post("/api/v1/keys", json={"name": "Watch", "scopes": scopes})
     headers = {"Authorization": f"Bearer {made.json()['key']}"}
     url = f"/api/v1/deliveries/{dead.id}"
-    assert (await alice.api.get("/api/v1/deliveries", headers=headers)).status_code == 200
+    listed = await alice.api.get("/api/v1/deliveries", headers=headers)
+    assert (listed.status_code, "Farming" in listed.text) == (200, False)
+    assert "Farming" in (await alice.api.get("/api/v1/deliveries")).text
     answers = [
         await alice.api.get(url, headers=headers),
         await alice.api.post(f"{url}/replay", headers=headers),

@@ -14,6 +14,9 @@ from site2crm.core.errors import Forbidden, NotFound, Unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
+API = "/api/"
+"""What keys are for. Pages are made for roles: they show more than a single right lets a key see."""
+
 SIGNED_IN = "signed_in"
 """The permission of pages that belong to a user and not to an org."""
 
@@ -97,6 +100,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     state["who"] = who
     if not handler.opt.get("public"):
         _hold(who, handler.opt.get("permission"))
+        if who is not None and who.key_id and not connection.scope["path"].startswith(API):
+            raise Forbidden("An API key is for addresses that begin with /api/v1. Sign in to see pages.")
     state["allowed"] = True
     refused: Exception | None = state.get("refused")
     if refused is not None:

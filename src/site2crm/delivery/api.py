@@ -81,7 +81,10 @@ async def list_deliveries(
     limit: FromQuery[int | None] = None,
     cursor: FromQuery[str | None] = None,
 ) -> Page[DeliveryItem]:
-    """Deliveries of the org, newest first. `state` is one, or "waiting"."""
+    """Deliveries of the org, newest first. `state` is one, or "waiting".
+
+    What people entered may be quoted in `error`, `warnings` and `overrides`: without `leads:read` they are empty.
+    """
     wanted = Wanted(
         lead=lead,
         submission=submission,
@@ -92,7 +95,8 @@ async def list_deliveries(
         since=since,
         until=until,
     )
-    return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
+    page = await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
+    return page if who.can("leads:read") else Page([queries.unquoted(item) for item in page.data], page.page)
 
 
 @get("/{delivery_id:str}", opt=READ)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVarTuple
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -62,6 +63,11 @@ class DeliveryItem(Struct, frozen=True, kw_only=True):
     def shown(self) -> str:
         """The state, as pages call it."""
         return shown(self.state)
+
+
+def unquoted(item: DeliveryItem) -> DeliveryItem:
+    """For somebody who may not read leads."""
+    return msgspec.structs.replace(item, error=None, warnings=[], overrides={})
 
 
 class AttemptItem(Struct, frozen=True, kw_only=True):
