@@ -55,8 +55,8 @@ def _errors(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[ty
         yield errors.BadRequest
     yield errors.Unauthorized
     yield errors.Forbidden
-    if "{" in path:
-        yield errors.NotFound
+    if "{" in path or "requestBody" in operation or operation.get("parameters"):
+        yield errors.NotFound  # ids stand in bodies and filters too
     if method != "get":
         yield errors.Conflict
     if "requestBody" in operation:
