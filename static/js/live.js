@@ -6,13 +6,14 @@ const EVENT_PAUSE_MS = 100;
 const AGAIN_MS = 2000;
 const AGAIN_AT_MOST_MS = 300_000;
 const loaded = Date.now();
+const refreshed = new Map(); // id -> when; a swap would take away what is noted on the element itself
 const stale = new Set();
 const asked = new WeakMap(); // element -> the address it was last asked at
 
 async function refresh(element) {
   if (document.hidden || !element.isConnected || element.querySelector(BUSY)) return;
   stale.delete(element.id);
-  element.dataset.refreshed = String(Date.now());
+  refreshed.set(element.id, Date.now());
   const target = `#${element.id}`;
   const url = element.dataset.refreshUrl;
   asked.set(element, url);
@@ -31,7 +32,7 @@ document.addEventListener("htmx:before:swap", (event) => {
 });
 
 function due(element) {
-  const last = Number(element.dataset.refreshed ?? loaded);
+  const last = refreshed.get(element.id) ?? loaded;
   return stale.has(element.id) || Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;
 }
 

@@ -85,3 +85,18 @@ def test_a_refresh_that_was_asked_for_before_the_filter_is_not_shown(owner: Visi
     page.unroute(unfiltered)
     page.wait_for_timeout(1500)
     expect(page.get_by_text("other@example.com")).to_have_count(0)
+
+
+def test_a_page_is_asked_for_as_often_as_it_says(owner: Visitor, office: Office) -> None:
+    page = owner.context.new_page()
+    page.clock.install()
+    page.goto(f"{office.base}/crms")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("document.querySelector('#crms').dataset.before = 'the answer'")
+    with page.expect_response(f"{office.base}/crms"):
+        page.clock.run_for(15_000)
+    expect(page.locator("#crms")).not_to_have_attribute("data-before", "the answer")
+    page.clock.run_for(14_000)
+    assert asked == [f"{office.base}/crms"]
+    page.close()

@@ -352,6 +352,31 @@ async def test_after_a_long_wait_one_call_goes_first(is_over: bool, sent: int) -
     assert made == sent
 
 
+async def test_after_a_call_that_went_first_and_was_cut_off_one_goes_first_again() -> None:
+    budget, begun, answered = Budget(LIMIT), list[int](), asyncio.Event()
+
+    async def call(number: int) -> None:
+        async with budget.call():
+            begun.append(number)
+            await answered.wait()
+
+    with clock.travel(START) as forward:
+        budget.close(timedelta(minutes=30))
+        forward(30 * 60)
+        calls = [asyncio.create_task(call(number)) for number in range(6)]
+        while not begun:
+            await asyncio.sleep(0)
+        calls[0].cancel()
+        while len(begun) < 2:
+            await asyncio.sleep(0.01)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert begun == [0, 1]
+        answered.set()
+        await asyncio.gather(*calls, return_exceptions=True)
+    assert begun == [0, 1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("seen", ["whole", "spare"])
 async def test_after_a_long_wait_calls_with_a_gate_before_them_go_on(seen: str) -> None:
     made = 0

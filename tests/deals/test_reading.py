@@ -184,14 +184,6 @@ async def test_a_missing_right_stops_its_own_stream_only(floor: Floor) -> None:
     assert await floor.alarms() == []
 
 
-async def test_a_dead_token_is_told_and_leads_go_on_being_tried(floor: Floor) -> None:
-    floor.fake.tokens.clear()
-    await floor.read()
-    [(code, text)] = await floor.alarms()
-    assert (code, "are no longer read" in text) == (syncing.STOPPED, True)
-    assert await floor.office.state() == "active"
-
-
 async def test_a_failing_crm_is_told_of_only_when_it_lasts(floor: Floor) -> None:
     floor.fake.faults.append(Fault("status", status=503, count=-1))
     with clock.travel(clock.now()) as forward:

@@ -12,6 +12,7 @@ from sqlalchemy import event, update
 from sqlalchemy.exc import OperationalError
 
 from site2crm.connectors.events import AccessReplaced
+from site2crm.core.errors import DatabaseBusy
 from site2crm.core.events import emit
 from site2crm.deals import feeds, hooks, service, syncing
 from site2crm.deals.models import Feed
@@ -100,6 +101,28 @@ async def test_what_was_told_while_the_database_was_busy_is_read_a_minute_later(
         forward(syncing.SHORTEST_WAIT.total_seconds())
         await floor.office.work()
     assert [deal.title for deal in await floor.deals()] == ["Told of"]
+
+
+async def test_what_was_told_in_vain_is_heard_when_it_is_told_again(
+    floor: Floor, vendor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CRM repeats what was answered 503 within seconds."""
+    await floor.read()
+    floor.deal("Told of")
+    app = app_of(floor.machine)
+    with clock.travel(clock.now()) as forward:
+        forward(feeds.REST.total_seconds())
+        with monkeypatch.context() as busy:
+            busy.setattr("site2crm.deals.feeds.enqueue", _busy)
+            assert await app.tell(vendor, change()) == [503]
+        assert await app.tell(vendor, change()) == [204]
+        forward(feeds.SOON.total_seconds())
+        await floor.office.work()
+    assert [deal.title for deal in await floor.deals()] == ["Told of"]
+
+
+async def _busy(*_: Any, **__: Any) -> None:
+    raise DatabaseBusy
 
 
 async def test_a_crm_that_speaks_is_not_asked_before_it_said_it_may_be(floor: Floor, vendor: httpx.AsyncClient) -> None:

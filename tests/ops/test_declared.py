@@ -419,3 +419,33 @@ async def test_a_key_and_a_sign_in_do_not_mix_in_the_file(tmp_path: Path) -> Non
     crm = '[[orgs.crm]]\nkey = "hs"\nkind = "hubspot"\nway = "oauth"\ntoken = "pat-na1-1"\n'
     async with started(tmp_path, FILE + crm) as instance:
         assert "belongs to the other way to connect HubSpot" in await alarm(instance)
+
+
+def test_all_that_is_wrong_with_the_rules_of_a_crm_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "site2crm.toml"
+    file.write_text(
+        """\
+[[orgs]]
+key = "acme"
+name = "Acme"
+[[orgs.crm]]
+key = "hub"
+kind = "hubspot"
+token = "x"
+[orgs.crm.owner]
+way = "by_value"
+source = "nonsense"
+value_map = {}
+[orgs.crm.deal]
+enabled = true
+title = ""
+[orgs.crm.form_fields.contact]
+nonsense = "one"
+[orgs.crm.form_fields.quote]
+nonsense = "two"
+"""
+    )
+    told = CliRunner().invoke(check, ["--config", str(file), "--data-dir", str(tmp_path / "data")])
+    said = told.output + told.stderr
+    for place in ("owner.source", "owner.value_map", "deal.title", "form_fields.contact", "form_fields.quote"):
+        assert f"acme/crm/hub {place}" in said

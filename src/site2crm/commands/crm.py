@@ -25,14 +25,12 @@ def command() -> None:
 @command.command("list")
 @options.common
 def list_all(*, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """All connections of all orgs."""
+    """All connections of all orgs, and how far the reading of their deals is."""
     told = _asked(config_path, data_dir, controls.LIST)
-    rows = [f"{row['org']}/{row['name']}" for row in told["connections"]]
-    lines = [
-        f"{name:<40} {row['kind']:<12} {row['state']:<8} {row['id']}"
-        for name, row in zip(rows, told["connections"], strict=True)
-    ]
-    options.answer(as_json, told, "\n".join(lines) or "No CRM is connected yet.")
+    read = _asked(config_path, data_dir, deals.READINGS)["readings"]
+    found = [{**row, "deals": read.get(row["id"])} for row in told["connections"]]
+    text = "\n".join(map(_line, found))
+    options.answer(as_json, {"connections": found}, text or "No CRM is connected yet.")
 
 
 @command.command("test")
@@ -68,7 +66,7 @@ def fields(*, config_path: Path | None, data_dir: Path | None, as_json: bool, co
 def sync(*, config_path: Path | None, data_dir: Path | None, as_json: bool, connection: str) -> None:
     """Have the CRM's deals, owners and activities read now instead of in a few minutes."""
     told = _asked(config_path, data_dir, deals.SYNC, connection=connection)
-    options.answer(as_json, told, f"{_name(told)} is being read. How far: {told['url']}")
+    options.answer(as_json, told, f"{_name(told)} is being read. How far: site2crm crm list, or {told['url']}")
 
 
 def _asked(config_path: Path | None, data_dir: Path | None, verb: str, **arguments: str) -> dict[str, Any]:
@@ -83,6 +81,21 @@ def _asked(config_path: Path | None, data_dir: Path | None, verb: str, **argumen
 
 def _name(told: Mapping[str, Any]) -> str:
     return f"{told['org']}/{told['name']}"
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return f"{_name(row):<40} {row['kind']:<12} {row['state']:<8} {row['id']}  {_deals(row)}".rstrip()
+
+
+def _deals(row: Mapping[str, Any]) -> str:
+    read = row["deals"]
+    if read is None:
+        return ""
+    if read["error"]:
+        return f"deals: {read['error']}"
+    if read["is_first"]:
+        return f"deals: {read['far'] or 'none yet'}, {read['state']}"
+    return f"deals read at {read['read_at'][:19]}Z"
 
 
 def _field(field: Mapping[str, Any]) -> str:

@@ -50,13 +50,24 @@ def check(entry: Entry, kind: ConnectorKind) -> None:
 
 
 def read(entry: Entry, kind: ConnectorKind, directory: Directory, *, form_id: Callable[[str], str]) -> Rules:
-    """Raises Invalid."""
+    """Raises Invalid with what is wrong in each of the three."""
     given = entry.values
-    return Rules(
-        ruling.owner(kind, _rule(OwnerRule, "owner", given), directory) if "owner" in given else None,
-        ruling.deal(kind, _rule(DealRule, "deal", given), directory) if "deal" in given else None,
-        _forms(given["form_fields"], form_id) if "form_fields" in given else None,
-    )
+    reads: dict[str, Callable[[], dict[str, Any]]] = {
+        "owner": lambda: ruling.owner(kind, _rule(OwnerRule, "owner", given), directory),
+        "deal": lambda: ruling.deal(kind, _rule(DealRule, "deal", given), directory),
+        "form_fields": lambda: _forms(given["form_fields"], form_id),
+    }
+    made: dict[str, dict[str, Any] | None] = dict.fromkeys(KEYS)
+    faults: list[FieldError] = []
+    for name in KEYS:
+        if name in given:
+            try:
+                made[name] = reads[name]()
+            except Invalid as invalid:
+                faults += invalid.errors
+    if faults:
+        raise Invalid(faults[0].message, errors=faults)
+    return Rules(made["owner"], made["deal"], made["form_fields"])
 
 
 def of(entry: Entry, kind: ConnectorKind, connection: Connection, *, form_id: Callable[[str], str]) -> Rules:
@@ -112,7 +123,15 @@ def _rule(kind: type[S], name: str, given: Mapping[str, object]) -> S:
 def _forms(given: object, form_id: Callable[[str], str]) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not all(isinstance(fields, Mapping) for fields in given.values()):
         raise Invalid.field("form_fields", "Write [orgs.crm.form_fields.KEY] with the key of a form, its rows below.")
-    made = {form_id(str(key)): rows(fields, f"form_fields.{key}") for key, fields in given.items()}
+    made: dict[str, list[Row]] = {}
+    faults: list[FieldError] = []
+    for key, fields in given.items():
+        try:
+            made[form_id(str(key))] = rows(fields, f"form_fields.{key}")
+        except Invalid as invalid:
+            faults += invalid.errors
+    if faults:
+        raise Invalid(faults[0].message, errors=faults)
     return {id: msgspec.to_builtins(each) for id, each in made.items() if each}
 
 

@@ -236,13 +236,16 @@ class Budget:
     @contextmanager
     def _under(self, ticket: Ticket) -> Iterator[None]:
         began = time.monotonic()
-        first = self._going_first()
+        first, is_answered = self._going_first(), True
         try:
             yield
+        except asyncio.CancelledError:
+            is_answered = False  # nothing was learnt: the next one goes alone
+            raise
         finally:
             now = time.monotonic()
             for one in first:
-                one._is_trying, one._goes_alone = False, bool(_until(one._closed_until))
+                one._is_trying, one._goes_alone = False, not is_answered or bool(_until(one._closed_until))
             self._under_way -= 1
             self._ended.set()
             self._answered.append(now)

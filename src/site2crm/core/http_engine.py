@@ -66,6 +66,8 @@ class Engine:
                 status, received, body = await self._exchange(sent, limit)
         except (TimeoutError, httpcore.TimeoutException) as error:
             raise OutboundTimeout(f"No complete answer from {target.host} within {seconds:g} s.") from error
+        except httpcore.RemoteProtocolError as error:
+            raise OutboundFailed(f"{target.host} broke off its answer ({error or type(error).__name__}).") from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise OutboundFailed(f"{target.host}: {error or type(error).__name__}") from error
         return Response(status, received, body, round((time.perf_counter() - started) * 1000))

@@ -6,7 +6,7 @@ A reader that was killed leaves its lease behind: whoever serves its folder next
 
 import random
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -42,6 +42,14 @@ LEASE = timedelta(minutes=10)
 ACTIVE = "active"
 DIRECTORY, DEAL = "directory", "deal"
 STREAMS = (DIRECTORY, DEAL, *Act)
+WORDS = {
+    DIRECTORY: "owners and pipelines",
+    DEAL: "deals",
+    Act.CALL: "calls",
+    Act.EMAIL: "e-mails",
+    Act.MEETING: "meetings",
+    Act.TASK: "tasks",
+}
 
 
 class Lost(Exception):
@@ -119,30 +127,31 @@ def aad(org_id: str, connection_id: str) -> str:
 
 async def due(session: AsyncSession) -> list[tuple[str, str]]:
     """(org id, connection id) of those to read now, that nobody reads."""
-    now = clock.now()
-    # One that ends later than any can was taken before somebody put the clock back.
-    free = (Feed.lease == "") | (Feed.lease_until < now) | (Feed.lease_until > now + LEASE + clock.SKEW)
-    rests, latest = (Feed.lease == "") & Feed.lease_until.is_not(None), now + clock.SKEW
-    is_wrong = (Feed.due_at > latest + LONGEST_REST) | (~rests & (Feed.due_at > latest + LONGEST_PAUSE))
-    rows = await session.execute(select(Feed.org_id, Feed.connection_id).where((Feed.due_at <= now) | is_wrong, free))
+    rows = await session.execute(select(Feed.org_id, Feed.connection_id).where(_is_due()))
     return [(row.org_id, row.connection_id) for row in rows]
+
+
+def _is_due() -> ColumnElement[bool]:
+    """To be read now, and nobody reads it. What is later than it can be was set before somebody put the clock back."""
+    now = clock.now()
+    latest = now + clock.SKEW
+    free = (Feed.lease == "") | (Feed.lease_until <= now) | (Feed.lease_until > latest + LEASE)
+    rests = (Feed.lease == "") & Feed.lease_until.is_not(None)
+    is_wrong = (Feed.due_at > latest + LONGEST_REST) | (~rests & (Feed.due_at > latest + LONGEST_PAUSE))
+    return free & ((Feed.due_at <= now) | is_wrong)
 
 
 async def claim(session: AsyncSession, org_id: str, connection_id: str, *, node: str) -> Lease | None:
     """None: it is stopped or gone, somebody reads it, or has read it since it was due. `node`: who claims."""
     await db.lock(session)
-    feed = await session.get(Feed, connection_id)
+    feed = await session.scalar(db.in_org(Feed, org_id).where(Feed.connection_id == connection_id, _is_due()))
     try:
         connection = await connections.get(session, org_id, connection_id)
     except ConnectionNotFound:
         return None
+    if feed is None or connection.state != ACTIVE or not streams(connection.kind):
+        return None
     now = clock.now()
-    if feed is None or feed.org_id != org_id or connection.state != ACTIVE or not streams(connection.kind):
-        return None
-    rests = feed.lease_until is not None and not feed.lease
-    longest = LONGEST_REST if rests else LONGEST_PAUSE
-    if _is_ahead(feed.due_at, most=longest) or (feed.lease and _is_ahead(feed.lease_until, most=LEASE)):
-        return None
     feed.lease, feed.lease_until = f"{node}/{secrets.token_hex(8)}", now + LEASE
     source = Source(org_id, connection_id, money.code(connection.account.get("currency")))
     return Lease(feed.lease, source, connection.kind, connection.name, now)
@@ -236,9 +245,11 @@ async def note_refusal(session: AsyncSession, lease: Lease, name: str, *, text: 
 
 
 async def forget_cursor(session: AsyncSession, lease: Lease, name: str) -> None:
-    """The CRM no longer understands where we were."""
+    """The CRM no longer understands where we were: a first reading begins anew, and counts anew."""
     row = await _stream(session, lease, name)
     row.cursor = None
+    if row.full_at is None:
+        row.done = 0
 
 
 async def _stream(session: AsyncSession, lease: Lease, name: str) -> Stream:
@@ -287,12 +298,3 @@ async def forget_some(session: AsyncSession, connection_id: str, *, most: int) -
     for model in (Stage, Owner, Stream, Feed):
         await session.execute(delete(model).where(model.connection_id == connection_id))
     return False
-
-
-async def states(session: AsyncSession, org_id: str) -> Mapping[str, tuple[Feed, Collection[Stream]]]:
-    """Connection id -> its feed and streams."""
-    feeds = (await session.scalars(db.in_org(Feed, org_id))).all()
-    rows = (await session.scalars(db.in_org(Stream, org_id))).all()
-    return {
-        feed.connection_id: (feed, [row for row in rows if row.connection_id == feed.connection_id]) for feed in feeds
-    }

@@ -9,6 +9,7 @@ however many come. A custom CRM sends its records themselves, to an address of i
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from litestar import Response, Router, post
@@ -49,13 +50,14 @@ class Hinted:
         self._at: dict[str, float] = {}
 
     def is_news(self, connection_id: str) -> bool:
+        return not self._is_fresh(self._at.get(connection_id, 0.0), clock.unix())
+
+    async def remember(self, connection_ids: Sequence[str]) -> None:
+        """Once it is on disk that they are to be read: what was answered with an error is told again."""
         now = clock.unix()
-        if self._is_fresh(self._at.get(connection_id, 0.0), now):
-            return False
         if len(self._at) >= MOST_KEPT:
             self._at = {id: at for id, at in self._at.items() if self._is_fresh(at, now)}
-        self._at[connection_id] = now
-        return True
+        self._at.update(dict.fromkeys(connection_ids, now))
 
     def _is_fresh(self, at: float, now: float) -> bool:
         return now - feeds.SOON.total_seconds() < at <= now
@@ -104,6 +106,7 @@ async def take_app_hint(
     hinted = machine.get(Hinted)
     if news := [id for id in changed if hinted.is_news(id)]:
         await hint(session, news, called_at=opening.app_hooks.address(machine, kind, client_id))
+        db.after_commit(session, partial(hinted.remember, news))
     return Response(None, status_code=204)
 
 
@@ -116,8 +119,10 @@ async def _taken(session: AsyncSession, machine: Machine, request: AnyRequest, k
         raise Forbidden("This does not prove that it comes from the CRM.") from error
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest("This is not what the CRM sends.") from error
-    if changes and machine.get(Hinted).is_news(feed.connection_id):
+    hinted = machine.get(Hinted)
+    if changes and hinted.is_news(feed.connection_id):
         await hint(session, [feed.connection_id], called_at=machine.url(f"/hooks/{feed.connection_id}"))
+        db.after_commit(session, partial(hinted.remember, [feed.connection_id]))
     receipt = opening.hook_receipt(known.kind, body)
     if receipt is None:
         return Response(None, status_code=204)

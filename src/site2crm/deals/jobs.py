@@ -15,6 +15,7 @@ from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.deals import counting, feeds, hooks, syncing
 from site2crm.deals.models import Feed, Stream
+from site2crm.deals.progress import Paces
 from site2crm.kit import clock
 
 LOOK_EVERY_S = 30.0
@@ -106,6 +107,7 @@ async def recount(ctx: JobContext) -> None:
 async def ready(machine: Machine) -> AsyncIterator[None]:
     """This process holds the folder: a lease that stands was left by one that was killed, unless another node reads."""
     machine.put(Readings())
+    machine.put(Paces())
     machine.put(hooks.Hinted())
     async with patience.done("deals.ready", partial(_take_back, machine)):
         yield
@@ -134,6 +136,7 @@ async def read_anew(session: AsyncSession, event: AccessReplaced | ConnectionRes
     await session.execute(mine.values(due_at=clock.now(), lease="", lease_until=None))
     refused = update(Stream).where(Stream.connection_id == event.connection_id, Stream.org_id == event.org_id)
     await session.execute(refused.values(retry_at=None))
+    await _enqueue(session, feeds.SYNC, event.org_id, event.connection_id)
 
 
 async def watch_anew(session: AsyncSession, event: AccessReplaced) -> None:

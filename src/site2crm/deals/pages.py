@@ -16,23 +16,25 @@ from site2crm.core.access import Who, needs
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html
-from site2crm.deals import export, filters, queries, ranking, service, shown, sums, timeline
+from site2crm.deals import export, filters, progress, queries, ranking, service, shown, sums
 from site2crm.deals.queries import Wanted
 from site2crm.deals.ranking import WeightsOut
-from site2crm.deals.timeline import Reading
 from site2crm.delivery import queries as delivery
 from site2crm.leads import queries as leads
 
 READ, WRITE = needs("deals:read"), needs("deals:write")
 PLACE = "deals"
-REFRESH_S, REST_S = 5, 60
-"""While something is being read, and else."""
 
 Answer = Response[Any]
 
 
 @get("/deals", opt=READ)
-async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
+async def list_deals(
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Html:
     query, base = web.query(request), who.path(PLACE)
     wanted = _wanted(query, who)
     found = await queries.page(session, who.org_id, wanted, cursor=query.get("cursor") or None)
@@ -44,7 +46,7 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
     totals = sums.totals(in_sight or [], wanted)
     names = await delivery.lead_names(session, who.org_id, [deal.lead for deal in found.data if deal.lead])
     pipelines, owners = await _choices(session, who.org_id, crms)
-    readings = await timeline.readings(session, who.org_id, crms)
+    readings = await progress.of_org(session, machine, who.org_id)
     cursor = found.page.next_cursor
     return await web.page(
         request,
@@ -66,14 +68,12 @@ async def list_deals(request: AnyRequest, session: NamedDependency[AsyncSession]
         sections=_sections(base, "deals"),
         tabs=filters.tabs(base, query, with_deleted=in_sight is None or bool(totals[Status.DELETED].count)),
         chips=filters.chips(base, query, {**crms, **dict(pipelines), **dict(owners)}),
-        readings=readings,
-        refusals=shown.refusals(readings),
+        **shown.of_readings(readings),
         here=filters.address(base, query, cursor=query.get("cursor") or None),
         csv=filters.address(f"{base}.csv", query),
         older=filters.address(base, query, cursor=cursor) if cursor else "",
         is_filtered=any(query.get(name) for name in filters.NAMES),
         amounts=shown.amounts,
-        refresh_s=_refresh_s(readings),
     )
 
 
@@ -91,8 +91,13 @@ async def export_deals(
 
 
 @get("/deals/people", opt=READ)
-async def list_people(request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]) -> Html:
-    return await _people_page(request, session, who)
+async def list_people(
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
+) -> Html:
+    return await _people_page(request, session, who, machine=machine)
 
 
 @get("/deals/people.csv", opt=READ)
@@ -105,14 +110,17 @@ async def export_people(
 
 @post("/deals/people", opt=WRITE)
 async def save_weights(
-    request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
+    request: AnyRequest,
+    session: NamedDependency[AsyncSession],
+    who: NamedDependency[Who],
+    machine: NamedDependency[Machine],
 ) -> Answer:
     posted = inputs.read(await request.form())
     try:
         await service.save_weights(session, who.org_id, _weights(posted))
     except Invalid as refused:
         await session.rollback()
-        return await _people_page(request, session, who, entered=posted, errors=refused.errors)
+        return await _people_page(request, session, who, machine=machine, entered=posted, errors=refused.errors)
     return web.redirect(f"{who.path(PLACE)}/people", flash="Saved. The ranking counts by it from now on.")
 
 
@@ -156,6 +164,7 @@ async def _people_page(
     session: AsyncSession,
     who: Who,
     *,
+    machine: Machine,
     entered: Mapping[str, str] | None = None,
     errors: Sequence[FieldError] = (),
 ) -> Html:
@@ -165,7 +174,7 @@ async def _people_page(
     except Invalid as refused:
         found, wrong_days = await _ranking(session, who, {}), refused.detail
     crms = await queries.selling(session, who.org_id)
-    readings = await timeline.readings(session, who.org_id, crms)
+    readings = await progress.of_org(session, machine, who.org_id)
     period = query.get("period", "") or ("" if query.get("from") else filters.USUAL)
     return await web.page(
         request,
@@ -186,7 +195,8 @@ async def _people_page(
         sections=_sections(who.path(PLACE), "people"),
         untold=shown.untold(found, crms),
         is_first=any(reading.is_first and not reading.is_stopped for reading in readings),
-        refusals=shown.refusals(readings),
+        **shown.of_readings(readings),
+        here=f"{base}?{request.url.query}" if request.url.query else base,
         weights=entered or _points(found.weights),
         errors=errors,
         csv=f"{base}.csv?{request.url.query}",
@@ -248,10 +258,6 @@ def _weights(posted: Mapping[str, str]) -> WeightsOut:
 def _points(weights: WeightsOut) -> dict[str, str]:
     points = {name: f"{getattr(weights, name):g}" for name in ("call", "email", "meeting", "won", "amount")}
     return {**points, "currency": weights.currency}
-
-
-def _refresh_s(readings: Sequence[Reading]) -> int:
-    return REFRESH_S if any(one.is_now or (one.is_first and not one.is_stopped) for one in readings) else REST_S
 
 
 def _sections(base: str, here: str) -> list[tuple[str, str, bool]]:

@@ -16,7 +16,7 @@ from site2crm.core.errors import Invalid
 from site2crm.core.paging import Page, checked_limit, older_than, page_of
 from site2crm.deals import finding
 from site2crm.deals.errors import DealNotFound
-from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stage
+from site2crm.deals.models import About, Activity, Deal, Owner, Stage
 from site2crm.delivery import queries as delivery
 from site2crm.kit import money
 
@@ -45,13 +45,6 @@ class Named(Struct, frozen=True):
 
     id: str
     label: str
-
-
-class LastRead(Struct, frozen=True):
-    """`at` None: not everything has been read yet. `error`: why it is not read now."""
-
-    at: datetime | None
-    error: str
 
 
 class OwnerRef(Struct, frozen=True):
@@ -138,12 +131,6 @@ async def get(session: AsyncSession, org_id: str, deal_id: str) -> DealItem:
         raise DealNotFound
     [item] = await _items(session, org_id, [row])
     return item
-
-
-async def last_read(session: AsyncSession, org_ids: Sequence[str]) -> dict[str, LastRead]:
-    """Of each connection of these orgs whose deals are read."""
-    rows = select(Feed.connection_id, Feed.read_at, Feed.error).where(Feed.org_id.in_(org_ids))
-    return {row.connection_id: LastRead(row.read_at, row.error) for row in await session.execute(rows)}
 
 
 async def of_lead(session: AsyncSession, org_id: str, lead_id: str) -> list[DealItem]:

@@ -8,15 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
 from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.queries import ConnectionRef
 from site2crm.core.db import in_org
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.queue import enqueue
 from site2crm.core.sql import upsert
-from site2crm.deals import feeds
+from site2crm.deals import feeds, progress
 from site2crm.deals.errors import NothingToRead
 from site2crm.deals.models import Feed, Stream, Weights
+from site2crm.deals.progress import Reading as Reading
 from site2crm.deals.ranking import WeightsOut
+from site2crm.deals.shown import far as far
 from site2crm.kit import clock, money
 
 MOST_POINTS = 10_000
@@ -67,10 +70,11 @@ async def save_weights(session: AsyncSession, org_id: str, wanted: WeightsOut) -
     await session.execute(upsert(Weights, [{"org_id": org_id, **row}], on=("org_id",), set_=row))
 
 
-async def feed_of(session: AsyncSession, org_id: str, connection_id: str) -> tuple[Feed, Sequence[Stream]] | None:
-    """How the reading of one connection is; None before it was first looked at."""
-    feed = await session.scalar(in_org(Feed, org_id).where(Feed.connection_id == connection_id))
-    if feed is None:
-        return None
-    streams = await session.scalars(in_org(Stream, org_id).where(Stream.connection_id == connection_id))
-    return feed, streams.all()
+async def feed_of(session: AsyncSession, org_id: str, connection_id: str) -> Feed | None:
+    """None before the connection was first looked at."""
+    return await session.scalar(in_org(Feed, org_id).where(Feed.connection_id == connection_id))
+
+
+async def readings(session: AsyncSession, machine: Machine, refs: Sequence[ConnectionRef]) -> dict[str, Reading]:
+    """Connection id -> how its deals are being read, of those that are."""
+    return {reading.connection: reading for reading in await progress.of(session, machine, refs)}

@@ -16,12 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import Act, CrmError, ErrorClass
+from site2crm.connectors.errors import ConnectionNotFound
 from site2crm.connectors.sales import Directory, Sales
 from site2crm.core import alarms, log
 from site2crm.core.errors import DatabaseBusy
 from site2crm.core.machine import Machine
 from site2crm.deals import feeds, storing
 from site2crm.deals.feeds import DEAL, DIRECTORY, Lease, Lost, Place
+from site2crm.deals.progress import Paces
 from site2crm.kit import clock
 
 SLICE_S = 120.0
@@ -34,14 +36,6 @@ SHORTEST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 TELL_AFTER = 5
 """Failures in a row, about half an hour, after which a person is told."""
 STOPPED, PARTLY = "deals_stopped", "deals_part"
-WORDS = {
-    DIRECTORY: "owners and pipelines",
-    DEAL: "deals",
-    Act.CALL: "calls",
-    Act.EMAIL: "e-mails",
-    Act.MEETING: "meetings",
-    Act.TASK: "tasks",
-}
 _ENDS = (ErrorClass.THROTTLE, ErrorClass.RETRY, ErrorClass.REFRESH, ErrorClass.CONFLICT, ErrorClass.REAUTH)
 """Of these every other call would die as well."""
 
@@ -142,21 +136,25 @@ async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, un
             raise _PlaceLost(error.text) from error
         seen.add(place.cursor)
         if page.more and page.cursor in seen:
-            raise CrmError(ErrorClass.RETRY, f"The CRM gives the same pages of {WORDS[name]} again and again.")
+            raise CrmError(ErrorClass.RETRY, f"The CRM gives the same pages of {feeds.WORDS[name]} again and again.")
         *first, last = page.parts
         for store in first:
             async with machine.session() as session:
                 await feeds.hold(session, lease)
                 await store(session)
         async with machine.session() as session:
-            await feeds.hold(session, lease)
+            feed = await feeds.hold(session, lease)
+            feed.failures = 0 if place.is_first and page.rows else feed.failures  # it goes on, however often it stops
             await last(session)
             await feeds.note_page(
                 session, lease, name, cursor=page.cursor, count=page.rows, total=page.total, more=page.more
             )
             await alarms.clear(session, lease.source.org_id, code=PARTLY, subject=_subject(lease, name))
         if not page.more:
+            machine.get(Paces).forget(lease.source.connection_id, name)
             return True
+        if place.is_first:
+            machine.get(Paces).note(lease.source.connection_id, name, page.rows)
         if time.monotonic() >= until:
             return False
         place = Place(page.cursor, None, is_first=place.is_first)
@@ -187,7 +185,7 @@ async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -
     async with machine.session() as session:
         await feeds.hold(session, lease)
         await feeds.note_refusal(session, lease, name, text=error.text, retry_at=retry_at)
-        told = f"“{lease.name}” does not let us read {WORDS[name]}: {error.text}"
+        told = f"“{lease.name}” does not let us read {feeds.WORDS[name]}: {error.text}"
         subject = _subject(lease, name)
         await alarms.ring(session, lease.source.org_id, code=PARTLY, subject=subject, text=told)
 
@@ -202,10 +200,22 @@ async def _failed(machine: Machine, lease: Lease, error: CrmError) -> None:
         feed.failures += 0 if is_limit else 1
         feeds.let_rest(feed, until=_later(error, feed.failures))
         feed.error = "" if is_limit else error.text
-        if error.kind is ErrorClass.REAUTH or feed.failures >= TELL_AFTER:
-            told = f"The deals of “{lease.name}” are no longer read: {error.text}"
-            await alarms.ring(session, lease.source.org_id, code=STOPPED, subject=feed.connection_id, text=told)
+        failures = feed.failures
     _log.info("deals.stopped", connection=lease.source.connection_id, error=error.text, kind=error.kind)
+    if error.kind is ErrorClass.REAUTH:
+        await connections.look(machine, lease.source.org_id, lease.source.connection_id)
+    if error.kind is ErrorClass.REAUTH or failures >= TELL_AFTER:
+        await _tell(machine, lease, error)
+
+
+async def _tell(machine: Machine, lease: Lease, error: CrmError) -> None:
+    """Unless the whole connection has stopped, which is told by itself."""
+    org_id, connection_id = lease.source.org_id, lease.source.connection_id
+    async with machine.session() as session:
+        with suppress(ConnectionNotFound):
+            if (await connections.get(session, org_id, connection_id)).state == feeds.ACTIVE:
+                told = f"The deals of “{lease.name}” are no longer read: {error.text}"
+                await alarms.ring(session, org_id, code=STOPPED, subject=connection_id, text=told)
 
 
 def _later(error: CrmError, failures: int) -> datetime:

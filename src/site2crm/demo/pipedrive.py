@@ -47,8 +47,8 @@ class Pipedrive(FakeServer):
         self.tokens: dict[str, int] = {token: 1}
         """API token -> the user whose rights it has."""
         self.users = sales.standard_users()
-        self.persons = Records()
-        self.organizations = Records()
+        self.persons = Records(_texts_of_person)
+        self.organizations = Records(lambda row: [row["name"]])
         self.notes = Records()
         self.deals = Records()
         self.activities = Records()
@@ -238,8 +238,8 @@ class Pipedrive(FakeServer):
         seen = time.monotonic() - self.search_lag_s
         hits = [
             item
-            for id, row in records.rows.items()
-            if not row["is_deleted"] and records.written[id] <= seen
+            for row in (records.once_named(term) if exact else records.rows.values())
+            if not row["is_deleted"] and records.written[row["id"]] <= seen
             and (item := hit(row, field, term.casefold(), exact))
         ]  # fmt: skip
         items = [{"result_score": 1.2, "item": item} for item in hits[: int(asked.get("limit", "100"))]]
@@ -271,6 +271,10 @@ class Pipedrive(FakeServer):
 _SERVED = {("v2", name) for name in ("persons", "organizations", "deals", "activities", "pipelines", "stages",
                                      "personFields", "organizationFields", "dealFields")}  # fmt: skip
 _SERVED |= {("v1", name) for name in ("notes", "users", "activityTypes", "currencies", "webhooks")}
+
+
+def _texts_of_person(row: dict[str, Any]) -> list[str]:
+    return [row["name"], *(entry["value"] for name in ("emails", "phones") for entry in row[name])]
 
 
 def _person_hit(row: dict[str, Any], field: str, term: str, exact: bool) -> dict[str, Any] | None:

@@ -5,7 +5,8 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -18,17 +19,18 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 
 
 class Records:
-    """One kind of record. `written` is when each became known to search."""
+    """One kind of record. `written` is when each became known to search; `named`: by what an exact search finds it."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[dict[str, Any]], Iterable[str]] = lambda row: ()) -> None:
         self.rows: dict[int, dict[str, Any]] = {}
+        self._named, self._ids_of = named, defaultdict[str, set[int]](set)
         self.written: dict[int, float] = {}
         self._ids = itertools.count(1)
 
     def add(self, row: dict[str, Any]) -> dict[str, Any]:
         id, now = next(self._ids), when()
         self.rows[id] = {"id": id, "add_time": now, "update_time": now, "is_deleted": False, **row}
-        self.written[id] = time.monotonic()
+        self._written(self.rows[id])
         return self.rows[id]
 
     def change(self, row: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +38,17 @@ class Records:
         row.update(given, update_time=when())
         if custom:
             row["custom_fields"] = custom
-        self.written[row["id"]] = time.monotonic()
+        self._written(row)
         return row
+
+    def once_named(self, text: str) -> list[dict[str, Any]]:
+        """Those that are, or were, called so: what they are called now is for the caller to see."""
+        return [self.rows[id] for id in sorted(self._ids_of.get(text.casefold(), ()))]
+
+    def _written(self, row: dict[str, Any]) -> None:
+        self.written[row["id"]] = time.monotonic()
+        for text in self._named(row):
+            self._ids_of[text.casefold()].add(row["id"])
 
     def get(self, id: int) -> dict[str, Any] | None:
         return self.rows.get(id)

@@ -7,7 +7,7 @@ semi-join, ORDER BY, LIMIT. `parse` raises Refused with Salesforce's own code.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -180,11 +180,11 @@ class _Reader:
             raise Refused("INVALID_FIELD", f"field '{name}' can not be filtered in a query call")
         if self._is("in"):
             wanted = self._list(type)
-            return lambda row: _plain(row.get(name)) in wanted
+            return lambda row: _plain(row.get(name), type) in wanted
         if self._is("like"):
             pattern = _like(self._take("string"))
             return lambda row: bool(pattern.fullmatch(str(row.get(name) or "")))
-        return _comparison(name, self._take("mark"), self._value(name, type))
+        return _comparison(name, self._take("mark"), self._value(name, type), type=type)
 
     def _list(self, type: str | None) -> set[Any]:
         self._need("(")
@@ -249,11 +249,11 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return [*found, ("end", "<EOF>")]
 
 
-def _comparison(name: str, operator: str, wanted: Any) -> Test:
+def _comparison(name: str, operator: str, wanted: Any, *, type: str | None) -> Test:
     if operator == "=":
-        return lambda row: _plain(row.get(name)) == _plain(wanted)
+        return lambda row: _plain(row.get(name), type) == _plain(wanted)
     if operator == "!=":
-        return lambda row: _plain(row.get(name)) != _plain(wanted)
+        return lambda row: _plain(row.get(name), type) != _plain(wanted)
     if operator not in _ORDERED:
         raise Refused("MALFORMED_QUERY", f"unexpected token: '{operator}'")
     ordered = _ORDERED[operator]
@@ -269,13 +269,11 @@ def _comparison(name: str, operator: str, wanted: Any) -> Test:
     return test
 
 
-def _plain(value: Any) -> Any:
-    """Text is compared without case."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "+0000")
-    if isinstance(value, date):
-        return value.isoformat()
-    return value.casefold() if isinstance(value, str) else value
+def _plain(value: Any, type: str | None = None) -> Any:
+    """Text is compared without case, a date-time as the moment it is. `type`: of the column that the value is from."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value) if type == "datetime" else value.casefold()
+    return value.isoformat() if isinstance(value, date) and not isinstance(value, datetime) else value
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

@@ -16,6 +16,7 @@ from site2crm.core.access import SIGNED_IN, Who, needs
 from site2crm.core.formats import query
 from site2crm.core.machine import Machine
 from site2crm.core.web import AnyRequest, Html, in_org_of, page
+from site2crm.deals import service as deals
 from site2crm.ops import crms
 from site2crm.ops.crms import Crm
 
@@ -114,6 +115,7 @@ def _shown(rows: Sequence[Crm], here: str, *, writable: set[str], of: Sequence[C
         "label": connections.label,
         "icon_of": connections.icon,
         "span": _span,
+        "far": deals.far,
         "refresh_s": REFRESH_S,
     }
 

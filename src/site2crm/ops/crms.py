@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from site2crm.connectors import queries as connections
 from site2crm.connectors import service as connecting
 from site2crm.connectors.errors import ConnectionNotFound
-from site2crm.connectors.queries import ConnectionRow
+from site2crm.connectors.queries import ConnectionRef, ConnectionRow
 from site2crm.core.access import OrgRef
 from site2crm.core.formats import plural
 from site2crm.core.machine import Machine
-from site2crm.deals import queries as deals
-from site2crm.deals.queries import LastRead
+from site2crm.deals import service as deals
+from site2crm.deals.service import Reading
 from site2crm.delivery import queries as delivery
 from site2crm.delivery.queries import Pace
 from site2crm.kit import clock
@@ -53,7 +53,8 @@ class ConnectionHealth(Struct, frozen=True, kw_only=True):
     `lag_s`: how long the oldest lead that waits has waited. `failing`: leads of the last 24 hours that the CRM refused
     or failed at; `error_rate` is their part of those that it has answered. `limit_left`: empty where the CRM tells
     nothing. `access_until`: when the access token ends; it is renewed before by itself. `deals_read_at`: when all that
-    is read back was last there. `missing`: leads that we delivered and the CRM no longer has.
+    is read back was last there; `deals`: how far the reading is. `missing`: leads that we delivered and the CRM no
+    longer has.
     """
 
     id: str
@@ -77,6 +78,7 @@ class ConnectionHealth(Struct, frozen=True, kw_only=True):
     tested_at: datetime | None
     deals_read_at: datetime | None
     deals_error: str
+    deals: Reading | None
     missing: int
     troubles: list[Trouble]
 
@@ -87,7 +89,6 @@ class Crm(Struct, frozen=True):
     org: OrgRef
     row: ConnectionRow
     health: ConnectionHealth
-    reads_deals: bool
 
     @property
     def url(self) -> str:
@@ -106,7 +107,7 @@ async def look(machine: Machine, session: AsyncSession, orgs: Sequence[OrgRef]) 
     ids = [row.id for _, row in found]
     paces = await delivery.paces(session, ids)
     missing = await delivery.missing_counts(session, ids)
-    reads = await deals.last_read(session, [org.id for org in orgs])
+    reads = await deals.readings(session, machine, [_ref(org_id, row) for org_id, row in found])
     known = {org.id: org for org in orgs}
     crms = [
         _crm(machine, known[org_id], row, pace=paces[row.id], read=reads.get(row.id), missing=missing.get(row.id, 0))
@@ -123,10 +124,8 @@ async def look_at(machine: Machine, session: AsyncSession, org: OrgRef, connecti
     raise ConnectionNotFound
 
 
-def _crm(machine: Machine, org: OrgRef, row: ConnectionRow, *, pace: Pace, read: LastRead | None, missing: int) -> Crm:
+def _crm(machine: Machine, org: OrgRef, row: ConnectionRow, *, pace: Pace, read: Reading | None, missing: int) -> Crm:
     now = clock.now()
-    reads_deals = connections.caps(row.kind).deals
-    read = read if reads_deals else None
     left = [LimitLeft(*each) for each in connecting.limits_left(machine, row.id)]
     health = ConnectionHealth(
         id=row.id,
@@ -148,15 +147,20 @@ def _crm(machine: Machine, org: OrgRef, row: ConnectionRow, *, pace: Pace, read:
         paused_until=row.paused_until if row.paused_until and row.paused_until > now else None,
         access_until=row.grant_expires_at,
         tested_at=row.checked_at,
-        deals_read_at=read.at if read else None,
+        deals_read_at=read.read_at if read else None,
         deals_error=read.error if read else "",
+        deals=read,
         missing=missing,
         troubles=_troubles(org, row, pace, read=read, missing=missing),
     )
-    return Crm(org, row, health, reads_deals)
+    return Crm(org, row, health)
 
 
-def _troubles(org: OrgRef, row: ConnectionRow, pace: Pace, *, read: LastRead | None, missing: int) -> list[Trouble]:
+def _ref(org_id: str, row: ConnectionRow) -> ConnectionRef:
+    return ConnectionRef(row.id, org_id, row.kind, row.name, row.state, row.paused_until)
+
+
+def _troubles(org: OrgRef, row: ConnectionRow, pace: Pace, *, read: Reading | None, missing: int) -> list[Trouble]:
     url, sent = f"/o/{org.slug}/crms/{row.id}", f"/o/{org.slug}/deliveries?connection={row.id}"
     found = []
     if row.state == "parked":
@@ -173,7 +177,7 @@ def _troubles(org: OrgRef, row: ConnectionRow, pace: Pace, *, read: LastRead | N
     if missing:
         text = f"{plural(missing, 'lead')} that arrived there {'is' if missing == 1 else 'are'} gone."
         found.append(Trouble(WARN, text, "Look", f"{url}#compared"))
-    if read is not None and read.error and row.state in _TAKES:
+    if read is not None and read.fails:
         found.append(Trouble(WARN, f"Deals are not read: {connections.sentence(read.error)}", "Open", url))
     return [*found, *(Trouble(WARN, text, "Mend the mapping", f"{url}/mapping") for text in _of_mapping(row))]
 
