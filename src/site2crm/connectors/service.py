@@ -31,7 +31,7 @@ from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
 from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.asking import lacking as lacking
 from site2crm.connectors.asking import strange as strange
-from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.contract import OWNER, FieldDef
 from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES
 from site2crm.connectors.declared_check import Alone as Alone
 from site2crm.connectors.declared_check import Answered as Answered
@@ -308,6 +308,8 @@ async def _map(session: AsyncSession, connection: Connection, columns: Mapping[s
         setattr(connection, name, value)
     if "mapping" in columns or "form_mappings" in columns:
         await health.clear_warnings(session, connection)
+    elif "owner_rule" in columns:
+        await health.clear_warnings(session, connection, only={OWNER})
     await health.compare(session, connection, tell=False)
 
 
