@@ -75,6 +75,8 @@ from site2crm.connectors.stopping import drain as drain
 from site2crm.connectors.stopping import locked as locked
 from site2crm.connectors.stopping import pause as pause
 from site2crm.connectors.suggest import suggest
+from site2crm.connectors.unowned import add_deal as add_deal
+from site2crm.connectors.unowned import upsert as upsert
 from site2crm.core import alarms
 from site2crm.core.access import OrgRef
 from site2crm.core.declared import books

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from site2crm.connectors import unowned
+from site2crm.connectors import service as connections
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
 from site2crm.connectors.service import Translation
 from site2crm.core import log, tracing
@@ -134,7 +134,7 @@ class Caller:
             for claim, lead in zip(claims, leads, strict=True)
         ]
         connector = way.connect(on_exchange=exchanges.append)
-        written = await unowned.upsert(connector, [each.person for each in prepared])
+        written = await connections.upsert(connector, [each.person for each in prepared])
         return [_warned(one, each.instead) for one, each in zip(written, prepared, strict=True)]
 
     async def _add_deal(self, way: Way, claim: Claim, exchanges: list[Exchange]) -> Written:
@@ -146,7 +146,7 @@ class Caller:
         ref = claim.lead_id if way.translation.is_deal_per_lead else claim.id
         planned = way.translation.deal(lead, ref=ref, turn=claim.turn)
         deal = replace(planned.deal, tried_at=await self._tried_at(way, claim))
-        written = await unowned.add_deal(sales, deal, claim.person_id)
+        written = await connections.add_deal(sales, deal, claim.person_id)
         left_out = [Warned(problem.property, problem.text) for problem in planned.problems]
         return replace(written, ref=claim.id, warnings=[*left_out, *written.warnings])
 
