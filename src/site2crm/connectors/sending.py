@@ -170,7 +170,8 @@ def preview(machine: Machine, connection: Connection, lead: LeadValues, *, rules
     try:
         requests = list(opening.open_connector(machine, connection).preview(prepared.person))
         if asked.has_deals and (sales := opening.open_deals(machine, connection)):
-            planned = asked.deal(lead, ref=_PREVIEW_REF, turn=turn)
+            ref = lead.lead_id if asked.is_deal_per_lead else _PREVIEW_REF
+            planned = asked.deal(lead, ref=ref, turn=turn)
             problems = [*problems, *planned.problems]
             requests += sales.preview_deal(planned.deal, PREVIEW_PERSON)
     except CrmError as error:
