@@ -84,9 +84,9 @@ def write(rules: Rules, connection: Connection) -> None:
 
 
 def rows(fields: Mapping[str, object], place: str) -> list[Row]:
-    """Rows of the mapping: our field = the CRM's property, or a table with `property`. Raises Invalid."""
+    """Rows of the mapping: our field = the CRM's property, a table with `property`, or a list. Raises Invalid."""
     made: list[Row] = []
-    for source, target in _flat(fields):
+    for source, target in _each(fields):
         given = target if isinstance(target, Mapping) else {"property": target}
         try:
             made.append(msgspec.convert({"source": source, **given}, Row))
@@ -114,6 +114,12 @@ def _forms(given: object, form_id: Callable[[str], str]) -> dict[str, Any]:
         raise Invalid.field("form_fields", "Write [orgs.crm.form_fields.KEY] with the key of a form, its rows below.")
     made = {form_id(str(key)): rows(fields, f"form_fields.{key}") for key, fields in given.items()}
     return {id: msgspec.to_builtins(each) for id, each in made.items() if each}
+
+
+def _each(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """One field may go to several properties."""
+    for source, targets in _flat(fields):
+        yield from ((source, target) for target in (targets if isinstance(targets, list) else [targets]))
 
 
 def _flat(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -132,6 +132,14 @@ def name_of(id: str, directory: Directory) -> str:
     return next((owner.name or owner.email or id for owner in directory.owners if owner.id == id), id)
 
 
+def called(id: str, directory: Directory) -> str:
+    """What tells this owner from the others: the name, where no other has it, else the e-mail, else the id."""
+    owner = next((each for each in directory.owners if each.id == id), None)
+    taken = [fold(text) for each in directory.owners if each.id != id for text in (each.name, each.email or "") if text]
+    said = (owner.name, owner.email or "") if owner else ()
+    return next((text for text in said if text and fold(text) not in taken), id)
+
+
 def _faults(rule: OwnerRule) -> list[tuple[str, str]]:
     if rule.way is OwnerWay.ONE and not rule.owner.strip():
         return [("owner", "Choose the owner.")]
