@@ -14,7 +14,7 @@ from site2crm.connectors.sales import Directory, Money
 from site2crm.connectors.sources import LeadValues
 from site2crm.core.errors import Invalid
 from tests.cast import Person
-from tests.fakes.sales_crm import ANNA, BERT, CLEO, NAME, SalesCrm, directory
+from tests.fakes.sales_crm import ANNA, BERT, CLEO, GONE, NAME, SalesCrm, directory
 
 PATH = "/api/v1/connections"
 LEAD = LeadValues(
@@ -46,7 +46,8 @@ async def made(person: Person, **given: Any) -> str:
     ],
 )
 def test_each_way_of_assigning_names_its_owner(rule: OwnerRule, owner: str) -> None:
-    assert owners.owner_of(rule, LEAD, turn=BERT) == owner
+    assert owners.chosen(rule, LEAD, directory(), turn=BERT) == (owner, "")
+    assert owners.chosen(rule, LEAD, Directory(), turn=BERT) == (owner, "")
 
 
 def test_turns_go_round() -> None:
@@ -54,10 +55,29 @@ def test_turns_go_round() -> None:
     assert owners.in_turn([], 3) == ""
 
 
-def test_who_has_left_the_crm_gets_no_turn_while_somebody_is_there() -> None:
-    assert owners.working([ANNA, "u9", BERT], directory()) == [ANNA, BERT]
-    assert owners.working(["u9"], directory()) == ["u9"]
+def test_who_has_left_the_crm_gets_no_turn() -> None:
+    assert owners.working([ANNA, GONE, "u8", BERT], directory()) == [ANNA, BERT]
+    assert owners.working([GONE], directory()) == []
     assert owners.working([ANNA, "u8"], Directory()) == [ANNA, "u8"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (OwnerRule(way=OwnerWay.ONE, owner=GONE), ("", "Gone Guy")),
+        (OwnerRule(way=OwnerWay.ONE, owner="u8"), ("", "u8")),
+        (OwnerRule(way=OwnerWay.BY_VALUE, source="custom.country", value_map={"DE": GONE}), ("", "Gone Guy")),
+        (
+            OwnerRule(way=OwnerWay.BY_VALUE, source="custom.country", value_map={"DE": GONE}, owner=CLEO),
+            (CLEO, "Gone Guy"),
+        ),
+        (OwnerRule(way=OwnerWay.BY_VALUE, source="utm_term", value_map={"x": BERT}, owner=GONE), ("", "Gone Guy")),
+        (OwnerRule(way=OwnerWay.ROUND_ROBIN, owners=[GONE, CLEO]), (CLEO, "")),
+        (OwnerRule(way=OwnerWay.ROUND_ROBIN, owners=[GONE, "u8"]), ("", "Gone Guy")),
+    ],
+)
+def test_who_has_left_the_crm_gets_nothing(rule: OwnerRule, expected: tuple[str, str]) -> None:
+    assert owners.chosen(rule, LEAD, directory(), turn=GONE) == expected
 
 
 def test_owners_may_be_named_by_name_or_address() -> None:

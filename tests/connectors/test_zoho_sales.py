@@ -148,13 +148,17 @@ async def test_a_deal_goes_where_it_is_told(fake: ZohoFake, pipeline: str, stage
 
 async def test_the_preview_of_a_deal_is_what_is_sent(fake: ZohoFake) -> None:
     id = lead(fake)
-    wanted = DealIn("dlv_1", "Offer", Money(Decimal("10.5"), "EUR"), "Standard", "Qualification", date(2026, 12, 1))
+    wanted = DealIn(
+        "dlv_1", "Offer", Money(Decimal("10.5"), "EUR"), "Standard", "Qualification", date(2026, 12, 1), "9"
+    )
     async with connection(fake) as (opened, exchanges):
-        [shown] = ZohoSales(opened).preview_deal(wanted, id)
+        shown, rest = ZohoSales(opened).preview_deal(wanted, id)
         assert exchanges == []
         await ZohoSales(opened).add_deal(wanted, id)
     sent = next(exchange for exchange in exchanges if exchange.url.endswith("convert"))
     assert (shown.method, shown.url, shown.request_body) == (sent.method, sent.url, sent.request_body)
+    made = rest.request_body.replace("(the deal's id)", str(only(fake, "Deals")["id"]))
+    assert (rest.method, rest.url, made) == (exchanges[-1].method, exchanges[-1].url, exchanges[-1].request_body)
 
 
 async def test_won_and_lost_come_from_the_forecast_and_not_from_the_name(fake: ZohoFake) -> None:

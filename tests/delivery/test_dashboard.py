@@ -70,12 +70,20 @@ async def test_a_drained_connection_gets_what_waits_and_keeps_what_comes_later(o
         await office.submit("second@example.com")
         await office.work()
         assert [each.state for each in await office.deliveries()] == ["delivered", "parked"]
-        forward(10)
-        await office.work()
         assert await office.state() == "paused"
         await alice.api.post(f"/api/v1/connections/{office.connection_id}/resume")
         await office.work()
         assert [each.state for each in await office.deliveries()] == ["delivered", "delivered"]
+
+
+async def test_a_connection_without_waiting_leads_is_drained_at_once(office: Office, alice: Person) -> None:
+    await office.submit()
+    await office.work()
+    answer = await alice.api.post(f"/api/v1/connections/{office.connection_id}/drain")
+    assert (answer.status_code, answer.json()["state"]) == (200, "paused")
+    await alice.api.post(f"/api/v1/connections/{office.connection_id}/resume")
+    page = await alice.web.post(f"{CRMS}/{office.connection_id}/drain", follow_redirects=True)
+    assert "Nothing was waiting for HubSpot: it is paused." in page.text
 
 
 async def test_a_stopped_connection_cannot_be_drained(office: Office, alice: Person) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,16 @@ class Ledger(Office):
                 connection_id=self.connection_id,
                 patch=ConnectionPatch(**patch),
             )
+
+    async def leaves(self, owner: str) -> None:
+        """Somebody is no longer active in the CRM, and a test of the connection has found that out."""
+        known = [each._replace(active=each.active and each.id != owner) for each in self.books.directory.owners]
+        self.books.directory = replace(self.books.directory, owners=known)
+        await connections.test(self.machine, self.org.id, self.connection_id)
+
+    async def alarms(self) -> list[alarms.OpenAlarm]:
+        async with self.machine.session() as session:
+            return list(await alarms.open_alarms(session, self.org.id))
 
     async def crash(self) -> None:
         """The process dies in the next call for a deal; another one takes back what was left."""
@@ -303,6 +313,69 @@ async def test_an_owner_is_given_to_new_records_only_unless_it_is_to_win(office:
     await office.submit()
     await office.work()
     assert (kept, office.books.owners) == ({}, {"per_1": BERT})
+
+
+async def test_a_lead_for_somebody_who_has_left_arrives_without_an_owner_and_says_so(office: Ledger) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ONE, owner=ANNA))
+    await office.leaves(ANNA)
+    await office.submit()
+    await office.work()
+    delivery, [(deal, _)] = await office.only(), office.books.deals.values()
+    told = {"property": "", "text": "Anna Ark has left Ledger: given to nobody."}
+    assert (delivery.state, delivery.warnings, office.books.owners, deal.owner) == ("delivered", [told], {}, None)
+    assert [alarm.text.partition(" Choose")[0] for alarm in await office.alarms()] == [
+        "“Ledger”: Anna Ark is no longer an active owner at Ledger."
+    ]
+
+
+async def test_a_retry_after_its_owner_has_left_goes_to_the_next_one(office: Ledger) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ROUND_ROBIN, owners=[ANNA, BERT]))
+    office.books.faults[PERSON].append(RETRY)
+    with clock.travel(START) as forward:
+        await office.submit()
+        await office.work()
+        await office.leaves(ANNA)
+        forward(60)
+        await office.work()
+        await office.leaves(BERT)
+        await office.submit("bob@example.com")
+        await office.work()
+    assert office.books.owners == {"per_1": BERT}
+    assert {delivery.state for delivery in await office.deliveries()} == {"delivered"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        CrmError(ErrorClass.PERMANENT, "Owner 7 does not exist.", code="INVALID_OPTION", field="hubspot_owner_id"),
+        CrmError(ErrorClass.PERMANENT, "operation performed with inactive user", code="INACTIVE_OWNER_OR_USER"),
+        CrmError(ErrorClass.PERMANENT, "invalid cross reference id", code="INVALID_CROSS_REFERENCE_KEY"),
+    ],
+    ids=lambda error: error.code,
+)
+@pytest.mark.parametrize("step", [PERSON, DEAL])
+async def test_an_owner_whom_the_crm_refuses_keeps_no_lead_away_and_rings(
+    office: Ledger, refusal: CrmError, step: str
+) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ONE, owner=ANNA))
+    office.books.faults[step].append(refusal)
+    await office.submit()
+    await office.work()
+    delivery, [(deal, _)] = await office.only(), office.books.deals.values()
+    told = {"property": "owner", "text": f"The owner was refused: {refusal.text}"}
+    assert (delivery.state, delivery.warnings) == ("delivered", [told])
+    assert (office.books.owners.get("per_1"), deal.owner) == ((None, ANNA) if step == PERSON else (ANNA, None))
+    assert [refusal.text in alarm.text for alarm in await office.alarms()] == [True]
+    await office.leaves(CLEO)
+    assert await office.alarms() == []
+
+
+async def test_a_lead_refused_for_something_else_is_not_sent_without_its_owner(office: Ledger) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ONE, owner=ANNA))
+    office.books.faults[PERSON].append(REFUSED)
+    await office.submit()
+    await office.work()
+    assert ((await office.only()).state, office.books.count(PERSON)) == ("dead", 1)
 
 
 async def test_the_leads_of_a_form_go_by_its_own_rows(office: Ledger) -> None:

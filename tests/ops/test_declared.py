@@ -270,7 +270,11 @@ async def test_a_copy_has_owner_deal_and_the_rows_of_forms_and_changes_none(tmp_
         async with instance.machine.session() as session:
             crm = entering.blank(KINDS["hubspot"], inbox.org_id, id="con_COPIED", account={})
             crm.name, crm.way, crm.settings = "Main", "oauth", {"client_id": "an-app"}
-            crm.mapping = [{"source": "email", "property": "email"}]
+            crm.mapping = [
+                {"source": "email", "property": "email"},
+                {"source": "phone", "property": "phone"},
+                {"source": "phone", "property": "mobilephone", "transform": "e164"},
+            ]
             crm.owner_rule = {"way": "by_value", "source": "company", "value_map": {'A "B"': "501"}, "owner": "502"}
             crm.deal_rule = {"enabled": True, "title": "{name|Some \\ one}", "amount": "constant:100"}
             crm.form_mappings = {form.id: [{"source": "custom.Size", "property": "size"}]}

@@ -51,6 +51,8 @@ class ErrorClass(StrEnum):
 
 LONGEST_TEXT = 2_000
 """Of an error: it stands on pages, in alarms and in mails. The whole answer is with the attempt."""
+OWNER = "owner"
+"""What a warning calls the owner, whatever the CRM calls it."""
 EMPTY = "EMPTY"
 """The code of a PERMANENT error that says: nothing of this lead is mapped, so no call was made."""
 

@@ -37,7 +37,10 @@ def as_toml(connection: Connection, kind: ConnectorKind) -> str:
 
 
 def _rows(stored: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    return {row.source: _target(row) for row in mapping.stored(stored)}
+    targets: dict[str, list[object]] = {}
+    for row in mapping.stored(stored):
+        targets.setdefault(row.source, []).append(_target(row))
+    return {source: several if len(several) > 1 else several[0] for source, several in targets.items()}
 
 
 def _settings(connection: Connection, kind: ConnectorKind, own: str) -> list[tuple[str, object]]:

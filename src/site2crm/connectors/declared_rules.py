@@ -95,9 +95,9 @@ def write(rules: Rules, connection: Connection) -> None:
 
 
 def rows(fields: Mapping[str, object], place: str) -> list[Row]:
-    """Rows of the mapping: our field = the CRM's property, or a table with `property`. Raises Invalid."""
+    """Rows of the mapping: our field = the CRM's property, a table with `property`, or a list. Raises Invalid."""
     made: list[Row] = []
-    for source, target in _flat(fields):
+    for source, target in _each(fields):
         given = target if isinstance(target, Mapping) else {"property": target}
         try:
             made.append(msgspec.convert({"source": source, **given}, Row))
@@ -133,6 +133,12 @@ def _forms(given: object, form_id: Callable[[str], str]) -> dict[str, Any]:
     if faults:
         raise Invalid(faults[0].message, errors=faults)
     return {id: msgspec.to_builtins(each) for id, each in made.items() if each}
+
+
+def _each(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """One field may go to several properties."""
+    for source, targets in _flat(fields):
+        yield from ((source, target) for target in (targets if isinstance(targets, list) else [targets]))
 
 
 def _flat(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:

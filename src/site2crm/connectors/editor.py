@@ -1,5 +1,6 @@
 """The mapping table as it is posted: repeated inputs, one of each name per row, blank rows left out."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
@@ -16,6 +17,10 @@ from site2crm.core.inputs import Fields
 BLANK_ROWS = 3
 Options = list[tuple[str, list[tuple[str, str]]]]
 _TEXTS = (CONSTANT, TEMPLATE)
+_APART = re.compile(r'[=;"\n]|^\s|\s$')
+_IN_QUOTES = r'"(?:[^"]|"")*"'
+_PART = re.compile(rf"(?:{_IN_QUOTES}|[^;\n])+")
+_PAIR = re.compile(rf'({_IN_QUOTES}|[^="][^=]*?)\s*=\s*+({_IN_QUOTES}|[^"].*)', re.DOTALL)
 
 
 class EditRow(Struct, frozen=True):
@@ -92,18 +97,28 @@ def joined(chosen: str, text: str) -> str:
 
 
 def pairs_text(pairs: dict[str, str]) -> str:
-    return "; ".join(f"{ours} = {theirs}" for ours, theirs in pairs.items())
+    """What holds a sign that keeps them apart stands in quotes."""
+    return "; ".join(f"{_quoted(ours)} = {_quoted(theirs)}" for ours, theirs in pairs.items())
 
 
 def pairs_of(text: str, place: str) -> dict[str, str]:
     """Raises Invalid naming the place."""
     pairs: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in text.replace("\n", ";").split(";"))):
-        ours, sign, theirs = part.partition("=")
-        if not sign or not ours.strip() or not theirs.strip():
+    for part in (found[0].strip() for found in _PART.finditer(text)):
+        pair = _PAIR.fullmatch(part)
+        ours, theirs = (_plain(pair[1]), _plain(pair[2])) if pair else ("", "")
+        if part and not (ours and theirs):
             raise Invalid.field(place, f"Write {part[:40]!r} as “ours = theirs”, pairs apart by ;")
-        pairs[ours.strip()] = theirs.strip()
+        pairs |= {ours: theirs} if part else {}
     return pairs
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _APART.search(text) else text
+
+
+def _plain(text: str) -> str:
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text.strip()
 
 
 def _kind_of(field: FieldDef) -> str:
@@ -121,8 +136,6 @@ def _row(edited: EditRow, place: str) -> Row:
     transform = Transform.VALUE_MAP if pairs else Transform.NONE
     if not pairs and edited.transform in {change.value for change in Transform} - {Transform.VALUE_MAP.value}:
         transform = Transform(edited.transform)
-    if edited.source == CONSTANT:
-        return Row(joined(CONSTANT, edited.text), edited.property)
-    is_text = edited.source == TEMPLATE
-    default, source = ("", joined(TEMPLATE, edited.text)) if is_text else (edited.text, edited.source)
+    is_text = edited.source in _TEXTS
+    default, source = ("", joined(edited.source, edited.text)) if is_text else (edited.text, edited.source)
     return Row(source, edited.property, transform, pairs, default, edited.otherwise())

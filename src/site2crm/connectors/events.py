@@ -35,6 +35,12 @@ class ConnectionPaused(Event, frozen=True, kw_only=True):
     connection_id: str
 
 
+class ConnectionDraining(Event, frozen=True, kw_only=True):
+    """A person stops it once what waits has been sent."""
+
+    connection_id: str
+
+
 class ConnectionResumed(Event, frozen=True, kw_only=True):
     connection_id: str
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import drift, opening, ruling
-from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.contract import OWNER, FieldDef
 from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY, ConnectionParked, ConnectionResumed
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
@@ -77,6 +77,7 @@ async def note(session: AsyncSession, connection: Connection, checked: Checked) 
         connection.directory = checked.directory
         ruling.settle(connection)
     known = {str(field["key"]) for field in checked.fields if field.get("writable", True)}
+    known |= {OWNER} if checked.directory is not None else set()  # who has left is told by the comparison now
     await clear_warnings(session, connection, only=known)
     await compare(session, connection, before=before)
     if connection.state == State.PARKED:

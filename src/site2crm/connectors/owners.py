@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -39,6 +40,13 @@ class OwnerRule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     overwrite: bool = False
 
 
+class Chosen(NamedTuple):
+    """Who gets it, "" for nobody; and who would have, had they not left the CRM."""
+
+    id: str = ""
+    gone: str = ""
+
+
 def stored(rule: Mapping[str, object]) -> OwnerRule:
     return msgspec.convert(rule, OwnerRule)
 
@@ -48,17 +56,16 @@ def directory_of(stored: Mapping[str, object]) -> Directory:
     return msgspec.convert(stored, Directory)
 
 
-def owner_of(rule: OwnerRule, lead: LeadValues, *, turn: str = "") -> str:
-    """The owner's id, "" for nobody. `turn`: whose turn it is."""
-    match rule.way:
-        case OwnerWay.NONE:
-            return ""
-        case OwnerWay.ONE:
-            return rule.owner
-        case OwnerWay.BY_VALUE:
-            return looked_up(rule.value_map, str(first_of([rule.source], lead))) or rule.owner
-        case OwnerWay.ROUND_ROBIN:
-            return turn if turn in rule.owners else next(iter(rule.owners), "")
+def chosen(rule: OwnerRule, lead: LeadValues, directory: Directory, *, turn: str = "") -> Chosen:
+    """Nobody gets what is meant for somebody who has left: the CRM would refuse it, or nobody would look at it there.
+
+    `turn`: whose turn it is.
+    """
+    wanted = _wanted(rule, lead, turn)
+    there = working(wanted, directory)
+    missed = wanted[:1] if rule.way is not OwnerWay.ROUND_ROBIN or not there else []
+    gone = next((id for id in missed if id not in there), "")
+    return Chosen(next(iter(there), ""), name_of(gone, directory) if gone else "")
 
 
 def in_turn(several: Sequence[str], number: int) -> str:
@@ -67,9 +74,23 @@ def in_turn(several: Sequence[str], number: int) -> str:
 
 
 def working(several: Sequence[str], directory: Directory) -> list[str]:
-    """Those who have not left, as far as the CRM has said; all of them if nobody is there any more."""
-    left = {owner.id for owner in directory.owners if not owner.active}
-    return [id for id in several if id not in left] or list(several)
+    """Those who have not left, as far as the CRM has said."""
+    there = {owner.id for owner in directory.owners if owner.active}
+    return [id for id in several if id in there or not directory.owners]
+
+
+def _wanted(rule: OwnerRule, lead: LeadValues, turn: str) -> list[str]:
+    """Who is to get it; the next one where the one before is not there."""
+    match rule.way:
+        case OwnerWay.NONE:
+            return []
+        case OwnerWay.ONE:
+            return [rule.owner]
+        case OwnerWay.BY_VALUE:
+            said = looked_up(rule.value_map, str(first_of([rule.source], lead)))
+            return [id for id in (said, rule.owner) if id]
+        case OwnerWay.ROUND_ROBIN:
+            return [turn, *rule.owners] if turn in rule.owners else list(rule.owners)
 
 
 def named(rule: OwnerRule) -> list[str]:
@@ -109,6 +130,14 @@ def checked(rule: OwnerRule, directory: Directory) -> OwnerRule:
 
 def name_of(id: str, directory: Directory) -> str:
     return next((owner.name or owner.email or id for owner in directory.owners if owner.id == id), id)
+
+
+def called(id: str, directory: Directory) -> str:
+    """What tells this owner from the others: the name, where no other has it, else the e-mail, else the id."""
+    owner = next((each for each in directory.owners if each.id == id), None)
+    taken = [fold(text) for each in directory.owners if each.id != id for text in (each.name, each.email or "") if text]
+    said = (owner.name, owner.email or "") if owner else ()
+    return next((text for text in said if text and fold(text) not in taken), id)
 
 
 def _faults(rule: OwnerRule) -> list[tuple[str, str]]:

@@ -154,6 +154,8 @@ async def drain_crm(
 ) -> Answer:
     connection = await service.drain(session, who.org_id, connection_id)
     text = f"{connection.name} gets what waits now; later leads wait. Then it is paused."
+    if connection.state == State.PAUSED:
+        text = f"Nothing was waiting for {connection.name}: it is paused. New leads wait."
     return web.redirect(showing.place_of(request, who, connection_id), flash=text)
 
 

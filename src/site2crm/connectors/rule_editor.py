@@ -46,7 +46,7 @@ class DealEdit(Struct, frozen=True):
 
 
 def of_owner(rule: OwnerRule, directory: Directory) -> OwnerEdit:
-    pairs = {value: owners.name_of(owner, directory) for value, owner in rule.value_map.items()}
+    pairs = {value: owners.called(owner, directory) for value, owner in rule.value_map.items()}
     return OwnerEdit(
         rule.way.value, rule.owner, rule.source, editor.pairs_text(pairs), tuple(rule.owners), rule.overwrite
     )

@@ -9,13 +9,15 @@ from msgspec import Struct
 
 from site2crm.connectors import dealing, mapping, opening, owners
 from site2crm.connectors.coercion import fit
-from site2crm.connectors.contract import CrmError, Exchange, FieldDef, PersonIn, Value
+from site2crm.connectors.contract import OWNER, CrmError, Exchange, FieldDef, PersonIn, Value
 from site2crm.connectors.dealing import DealRule, Planned
 from site2crm.connectors.mapping import Problem, Row
 from site2crm.connectors.models import Connection
 from site2crm.connectors.owners import OwnerRule, OwnerWay
 from site2crm.connectors.registry import KINDS
+from site2crm.connectors.sales import Directory
 from site2crm.connectors.sources import LeadValues
+from site2crm.connectors.words import label
 from site2crm.core.machine import Machine
 from site2crm.kit import clock
 
@@ -26,10 +28,12 @@ PREVIEW_PERSON = "THE-PERSON-ABOVE"
 
 
 class Prepared(Struct, frozen=True):
-    """`problems`: values that the CRM may refuse; they are sent all the same."""
+    """`problems`: values that the CRM may refuse; they are sent all the same. `instead`: why not the owner
+    whom the rule names."""
 
     person: PersonIn
     problems: list[Problem]
+    instead: str = ""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -72,7 +76,7 @@ class Translation:
         values = _edited(mapped.fields, overrides, self._fields)
         problems = [problem for problem in mapped.problems if problem.property not in overrides]
         # The owner of a record that we know to be there is not even told to the connector.
-        owner = owners.owner_of(rule, lead, turn=turn) if known_id is None or rule.overwrite else ""
+        owner = self._owner(lead, turn) if known_id is None or rule.overwrite else owners.Chosen()
         person = mapping.person(
             rows,
             lead,
@@ -80,14 +84,14 @@ class Translation:
             ref=ref,
             known_id=known_id,
             submission=submission,
-            owner=owner,
+            owner=owner.id,
             owner_wins=rule.overwrite,
         )
-        return Prepared(person, problems)
+        return Prepared(person, problems, self._instead(owner))
 
     def deal(self, lead: LeadValues, *, ref: str, turn: str = "") -> Planned:
         """The deal of a lead, where `has_deals`."""
-        return dealing.planned(self._deal_rule, lead, ref=ref, owner=owners.owner_of(self._owner_rule, lead, turn=turn))
+        return dealing.planned(self._deal_rule, lead, ref=ref, owner=self._owner(lead, turn).id)
 
     def rows(self, form_id: str) -> list[Row]:
         """Those that the leads of this form go by."""
@@ -110,7 +114,7 @@ class Translation:
         rule = self._owner_rule
         if rule.way is not OwnerWay.ROUND_ROBIN:
             return []
-        return owners.working(rule.owners, owners.directory_of(self._connection.directory))
+        return owners.working(rule.owners, self._directory)
 
     def turn(self, number: int) -> str:
         """Whose turn it is after so many."""
@@ -120,6 +124,19 @@ class Translation:
     def owner_wins(self) -> bool:
         """Whether a record that is there gets the owner too."""
         return self._owner_rule.overwrite
+
+    def _owner(self, lead: LeadValues, turn: str) -> owners.Chosen:
+        return owners.chosen(self._owner_rule, lead, self._directory, turn=turn)
+
+    def _instead(self, owner: owners.Chosen) -> str:
+        if not owner.gone:
+            return ""
+        whom = owners.name_of(owner.id, self._directory) if owner.id else "nobody"
+        return f"{owner.gone} has left {label(self._connection.kind)}: given to {whom}."
+
+    @cached_property
+    def _directory(self) -> Directory:
+        return owners.directory_of(self._connection.directory)
 
     @cached_property
     def _owner_rule(self) -> OwnerRule:
@@ -149,10 +166,12 @@ def preview(machine: Machine, connection: Connection, lead: LeadValues, *, rules
     turn = asked.turn(connection.owner_turn)
     prepared = asked.prepare(lead, ref=_PREVIEW_REF, submission="sub_PREVIEW", turn=turn)
     problems = [*prepared.problems, *_missing(connection, prepared.person)]
+    problems += [Problem(OWNER, prepared.instead)] if prepared.instead else []
     try:
         requests = list(opening.open_connector(machine, connection).preview(prepared.person))
         if asked.has_deals and (sales := opening.open_deals(machine, connection)):
-            planned = asked.deal(lead, ref=_PREVIEW_REF, turn=turn)
+            ref = lead.lead_id if asked.is_deal_per_lead else _PREVIEW_REF
+            planned = asked.deal(lead, ref=ref, turn=turn)
             problems = [*problems, *planned.problems]
             requests += sales.preview_deal(planned.deal, PREVIEW_PERSON)
     except CrmError as error:

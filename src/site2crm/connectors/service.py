@@ -31,7 +31,7 @@ from site2crm.connectors.asking import GIVE_RIGHTS as GIVE_RIGHTS
 from site2crm.connectors.asking import examine as examine
 from site2crm.connectors.asking import lacking as lacking
 from site2crm.connectors.asking import strange as strange
-from site2crm.connectors.contract import FieldDef
+from site2crm.connectors.contract import OWNER, FieldDef
 from site2crm.connectors.declared_check import DECLARED_TABLES as DECLARED_TABLES
 from site2crm.connectors.declared_check import Alone as Alone
 from site2crm.connectors.declared_check import Answered as Answered
@@ -75,6 +75,8 @@ from site2crm.connectors.stopping import drain as drain
 from site2crm.connectors.stopping import locked as locked
 from site2crm.connectors.stopping import pause as pause
 from site2crm.connectors.suggest import suggest
+from site2crm.connectors.unowned import add_deal as add_deal
+from site2crm.connectors.unowned import upsert as upsert
 from site2crm.core import alarms
 from site2crm.core.access import OrgRef
 from site2crm.core.declared import books
@@ -308,6 +310,8 @@ async def _map(session: AsyncSession, connection: Connection, columns: Mapping[s
         setattr(connection, name, value)
     if "mapping" in columns or "form_mappings" in columns:
         await health.clear_warnings(session, connection)
+    elif "owner_rule" in columns:
+        await health.clear_warnings(session, connection, only={OWNER})
     await health.compare(session, connection, tell=False)
 
 

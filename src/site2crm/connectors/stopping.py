@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import health
 from site2crm.connectors.errors import NotSending
-from site2crm.connectors.events import ConnectionPaused
+from site2crm.connectors.events import ConnectionDraining, ConnectionPaused
 from site2crm.connectors.models import Connection
 from site2crm.connectors.queries import get
 from site2crm.connectors.states import SENDS, State
@@ -28,6 +28,7 @@ async def drain(session: AsyncSession, org_id: str, connection_id: str) -> Conne
         raise NotSending(f"It is {connection.state}: nothing is sent there that could be finished.")
     if connection.state == State.ACTIVE:
         health.set_state(connection, State.DRAINING)
+        await emit(session, ConnectionDraining(org_id=org_id, connection_id=connection_id))
     return connection
 
 

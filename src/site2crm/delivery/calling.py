@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from site2crm.connectors import service as connections
 from site2crm.connectors.contract import CrmError, ErrorClass, Exchange, Warned, Written
 from site2crm.connectors.service import Translation
 from site2crm.core import log, tracing
@@ -121,7 +122,7 @@ class Caller:
             return [await self._add_deal(way, claim, exchanges) for claim in claims]
         now, next = [claim.said for claim in claims], [claim.said for claim in soon]
         leads = await self._leads.lead_values(now, soon=next)
-        people = [
+        prepared = [
             way.translation.prepare(
                 lead,
                 ref=claim.id,
@@ -129,10 +130,12 @@ class Caller:
                 submission=claim.submission_id,
                 overrides=claim.overrides,
                 turn=claim.turn,
-            ).person
+            )
             for claim, lead in zip(claims, leads, strict=True)
         ]
-        return await way.connect(on_exchange=exchanges.append).upsert_people(people)
+        connector = way.connect(on_exchange=exchanges.append)
+        written = await connections.upsert(connector, [each.person for each in prepared])
+        return [_warned(one, each.instead) for one, each in zip(written, prepared, strict=True)]
 
     async def _add_deal(self, way: Way, claim: Claim, exchanges: list[Exchange]) -> Written:
         """Nothing is asked for where there is a deal already, or none is wanted any more."""
@@ -143,7 +146,7 @@ class Caller:
         ref = claim.lead_id if way.translation.is_deal_per_lead else claim.id
         planned = way.translation.deal(lead, ref=ref, turn=claim.turn)
         deal = replace(planned.deal, tried_at=await self._tried_at(way, claim))
-        written = await sales.add_deal(deal, claim.person_id)
+        written = await connections.add_deal(sales, deal, claim.person_id)
         left_out = [Warned(problem.property, problem.text) for problem in planned.problems]
         return replace(written, ref=claim.id, warnings=[*left_out, *written.warnings])
 
@@ -162,6 +165,10 @@ def wants_deal(translation: Translation, claim: Claim) -> bool:
 
 def longest_s(machine: Machine) -> float:
     return CALLS_AT_MOST * machine.settings.outbound.timeout
+
+
+def _warned(written: Written, text: str) -> Written:
+    return replace(written, warnings=[Warned("", text), *written.warnings]) if text else written
 
 
 def _all_failed(claims: Sequence[Claim], error: CrmError) -> list[Written]:

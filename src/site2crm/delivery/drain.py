@@ -266,6 +266,8 @@ class Drain:
         at = rests_until or await self._next_due(session)
         if at is not None:
             await outbox.wake(session, self._org_id, [self._connection_id], at=at)
+        elif found.state == outbox.DRAINING:
+            await outbox.finish(session, self._org_id, self._connection_id)
 
     async def _next_due(self, session: AsyncSession) -> datetime | None:
         if not self._is_over():

@@ -1,6 +1,7 @@
 """What delivery adds to the product."""
 
 from site2crm.connectors.events import (
+    ConnectionDraining,
     ConnectionParked,
     ConnectionPaused,
     ConnectionRemoved,
@@ -21,6 +22,7 @@ FEATURE = Feature(
         (SubmissionsAccepted, outbox.accepted),
         (ConnectionParked, outbox.stopped),
         (ConnectionPaused, outbox.stopped),
+        (ConnectionDraining, outbox.draining),
         (ConnectionResumed, outbox.resumed),
         (ConnectionRemoved, outbox.removed),
         (DeliveriesSettled, outbox.settled),

@@ -12,7 +12,13 @@ from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
-from site2crm.connectors.events import ConnectionParked, ConnectionPaused, ConnectionRemoved, ConnectionResumed
+from site2crm.connectors.events import (
+    ConnectionDraining,
+    ConnectionParked,
+    ConnectionPaused,
+    ConnectionRemoved,
+    ConnectionResumed,
+)
 from site2crm.core.events import emit
 from site2crm.core.queue import enqueue_many
 from site2crm.delivery.events import DeliveriesSettled
@@ -24,7 +30,8 @@ from site2crm.leads.events import AcceptedSubmission, LeadsChanged, SubmissionsA
 DRAIN = "delivery.drain"
 ACTIVE = "active"
 """The state of a connection that takes new leads."""
-SENDS = (ACTIVE, "draining")
+DRAINING = "draining"
+SENDS = (ACTIVE, DRAINING)
 """... and those in which it is sent what is due."""
 REMOVED_TEXT = "The connection was removed."
 _AT_ONCE = 500
@@ -55,6 +62,25 @@ async def accepted(session: AsyncSession, event: SubmissionsAccepted) -> None:
 async def stopped(session: AsyncSession, event: ConnectionParked | ConnectionPaused) -> None:
     """Its leads wait for a person."""
     await hold(session, event.connection_id, is_removed=False)
+
+
+async def draining(session: AsyncSession, event: ConnectionDraining) -> None:
+    """Where nothing waits there is nothing to wait for."""
+    await finish(session, event.org_id, event.connection_id)
+
+
+async def finish(session: AsyncSession, org_id: str, connection_id: str) -> None:
+    """A draining connection is paused once nothing is left to be sent there."""
+    if not await is_left(session, connection_id):
+        await connections.pause(session, org_id, connection_id)
+
+
+async def is_left(session: AsyncSession, connection_id: str) -> bool:
+    """Something is to be sent there, or being sent."""
+    left = select(Delivery.id).where(
+        Delivery.connection_id == connection_id, Delivery.state.in_((*STARTABLE, State.SENDING))
+    )
+    return await session.scalar(left.limit(1)) is not None
 
 
 async def resumed(session: AsyncSession, event: ConnectionResumed) -> None:

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service as connections
+from site2crm.connectors.contract import OWNER, Warned
 from site2crm.core import log
 from site2crm.delivery import outbox, recording, refused
 from site2crm.delivery.calling import Result, wants_deal
@@ -26,8 +27,7 @@ async def settle(
     """`way`: the connection as it is in this transaction, None if it was removed."""
     outcomes = [(result, await _verdict(session, way, result, schedule=schedule)) for result in results]
     await recording.settle(session, outcomes)
-    people = [result for result in results if not result.is_of_deal]
-    warned = {each.property: each.text for result in people for each in result.written.warnings if each.property}
+    warned = {each.property: each.text for result in results for each in _of_connection(result)}
     for name, text in warned.items():
         await connections.note_warning(session, connection_id, property=name, text=text)
     dead = [result.claim for result, verdict in outcomes if verdict is not None and verdict.state is State.DEAD]
@@ -35,6 +35,12 @@ async def settle(
         await refused.ring(session, dead[0].org_id, connection_id)
     for result, verdict in outcomes:
         _tell(result, verdict)
+
+
+def _of_connection(result: Result) -> list[Warned]:
+    """What is to be mended there. Of a deal only the owner is a matter of the mapping."""
+    named = [each for each in result.written.warnings if each.property]
+    return [each for each in named if each.property == OWNER] if result.is_of_deal else named
 
 
 async def _verdict(session: AsyncSession, way: Way | None, result: Result, *, schedule: Schedule) -> Verdict | None:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from site2crm.connectors import queries as connections
-from site2crm.delivery import ledger
+from site2crm.delivery import ledger, outbox
 from site2crm.delivery.models import Delivery
 from site2crm.delivery.states import STARTABLE, State
 
@@ -35,14 +35,8 @@ async def asleep(session: AsyncSession, due_before: datetime, *, quiet: Collecti
 
 async def drained(session: AsyncSession) -> list[tuple[str, str]]:
     """(org, connection) of those that were to finish what waits, and have."""
-    found = []
-    for org_id, connection_id in await connections.draining(session):
-        left = select(Delivery.id).where(
-            Delivery.connection_id == connection_id, Delivery.state.in_((*STARTABLE, State.SENDING))
-        )
-        if await session.scalar(left.limit(1)) is None:
-            found.append((org_id, connection_id))
-    return found
+    draining = await connections.draining(session)
+    return [(org_id, id) for org_id, id in draining if not await outbox.is_left(session, id)]
 
 
 async def connections_of(session: AsyncSession, delivery_ids: Sequence[str]) -> list[tuple[str, str]]:

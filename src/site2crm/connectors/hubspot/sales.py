@@ -44,8 +44,10 @@ class HubSpotSales:
 
     def preview_deal(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
         """Without the looking up."""
-        note = "only if this lead's deal is not there yet"
-        return self._portal.shown([self._create_call(self._properties(deal), person_id)._replace(note=note)])
+        note, properties = "only if this lead's deal is not there yet", self._properties(deal)
+        if "dealstage" not in properties:
+            properties = {"pipeline": "(the first pipeline)", **properties, "dealstage": "(its first open stage)"}
+        return self._portal.shown([self._create_call(properties, person_id)._replace(note=note)])
 
     async def deals(self, since: datetime | None, cursor: str | None) -> Page[Deal]:
         place = changes.begin(since, cursor)

@@ -38,6 +38,9 @@ class DealMaker:
     def preview(self, deal: DealIn, person_id: str) -> Sequence[Exchange]:
         """What is written for a deal that is not there yet; before, its mark is looked for."""
         calls = [self._create_call(deal, person_id, self._warnings(deal))]
+        if deal.value is not None and self._is_unsure_of(deal):
+            note = f"if the account keeps amounts in {deal.value.currency}; else the amount is left out"
+            calls.append(self._price_call("the lead's id", deal.value)._replace(note=note))
         if deal.pipeline:
             note = "only if the lead is in another pipeline"
             calls.append(self._move_call("the lead's id", deal.pipeline)._replace(note=note))
@@ -90,8 +93,7 @@ class DealMaker:
         if ours != deal.value.currency:
             warnings.append(_left_out(deal.value, str(ours or "another currency")))
         elif (there := money(told, None)) is None or not there.amount:
-            change = {"op": "replace", "path": "/leads/0/manualValue", "value": format(deal.value.amount, "f")}
-            await self._access.send(self._access.call("PATCH", f"/leads/{lead['id']}", [change]))
+            await self._access.send(self._price_call(str(lead["id"]), deal.value))
 
     def _warnings(self, deal: DealIn) -> list[Warned]:
         if deal.value is None or not deal.value.currency or self._ours in (None, deal.value.currency):
@@ -110,6 +112,10 @@ class DealMaker:
             # At noon, so that it is the same day in most places.
             lead["dueTime"] = {"timestamp": (deal.close.toordinal() - _EPOCH) * 86_400 + NOON_S}
         return self._access.call("POST", "/leads", {"leads": [lead]}, note="only if no lead has this mark")
+
+    def _price_call(self, id: str, value: Money) -> Call:
+        change = {"op": "replace", "path": "/leads/0/manualValue", "value": format(value.amount, "f")}
+        return self._access.call("PATCH", f"/leads/{quote(id, safe='')}", [change])
 
     def _move_call(self, id: str, pipeline: str) -> Call:
         return self._access.call("POST", f"/leads/{quote(id, safe='')}/stageset", {"stageset": pipeline})

@@ -68,6 +68,7 @@ class SalesforceSales:
         """Without the looking up."""
         record = Record("Opportunity", self._values(deal))
         record.values.setdefault("StageName", "(the first open stage)")
+        record.values.setdefault("AccountId", "(the contact's account, if there is one)")
         body = _with_contact(record, person_id)
         return [self._writing.preview("POST", COMPOSITE, body, note="only if this lead's deal is not there yet")]
 

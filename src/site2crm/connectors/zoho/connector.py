@@ -111,6 +111,7 @@ class Zoho:
             calls += [self._client.shown("POST", "coql", {"select_query": query}) for query in queries]
         if work.company and work.module == CONTACTS:
             calls.append(self._client.shown(*placing.accounts([work.company]), note="if the contact has no account"))
+            work.account = "(the account's id)"
         return [*calls, self._write_of(work)]
 
     def _write_of(self, work: Work) -> Exchange:

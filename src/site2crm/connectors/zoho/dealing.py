@@ -50,12 +50,17 @@ class Dealing:
 
     def preview(self, deal: DealIn, person_id: str, *, module: str) -> list[Exchange]:
         """Without the looking up."""
-        row = _row_of(deal, pipeline=deal.pipeline, stage=deal.stage)
+        stage = deal.stage or "(its first open stage)"
+        row = _row_of(deal, pipeline=deal.pipeline or "(the first pipeline)", stage=stage)
         row |= _amount(deal.value, self._home)
         if module == LEADS:
             body = {"data": [_conversion(row)]}
             note = "while the person is a lead; a contact gets the deal without this"
-            return [self._client.shown("POST", f"Leads/{person_id}/actions/convert", body, note=note)]
+            calls = [self._client.shown("POST", f"Leads/{person_id}/actions/convert", body, note=note)]
+            if rest := _rest(row):
+                body = {"data": [{"id": "(the deal's id)", **rest}]}
+                calls.append(self._client.shown("PUT", "Deals", body, note="what a conversion does not take"))
+            return calls
         body = {"data": [{**row, "Contact_Name": {"id": person_id}}]}
         return [self._client.shown("POST", "Deals", body, note="only if this lead's deal is not there yet")]
 
@@ -100,7 +105,7 @@ class Dealing:
 
     async def _add_rest(self, id: str, row: Row) -> None:
         """A conversion takes some fields only; what a repeat writes again is the same."""
-        rest = {name: value for name, value in row.items() if name not in _AT_CONVERSION}
+        rest = _rest(row)
         if not rest:
             return
         [told] = await self._client.write("PUT", "Deals", {"data": [{"id": id, **rest}]})
@@ -189,6 +194,10 @@ def _conversion(row: Row) -> Row:
     """Nothing that Zoho knows of an existing contact or account is overwritten."""
     taken = {name: value for name, value in row.items() if name in _AT_CONVERSION}
     return {"overwrite": False, "notify_lead_owner": True, "notify_new_entity_owner": False, "Deals": taken}
+
+
+def _rest(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in _AT_CONVERSION}
 
 
 def _newest_deals(contact: str) -> str:

@@ -1,0 +1,74 @@
+"""An owner whom the CRM itself refuses, in each vendor's own words: the person arrives without one."""
+
+from typing import Any
+
+import pytest
+
+from site2crm.connectors import registry, unowned
+from site2crm.connectors.registry import KINDS
+from site2crm.demo.server import Fault
+from tests.connectors.connector_cases import ada
+from tests.connectors.kinds import PLAYED, opened
+
+MAIL = "ada@example.com"
+INVALID = "Property values were not valid: " + (
+    '[{"isValid":false,"message":"9 was not one of the allowed options","error":"INVALID_OPTION",'
+    '"name":"hubspot_owner_id"}]'
+)
+REFUSALS: dict[str, tuple[str, str, Any]] = {
+    "hubspot": (
+        "POST",
+        "/contacts",
+        {"status": "error", "category": "VALIDATION_ERROR", "correlationId": "1", "message": INVALID},
+    ),
+    "salesforce": (
+        "POST",
+        "/sobjects/",
+        [
+            {
+                "errorCode": "INACTIVE_OWNER_OR_USER",
+                "message": "operation performed with inactive user [005x] as owner of lead",
+                "fields": [],
+            }
+        ],
+    ),
+    "pipedrive": (
+        "POST",
+        "/persons",
+        {"success": False, "error": "Validation failed: owner_id: User 9 was not found", "code": "ERR_SCHEMA"},
+    ),
+    "nutshell": ("POST", "/contacts", {"errors": [{"status": "400", "title": "Invalid owner"}]}),
+    "zoho": (
+        "POST",
+        "/Contacts/upsert",
+        {
+            "data": [
+                {
+                    "code": "INVALID_DATA",
+                    "details": {"api_name": "Owner"},
+                    "message": "the id given seems to be invalid",
+                    "status": "error",
+                }
+            ]
+        },
+    ),
+}
+
+
+def test_every_kind_with_owners_has_its_refusal_here() -> None:
+    assert set(REFUSALS) == {name for name, kind in KINDS.items() if kind.sales is not None}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_person_whose_owner_is_refused_arrives_without_one(name: str) -> None:
+    method, path, body = REFUSALS[name]
+    kind, played = KINDS[name], PLAYED[name]
+    values = {"email": MAIL, "first_name": "Ada", "last_name": "Lovelace"}
+    person = ada(fields={kind.default_mapping[each]: value for each, value in values.items()}, owner="9")
+    async with opened(played) as (fake, given, _, _):
+        fake.faults.append(Fault("status", status=400, method=method, path=path, body=body))
+        [written] = await unowned.upsert(registry.connect(name, given), [person])
+        assert (played.people(fake), fake.faults) == (1, [])
+    [warned] = written.warnings
+    assert (written.error, written.created) == (None, True)
+    assert warned.property.casefold() in ("owner", "ownerid"), warned
