@@ -66,6 +66,7 @@ async def test_when_all_is_read_the_progress_is_gone(half: Floor, alice: Person)
 async def test_a_stopped_reading_says_so_and_how_far_it_came(
     half: Floor, alice: Person, stop: Callable[..., Awaitable[object]], words: str
 ) -> None:
+    await half.office.submit("still.to.send@example.com")
     async with half.machine.session() as session:
         await stop(session, half.org_id, half.connection_id)
     assert (await told(half, alice))["state"] == "stopped"
