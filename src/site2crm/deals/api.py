@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.core.access import Who, needs
+from site2crm.core.errors import Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.paging import Page
 from site2crm.deals import filters, queries, ranking, service
@@ -96,6 +97,8 @@ async def list_salespeople(
     assert who.org is not None
     usual = filters.period({}, zone=who.org.time_zone)
     begin, end = since or usual[0], until or usual[1]
+    if begin >= end:
+        raise Invalid.field("until", "It is before `since`, which is 30 days ago unless it is told.")
     return await ranking.ranking(session, who.org_id, since=begin, until=end, connection=connection)
 
 
