@@ -138,6 +138,17 @@ async def test_what_only_the_reading_is_refused_stops_no_leads(floor: Floor) -> 
     assert await floor.office.state() == "active"
 
 
+async def test_of_a_connection_that_was_removed_nothing_is_told(floor: Floor, alice: Person) -> None:
+    body = {"status": "error", "category": "INVALID_AUTHENTICATION", "message": "Not for deals."}
+    forbidden = {"status": "error", "category": "MISSING_SCOPES", "message": "no"}
+    floor.fake.faults.append(Fault("status", status=403, body=forbidden, count=-1, path="/deals"))
+    floor.fake.faults.append(Fault("status", status=401, body=body, count=-1, path="/calls"))
+    await floor.read()
+    assert {code for code, _ in await floor.alarms()} == {syncing.STOPPED, syncing.PARTLY}
+    assert (await alice.api.delete(f"/api/v1/connections/{floor.connection_id}")).status_code == 204
+    assert await floor.alarms() == []
+
+
 async def test_a_token_that_died_stops_the_connection_and_is_told_once(floor: Floor, alice: Person) -> None:
     floor.fake.tokens.clear()
     await floor.read()
