@@ -186,6 +186,12 @@ async def test_a_time_that_ends_before_it_begins_is_refused(floor: Floor, alice:
     assert (await alice.api.get(f"/api/v1/salespeople?{asked}")).status_code == 422
 
 
+@pytest.mark.parametrize("path", ["salespeople", "deals", "deliveries"])
+@pytest.mark.parametrize("name", ["since", "until"])
+async def test_a_moment_without_its_offset_is_refused(floor: Floor, alice: Person, path: str, name: str) -> None:
+    assert (await alice.api.get(f"/api/v1/{path}?{name}=2026-11-01T00:00:00")).status_code == 422
+
+
 @pytest.mark.parametrize("value", ["1,000", "0.005", "1.000,50"])
 async def test_a_weight_that_would_be_another_is_refused(floor: Floor, alice: Person, value: str) -> None:
     page = await alice.web.post("/o/acme/deals/people", data={**dict.fromkeys(POINTS, "1"), "call": value})

@@ -121,8 +121,9 @@ async def _all_streams(machine: Machine, lease: Lease, until: float) -> bool:
 
 
 async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, until: float) -> bool:
+    connection_id = lease.source.connection_id
     async with machine.session() as session:
-        place = await feeds.place_of(session, lease.source.connection_id, name)
+        place = await feeds.place_of(session, connection_id, name)
     begins, seen = place, set[str | None]()
     while place is not None:
         try:
@@ -149,14 +150,12 @@ async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, un
             await feeds.note_page(
                 session, lease, name, cursor=page.cursor, count=page.rows, total=page.total, more=page.more
             )
-            await alarms.clear(
-                session, lease.source.org_id, code=PARTLY, subject=_subject(lease.source.connection_id, name)
-            )
+            await alarms.clear(session, lease.source.org_id, code=PARTLY, subject=_subject(connection_id, name))
         if not page.more:
-            machine.get(Paces).forget(lease.source.connection_id, name)
+            machine.get(Paces).forget(connection_id, name)
             return True
         if place.is_first:
-            machine.get(Paces).note(lease.source.connection_id, name, page.rows)
+            machine.get(Paces).note(connection_id, name, page.rows)
         if time.monotonic() >= until:
             return False
         place = Place(page.cursor, None, is_first=place.is_first)
