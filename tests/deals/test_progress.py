@@ -78,9 +78,11 @@ async def test_a_stopped_reading_says_so_and_how_far_it_came(
 async def test_a_resumed_connection_is_read_at_once(half: Floor) -> None:
     async with half.machine.session() as session:
         await connections.pause(session, half.org_id, half.connection_id)
-    async with half.machine.session() as session:
-        await connections.resume(session, half.machine, org_id=half.org_id, connection_id=half.connection_id)
     await half.office.work()
+    with clock.travel(clock.now()):  # no cron comes due any more
+        async with half.machine.session() as session:
+            await connections.resume(session, half.machine, org_id=half.org_id, connection_id=half.connection_id)
+        await half.office.work()
     assert (await half.stream()).done == 250
 
 
@@ -137,6 +139,17 @@ async def test_what_only_the_reading_is_refused_stops_no_leads(floor: Floor) -> 
     [(code, text)] = await floor.alarms()
     assert (code, "are no longer read" in text) == (syncing.STOPPED, True)
     assert await floor.office.state() == "active"
+
+
+async def test_of_a_connection_that_was_removed_nothing_is_told(floor: Floor, alice: Person) -> None:
+    body = {"status": "error", "category": "INVALID_AUTHENTICATION", "message": "Not for deals."}
+    forbidden = {"status": "error", "category": "MISSING_SCOPES", "message": "no"}
+    floor.fake.faults.append(Fault("status", status=403, body=forbidden, count=-1, path="/deals"))
+    floor.fake.faults.append(Fault("status", status=401, body=body, count=-1, path="/calls"))
+    await floor.read()
+    assert {code for code, _ in await floor.alarms()} == {syncing.STOPPED, syncing.PARTLY}
+    assert (await alice.api.delete(f"/api/v1/connections/{floor.connection_id}")).status_code == 204
+    assert await floor.alarms() == []
 
 
 async def test_a_token_that_died_stops_the_connection_and_is_told_once(floor: Floor, alice: Person) -> None:

@@ -1,7 +1,7 @@
 """What a CRM answers half, twice, out of order or not any more: no deal is lost by it, and none is there twice."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +11,14 @@ from site2crm.connectors import sales
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import Act
 from site2crm.deals import jobs, storing, syncing
-from site2crm.deals.models import About, Deal
+from site2crm.deals.models import About, Activity, Deal
+from site2crm.deals.storing import Source
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.deals.conftest import Floor
 
 DEALS = "/objects/2026-09/deals"
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REFUSED = {"status": "error", "message": "No.", "category": "VALIDATION_ERROR"}
 
 
@@ -138,3 +140,19 @@ async def test_ids_that_fit_into_one_column_only_as_the_same_stop_no_reading(
     async with floor.machine.session() as session:
         await storing.deals(session, source, found)
     assert len(await remote_ids(floor)) == 1
+
+
+def call(*, at: datetime, deleted: bool = False) -> sales.Activity:
+    return sales.Activity("7", Act.CALL, "501", NOON, True, at, people=["p1"], deleted=deleted)
+
+
+@pytest.mark.parametrize(("late", "counts"), [(timedelta(minutes=-1), 0), (timedelta(), 0), (timedelta(minutes=1), 1)])
+async def test_a_deleted_activity_comes_back_by_a_newer_word_only(floor: Floor, late: timedelta, counts: int) -> None:
+    source = Source(floor.org_id, floor.connection_id, "EUR")
+    words = (call(at=NOON), call(at=NOON, deleted=True), call(at=NOON, deleted=True), call(at=NOON + late))
+    for word in words:
+        async with floor.machine.session() as session:
+            await storing.activities(session, source, [word])
+    async with floor.machine.session() as session:
+        counted = await session.scalar(select(func.count()).where(Activity.owner == "501", Activity.done.is_(True)))
+    assert (counted, len(await people(floor))) == (counts, counts)

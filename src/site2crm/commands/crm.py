@@ -91,7 +91,7 @@ def _deals(row: Mapping[str, Any]) -> str:
     read = row["deals"]
     if read is None:
         return ""
-    if read["error"]:
+    if read["error"] and read["state"] in ("resting", "waiting"):
         return f"deals: {read['error']}"
     if read["is_first"]:
         return f"deals: {read['far'] or 'none yet'}, {read['state']}"

@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -52,6 +53,13 @@ def parse(kind: type[S], fields: Fields) -> S:
     if refused:
         raise Invalid(refused[0].message, errors=refused)
     return msgspec.convert(values, kind, strict=False)
+
+
+def aware(field: str, moment: datetime | None) -> datetime | None:
+    """Raises Invalid for one without its offset: nobody knows whose clock it is of."""
+    if moment is not None and moment.tzinfo is None:
+        raise Invalid.field(field, "A moment with its offset, such as 2026-11-21T10:00:00+00:00.")
+    return moment
 
 
 def _raw(fields: Fields, name: str, hint: Any) -> Any:

@@ -10,7 +10,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from site2crm.core import inputs
 from site2crm.core.access import Who, needs
+from site2crm.core.errors import Invalid
 from site2crm.core.machine import Machine
 from site2crm.core.paging import Page
 from site2crm.deals import filters, queries, ranking, service
@@ -55,7 +57,7 @@ async def list_deals(
     `owner` are the CRM's ids: name the `connection` with them. Deleted ones only with `status=deleted`."""
     wanted = Wanted(
         connection=connection, pipeline=pipeline, stage=stage, owner=owner, status=in_status, search=search,
-        lead=lead, since=since, until=until,
+        lead=lead, since=inputs.aware("since", since), until=inputs.aware("until", until),
     )  # fmt: skip
     return await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
 
@@ -95,7 +97,9 @@ async def list_salespeople(
     """The most points first, of the last 30 days unless told. null: no CRM of theirs tells."""
     assert who.org is not None
     usual = filters.period({}, zone=who.org.time_zone)
-    begin, end = since or usual[0], until or usual[1]
+    begin, end = inputs.aware("since", since) or usual[0], inputs.aware("until", until) or usual[1]
+    if begin >= end:
+        raise Invalid.field("until", "It is before `since`, which is 30 days ago unless it is told.")
     return await ranking.ranking(session, who.org_id, since=begin, until=end, connection=connection)
 
 

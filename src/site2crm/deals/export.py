@@ -5,7 +5,7 @@ from datetime import datetime
 
 from site2crm.core.machine import Machine
 from site2crm.deals import queries
-from site2crm.deals.queries import DealItem, Sum, Wanted
+from site2crm.deals.queries import DealItem, Wanted
 from site2crm.deals.ranking import Ranking
 from site2crm.delivery import queries as delivery
 from site2crm.kit import csv
@@ -35,15 +35,20 @@ async def deals(machine: Machine, org_id: str, wanted: Wanted) -> AsyncIterator[
 
 
 def people(found: Ranking, crms: dict[str, str]) -> Iterator[str]:
-    """A line for each person and currency: amounts of several are not added up."""
+    """A line for each person, and one more for each further currency, which has nothing but the amount: so whoever
+    adds a column up counts nothing twice."""
     rows = []
     for one in found.people:
-        amounts: list[Sum | None] = [*one.amounts] or [None]
-        for amount in amounts:
-            told = ["" if count is None else str(count) for count in (one.calls, one.emails, one.meetings)]
-            active, names = "yes" if one.active else "no", ", ".join(crms.get(id, id) for id in one.connections)
-            money = [amount.amount, amount.currency] if amount else ["", ""]
-            rows.append([one.name, one.email, active, names, *told, str(one.won), *money, f"{one.score:g}"])
+        told = ["" if count is None else str(count) for count in (one.calls, one.emails, one.meetings)]
+        who = [
+            one.name,
+            one.email,
+            "yes" if one.active else "no",
+            ", ".join(crms.get(id, id) for id in one.connections),
+        ]
+        first, *others = [[amount.amount, amount.currency] for amount in one.amounts] or [["", ""]]
+        rows.append([*who, *told, str(one.won), *first, f"{one.score:.1f}"])
+        rows += [[*who, "", "", "", "", *other, ""] for other in others]
     return csv.lines(PEOPLE, rows)
 
 

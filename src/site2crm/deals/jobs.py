@@ -126,6 +126,7 @@ async def _take_back(machine: Machine) -> None:
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     """A listener: a hundred thousand rows are for a job."""
     await feeds.forget_counts(session, event.connection_id)
+    await syncing.hush(session, event.org_id, event.connection_id)
     await enqueue(session, FORGET, key=f"{FORGET}:{event.connection_id}", connection_id=event.connection_id)
 
 

@@ -1,5 +1,6 @@
 """`/o/{org}/deals`: a pipeline by stage, the list, one deal, and the salespeople."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from site2crm.leads import queries as leads
 
 READ, WRITE = needs("deals:read"), needs("deals:write")
 PLACE = "deals"
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?|\d{1,3}(\.\d{3})+,\d*")
 
 Answer = Response[Any]
 
@@ -194,10 +196,11 @@ async def _people_page(
         periods=[(name, f"Last {days} days") for name, days in filters.PERIODS.items()],
         sections=_sections(who.path(PLACE), "people"),
         untold=shown.untold(found, crms),
+        several=len({sum.currency for one in found.people for sum in one.amounts} | {found.currency}) > 1,
         is_first=any(reading.is_first and not reading.is_stopped for reading in readings),
         **shown.of_readings(readings),
         here=f"{base}?{request.url.query}" if request.url.query else base,
-        weights=entered or _points(found.weights),
+        weights={**_points(found.weights), **(entered or {})},
         errors=errors,
         csv=f"{base}.csv?{request.url.query}",
         amounts=shown.amounts,
@@ -247,16 +250,23 @@ def _weights(posted: Mapping[str, str]) -> WeightsOut:
     refused = []
     for name in ("call", "email", "meeting", "won", "amount"):
         try:
-            points[name] = float(posted.get(name, "").strip().replace(",", ".") or "0")
+            points[name] = _number(posted.get(name, "").strip())
         except ValueError:
-            refused.append(FieldError(name, "A number, such as 0.5."))
+            refused.append(FieldError(name, "A number, such as 0.5 or 1000."))
     if refused:
         raise Invalid(refused[0].message, errors=refused)
     return WeightsOut(**points, currency=posted.get("currency", "").strip())
 
 
+def _number(text: str) -> float:
+    """`0.5` or `0,5`. Raises ValueError: `1,000` is one in some countries and a thousand in others."""
+    if _THOUSANDS.fullmatch(text):
+        raise ValueError(text)
+    return float(text.replace(",", ".") or "0")
+
+
 def _points(weights: WeightsOut) -> dict[str, str]:
-    points = {name: f"{getattr(weights, name):g}" for name in ("call", "email", "meeting", "won", "amount")}
+    points = {name: f"{getattr(weights, name):.12g}" for name in ("call", "email", "meeting", "won", "amount")}
     return {**points, "currency": weights.currency}
 
 

@@ -80,9 +80,9 @@ async def ranking(
     wanted = [id for id in selling if connection in ("", id)]
     kinds = await connections.kinds(session, org_id)
     told = {id: await _told(session, id, kinds[id]) for id in wanted}
-    people = await _people(session, org_id, wanted)
     acts = await _acts(session, org_id, since, min(until, clock.now()))
     won = await _won(session, org_id, since, until)
+    people = await _people(session, org_id, wanted, active={*acts, *won})
     points = await weights(session, org_id)
     currency = points.currency or _main([sums for id, (_, sums) in won.items() if id[0] in told])
     found = [_salesperson(accounts, told, acts, won, points, currency) for accounts in people.values()]
@@ -100,13 +100,21 @@ async def _told(session: AsyncSession, connection_id: str, kind: str) -> frozens
     return connections.caps(kind).activities - set(refused)
 
 
-async def _people(session: AsyncSession, org_id: str, wanted: Collection[str]) -> dict[str, list[Owner]]:
-    rows = await session.scalars(
-        select(Owner).where(Owner.connection_id.in_(wanted), Owner.org_id == org_id).order_by(Owner.active.desc())
-    )
+async def _people(
+    session: AsyncSession, org_id: str, wanted: Collection[str], *, active: Collection[tuple[str, str]]
+) -> dict[str, list[Owner]]:
+    """Everybody the CRMs tell of, and who did or won something and is told of no more: known by the id alone."""
+    order = (Owner.active.desc(), Owner.connection_id, Owner.remote_id)
+    told = select(Owner).where(Owner.connection_id.in_(wanted), Owner.org_id == org_id).order_by(*order)
     people: dict[str, list[Owner]] = defaultdict(list)
-    for row in rows:
+    known = set()
+    for row in await session.scalars(told):
         people[row.email.casefold() or f"{row.connection_id}:{row.remote_id}"].append(row)
+        known.add((row.connection_id, row.remote_id))
+    for connection_id, id in sorted(active):
+        if id and connection_id in wanted and (connection_id, id) not in known:
+            gone = Owner(connection_id=connection_id, remote_id=id, org_id=org_id, name=id, email="", active=False)
+            people[f"{connection_id}:{id}"].append(gone)
     return people
 
 

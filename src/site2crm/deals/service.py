@@ -23,6 +23,7 @@ from site2crm.deals.shown import far as far
 from site2crm.kit import clock, money
 
 MOST_POINTS = 10_000
+_ROUNDING = 1e-6
 
 
 class Started(Struct, frozen=True):
@@ -61,6 +62,10 @@ async def save_weights(session: AsyncSession, org_id: str, wanted: WeightsOut) -
         FieldError(name, f"A number from 0 to {MOST_POINTS:,}.")
         for name, value in points.items()
         if not 0 <= value <= MOST_POINTS
+    ] or [
+        FieldError(name, "At most two digits after the point.")
+        for name, value in points.items()
+        if abs(value * 100 - round(value * 100)) > _ROUNDING
     ]
     if wanted.currency and not money.code(wanted.currency):
         refused.append(FieldError("currency", "Three letters, such as EUR; empty for the one in which most was won."))

@@ -4,7 +4,7 @@ Nothing of a page is read first: ids are derived from the CRM's own, so that the
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ _LONGEST_URL = 2_000
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 """Somebody types the year 9999: in every zone it is to be a time still."""
 _MOST = 2**63 - 1
+_TICK = timedelta(milliseconds=1)
 
 
 def _table(model: type[Base]) -> Table:
@@ -125,16 +126,25 @@ async def _store(session: AsyncSession, source: Source, known: Mapping[str, sale
 
 
 async def activities(session: AsyncSession, source: Source, found: Sequence[sales.Activity]) -> None:
-    """A deleted one is gone here too: it counts for nobody."""
+    """A deleted one counts for nobody."""
     known = {_activity_id(source, activity): activity for activity in _newest(found)}
     live = {id: activity for id, activity in known.items() if not activity.deleted}
     rows = [_activity(source, id, activity) for id, activity in live.items()]
     table = _table(Activity)
     await _put(session, table, rows, key=("connection_id", "kind", "remote_id"), keep=("id", "org_id"), newest=True)
     await _relate(session, source, await _of_the_newest(session, table, live))
-    gone = [id for id in known if id not in live]
-    if gone:
-        await session.execute(delete(Activity).where(Activity.id.in_(gone)))
+    if gone := {id: activity.updated_at for id, activity in known.items() if id not in live}:
+        await _bury(session, gone)
+
+
+async def _bury(session: AsyncSession, gone: Mapping[str, datetime]) -> None:
+    """Rows stay, of nobody and about nobody: else an older word, or the same again, would bring them back."""
+    rows = await session.execute(select(Activity.id, Activity.updated_at).where(Activity.id.in_(gone)))
+    buried = [{"of_id": row.id, "gone_at": max(row.updated_at, _value(gone[row.id]) + _TICK)} for row in rows]
+    if buried:
+        table = _table(Activity)
+        values = {"owner": "", "done": False, "seconds": None, "updated_at": bindparam("gone_at")}
+        await session.execute(update(table).where(table.c.id == bindparam("of_id")).values(values), buried)
         await session.execute(delete(About).where(About.subject_id.in_(gone)))
 
 

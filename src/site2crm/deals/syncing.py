@@ -121,8 +121,9 @@ async def _all_streams(machine: Machine, lease: Lease, until: float) -> bool:
 
 
 async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, until: float) -> bool:
+    connection_id = lease.source.connection_id
     async with machine.session() as session:
-        place = await feeds.place_of(session, lease.source.connection_id, name)
+        place = await feeds.place_of(session, connection_id, name)
     begins, seen = place, set[str | None]()
     while place is not None:
         try:
@@ -149,12 +150,12 @@ async def _stream(machine: Machine, lease: Lease, sales: Sales, *, name: str, un
             await feeds.note_page(
                 session, lease, name, cursor=page.cursor, count=page.rows, total=page.total, more=page.more
             )
-            await alarms.clear(session, lease.source.org_id, code=PARTLY, subject=_subject(lease, name))
+            await alarms.clear(session, lease.source.org_id, code=PARTLY, subject=_subject(connection_id, name))
         if not page.more:
-            machine.get(Paces).forget(lease.source.connection_id, name)
+            machine.get(Paces).forget(connection_id, name)
             return True
         if place.is_first:
-            machine.get(Paces).note(lease.source.connection_id, name, page.rows)
+            machine.get(Paces).note(connection_id, name, page.rows)
         if time.monotonic() >= until:
             return False
         place = Place(page.cursor, None, is_first=place.is_first)
@@ -186,7 +187,7 @@ async def _refused(machine: Machine, lease: Lease, name: str, error: CrmError) -
         await feeds.hold(session, lease)
         await feeds.note_refusal(session, lease, name, text=error.text, retry_at=retry_at)
         told = f"“{lease.name}” does not let us read {feeds.WORDS[name]}: {error.text}"
-        subject = _subject(lease, name)
+        subject = _subject(lease.source.connection_id, name)
         await alarms.ring(session, lease.source.org_id, code=PARTLY, subject=subject, text=told)
 
 
@@ -272,5 +273,12 @@ async def _let_go_patiently(machine: Machine, lease: Lease) -> None:
             await asyncio.sleep(BUSY_PAUSE_S)
 
 
-def _subject(lease: Lease, name: str) -> str:
-    return f"{lease.source.connection_id}:{name}"
+async def hush(session: AsyncSession, org_id: str, connection_id: str) -> None:
+    """Nothing is told any more of a connection that was removed."""
+    await alarms.clear(session, org_id, code=STOPPED, subject=connection_id)
+    for name in feeds.STREAMS:
+        await alarms.clear(session, org_id, code=PARTLY, subject=_subject(connection_id, name))
+
+
+def _subject(connection_id: str, name: str) -> str:
+    return f"{connection_id}:{name}"

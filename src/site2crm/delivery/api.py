@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
+from site2crm.core import inputs
 from site2crm.core.access import Who, needs
 from site2crm.core.paging import Page
 from site2crm.delivery import backfill, comparing, queries, service
@@ -92,8 +93,8 @@ async def list_deliveries(
         form=form,
         state=in_state,
         code=code,
-        since=since,
-        until=until,
+        since=inputs.aware("since", since),
+        until=inputs.aware("until", until),
     )
     page = await queries.page(session, who.org_id, wanted, limit=limit, cursor=cursor)
     return page if who.can("leads:read") else Page([queries.unquoted(item) for item in page.data], page.page)

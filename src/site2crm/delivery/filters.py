@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from site2crm.core import formats
+from site2crm.core import formats, inputs
 from site2crm.core.errors import Invalid
 from site2crm.delivery.queries import ALL_WAITING, Wanted
 from site2crm.delivery.states import WAITING, State, shown
@@ -70,9 +70,6 @@ def _day(field: str, text: str, *, zone: str, later: int = 0) -> datetime | None
 
 def _moment(field: str, text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text.strip()) if text.strip() else None
+        return inputs.aware(field, datetime.fromisoformat(text.strip()) if text.strip() else None)
     except ValueError as error:
         raise Invalid.field(field, "A moment such as 2026-11-21T10:00:00+00:00.") from error
-    if moment is not None and moment.tzinfo is None:
-        raise Invalid.field(field, "A moment with its offset, such as 2026-11-21T10:00:00+00:00.")
-    return moment
