@@ -49,7 +49,7 @@ def set_owner_and_deal(page: Page) -> None:
     page.get_by_role("link", name="Choose the owner").click()
     page.wait_for_url(re.compile(r"/mapping#owner$"))
     page.get_by_role("radio", name="One owner").check()
-    page.get_by_label("Owner", exact=True).select_option(label="Olive Owner")
+    page.get_by_role("combobox", name="Owner", exact=True).select_option(label="Olive Owner")
     page.get_by_label("Make a deal in HubSpot").check()
     page.get_by_role("button", name="Save mapping").click()
     page.wait_for_url(re.compile(r"/crms/con_\w+$"))
