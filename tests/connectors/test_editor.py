@@ -55,5 +55,12 @@ def test_owners_of_one_name_stay_apart() -> None:
         way=OwnerWay.BY_VALUE, source="company", value_map={each.name + each.id: each.id for each in known.owners}
     )
     shown = rule_editor.of_owner(rule, known)
+    assert [name for _, name in rule_editor.owner_options(known, ())] == [
+        "Ada Ark, ada@one.example",
+        "Ada Ark, ada@two.example",
+        "Ada Ark, 3",
+        "4",
+        "Bert Bow",
+    ]
     assert shown.owner_map.endswith("4 = 4; Bert Bow5 = Bert Bow")
     assert owners.checked(rule_editor.to_owner(shown), known) == rule

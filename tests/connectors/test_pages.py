@@ -111,6 +111,7 @@ async def test_a_refused_token_is_told_at_its_field_and_saved_only_if_asked_for(
     assert WRONG not in refused.text
     again = await posted(alice, f"{CRMS}/new/hubspot", {"held": held(refused), "save": "anyway"})
     page = (await alice.web.get(again.headers["location"])).text
+    assert all("Not tested yet" in each for each in (page, (await alice.web.get(CRMS)).text))
     assert "Saved without a test" in page and f"…{WRONG[-4:]}" in page.replace("••••", "…")
 
 

@@ -26,7 +26,7 @@ from site2crm.kit import clock
 from tests import cast
 from tests.cast import Person
 from tests.delivery.conftest import Office
-from tests.fakes.sales_crm import ANNA, BERT, CLEO, DEAL, NAME, PERSON, SalesCrm
+from tests.fakes.sales_crm import ANNA, BERT, CLEO, DEAL, NAME, PERSON, SalesCrm, directory
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
 RETRY = CrmError(ErrorClass.RETRY, "Out for lunch.", code="503")
@@ -326,6 +326,25 @@ async def test_a_lead_for_somebody_who_has_left_arrives_without_an_owner_and_say
     assert [alarm.text.partition(" Choose")[0] for alarm in await office.alarms()] == [
         "“Ledger”: Anna Ark is no longer an active owner at Ledger."
     ]
+
+
+async def test_a_list_of_owners_that_cannot_be_read_changes_nothing(office: Ledger) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ONE, owner=ANNA))
+    office.books.directory_fault = NO_RIGHT
+    await connections.test(office.machine, office.org.id, office.connection_id)
+    await office.submit()
+    await office.work()
+    assert ((await office.only()).warnings, office.books.owners, await office.alarms()) == ([], {"per_1": ANNA}, [])
+
+
+async def test_an_owner_who_is_called_otherwise_now_stays_the_owner(office: Ledger) -> None:
+    await office.rule(owner=OwnerRule(way=OwnerWay.ONE, owner="Anna Ark"))
+    known = [each._replace(name="Anna Bow", email=None) if each.id == ANNA else each for each in directory().owners]
+    office.books.directory = replace(office.books.directory, owners=known)
+    await connections.test(office.machine, office.org.id, office.connection_id)
+    await office.submit()
+    await office.work()
+    assert ((await office.only()).warnings, office.books.owners, await office.alarms()) == ([], {"per_1": ANNA}, [])
 
 
 async def test_a_retry_after_its_owner_has_left_goes_to_the_next_one(office: Ledger) -> None:

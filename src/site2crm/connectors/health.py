@@ -13,6 +13,7 @@ from site2crm.connectors.events import MAPPING_DRIFT, UNKNOWN_PROPERTY, Connecti
 from site2crm.connectors.models import Connection
 from site2crm.connectors.opening import Checked
 from site2crm.connectors.states import SENDS, State
+from site2crm.connectors.words import sentence
 from site2crm.core import alarms
 from site2crm.core.db import lock
 from site2crm.core.events import emit
@@ -50,7 +51,7 @@ async def note_warning(session: AsyncSession, connection_id: str, *, property: s
         connection.warnings = [*others, warning][-MOST_WARNINGS:]
     if any(each["name"] == property for each in connection.drift) and await _said_of_drift(session, connection):
         return
-    told = f"“{connection.name}” does not take {property}: leads arrive without it. {text}"
+    told = f"“{connection.name}” does not take {property}: leads arrive without it. {sentence(text)}"
     subject = _alarm_subject(connection, property)
     await alarms.ring(session, connection.org_id, code=UNKNOWN_PROPERTY, text=told, subject=subject)
 

@@ -128,6 +128,11 @@ def checked(rule: OwnerRule, directory: Directory) -> OwnerRule:
     return made
 
 
+def named_now(id: str, directory: Directory) -> str:
+    """The name, and whether they are there still."""
+    return f"{name_of(id, directory)}{'' if working([id], directory) else ' (gone)'}"
+
+
 def name_of(id: str, directory: Directory) -> str:
     return next((owner.name or owner.email or id for owner in directory.owners if owner.id == id), id)
 

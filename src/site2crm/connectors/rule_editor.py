@@ -1,5 +1,6 @@
 """Owner and deal of a connection as a page edits them: plain inputs, what can be chosen, and the rules again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -8,9 +9,10 @@ from msgspec import Struct
 from site2crm.connectors import editor, owners
 from site2crm.connectors.dealing import LONGEST_WAIT_DAYS, TITLE, DealRule
 from site2crm.connectors.owners import OwnerRule, OwnerWay
-from site2crm.connectors.sales import Directory
+from site2crm.connectors.sales import Directory, Owner
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.core.inputs import Fields
+from site2crm.kit.text import fold
 
 WAYS = [
     (OwnerWay.NONE.value, "Nobody", "The CRM decides."),
@@ -104,10 +106,19 @@ def to_deal(edited: DealEdit) -> DealRule:
 
 
 def owner_options(directory: Directory, chosen: Sequence[str]) -> list[tuple[str, str]]:
-    """Who is active, and who is chosen though gone."""
-    known = [(owner.id, owner.name or owner.email or owner.id) for owner in directory.owners if owner.active]
+    """Who is active, and who is chosen though gone. Where two have one name, the e-mail or the id tells them apart."""
+    active = [owner for owner in directory.owners if owner.active]
+    times = Counter(fold(owner.name) for owner in active)
+    known = [(owner.id, _told(owner, is_alone=times[fold(owner.name)] == 1)) for owner in active]
     there = {id for id, _ in known}
-    return [*known, *((id, f"{owners.name_of(id, directory)} (gone)") for id in chosen if id and id not in there)]
+    return [*known, *((id, owners.named_now(id, directory)) for id in chosen if id and id not in there)]
+
+
+def _told(owner: Owner, *, is_alone: bool) -> str:
+    more = owner.email or owner.id
+    if not owner.name:
+        return more
+    return owner.name if is_alone else f"{owner.name}, {more}"
 
 
 def stage_options(directory: Directory, chosen: str) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -180,8 +180,9 @@ def preview(machine: Machine, connection: Connection, lead: LeadValues, *, rules
 
 
 def _missing(connection: Connection, person: PersonIn) -> list[Problem]:
-    """What the CRM requires and this lead has nothing for."""
-    needed = [field for field in field_defs(connection) if field.required and field.writable]
+    """What the CRM requires, this lead has nothing for, and no stand-in fills."""
+    fills = KINDS[connection.kind].fills
+    needed = [each for each in field_defs(connection) if each.required and each.writable and each.key not in fills]
     text = "is required there, and this lead has nothing for it: map a field that is always there, or a default."
     return [Problem(each.key, f"{each.label} {text}") for each in needed if not person.fields.get(each.key)]
 

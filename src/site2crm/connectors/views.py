@@ -177,7 +177,7 @@ def rules(connection: Connection) -> list[Rule]:
         return []
     directory = owners.directory_of(connection.directory)
     owner, deal = owners.stored(connection.owner_rule), dealing.stored(connection.deal_rule)
-    named = ", ".join(dict.fromkeys(owners.name_of(id, directory) for id in owners.named(owner)))
+    named = ", ".join(dict.fromkeys(owners.named_now(id, directory) for id in owners.named(owner)))
     found = [Rule("Owner", named or "Nobody in particular", "owner", bool(named))]
     if sending.can_add_deals(connection.kind):
         place = dealing.place_name(deal, directory) or "in the first stage"

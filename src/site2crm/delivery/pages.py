@@ -25,7 +25,7 @@ READ, WRITE = needs("deliveries:read"), needs("deliveries:write")
 PLACE = "deliveries"
 PROPERTY = "property."
 REFRESH_S = 5
-NOT_ARRIVED = "Refused, being tried again, skipped"
+NOT_ARRIVED = "What did not arrive"
 SENT_AGAIN = (
     (State.DEAD, "Refused"),
     (State.RETRYING, "Being tried again"),

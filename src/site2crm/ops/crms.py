@@ -165,6 +165,8 @@ def _troubles(org: OrgRef, row: ConnectionRow, pace: Pace, *, read: Reading | No
     found = []
     if row.state == "parked":
         found.append(Trouble(BAD, f"Stopped: {connections.sentence(row.state_reason)}", "Reconnect", url))
+    if row.state == "active" and row.checked_at is None and pace.delivered_at is None:
+        found.append(Trouble(WARN, "Not tested yet, and nothing has arrived there.", "Open", url))
     if pace.refused:
         text = f"{plural(pace.refused, 'lead was', 'leads were')} refused."
         found.append(Trouble(WARN, text, "Look", f"{sent}&state=dead"))

@@ -1,7 +1,7 @@
 """What the pages need to know about HubSpot before there is a connection."""
 
-from site2crm.connectors.hubspot.auth import HOSTS, HubSpotAuth
-from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, SALES_RIGHTS, HubSpot
+from site2crm.connectors.hubspot.auth import HOSTS, OPTIONAL_RIGHTS, HubSpotAuth
+from site2crm.connectors.hubspot.connector import CAPS, RIGHTS, HubSpot
 from site2crm.connectors.hubspot.hooks import HubSpotHooks
 from site2crm.connectors.hubspot.portal import LIMIT
 from site2crm.connectors.hubspot.sales import HubSpotSales
@@ -37,7 +37,7 @@ HUBSPOT = ConnectorKind(
     auth=HubSpotAuth,
     sales=HubSpotSales,
     app_hooks=HubSpotHooks(),
-    rights=(*RIGHTS, *SALES_RIGHTS),
+    rights=(*RIGHTS, *OPTIONAL_RIGHTS),
     help_slug="hubspot",
     hosts=HOSTS,
     limit=LIMIT,
