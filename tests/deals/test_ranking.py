@@ -62,7 +62,7 @@ class Hall:
                sales.add_owner("Old", "Hand", active=False): "Old Hand", "999": "999"}  # fmt: skip
         pipes = {self._pipedrive.add_user("Ann Both"): BOTH, self._pipedrive.add_user("Pia Pipe"): "Pia Pipe"}
         self._pipedrive.users[-2]["email"] = BOTH.upper()
-        self._pipedrive.users[-1]["email"] = None
+        self._pipedrive.users[-1]["email"] = ""
         for number in range(60):
             owner, at = chance.choice([*hub, ""]), self._moment()
             won, amount = chance.random() < 0.5, chance.randrange(100, 9000)
