@@ -123,7 +123,10 @@ async def preview_connection(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> PreviewOut:
-    """The exact requests for a lead, secrets masked. Nothing is sent or saved. Needs `leads:read` too."""
+    """The exact requests for a lead, secrets masked, as if the person was new there. Nothing is sent or saved.
+
+    Needs `leads:read` too.
+    """
     who.require("leads:read")
     connection = await service.get(session, who.org_id, connection_id)
     lead = await standing_in(session, who.org_id, lead_id=data.lead)
@@ -139,7 +142,7 @@ async def rehearse_connection(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> DryRunOut:
-    """What the saved mapping makes of leads that came: every request and every problem. Nothing is sent or saved.
+    """What the saved mapping makes of leads that came, as if they were new there. Nothing is sent or saved.
 
     Needs `leads:read` too: the requests hold what people have entered.
     """

@@ -161,7 +161,10 @@ def can_add_deals(kind: str) -> bool:
 
 
 def preview(machine: Machine, connection: Connection, lead: LeadValues, *, rules: Rules | None = None) -> Preview:
-    """The requests for this lead by these rules, which may not be saved yet; without, by the saved ones."""
+    """The requests for this lead by these rules, which may not be saved yet; without, by the saved ones.
+
+    As if the person was new there: for one who is there, owner and deal would not show.
+    """
     asked = _as_if(connection, rules) if rules else Translation(connection)
     turn = asked.turn(connection.owner_turn)
     prepared = asked.prepare(lead, ref=_PREVIEW_REF, submission="sub_PREVIEW", turn=turn)
