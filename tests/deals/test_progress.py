@@ -52,6 +52,14 @@ async def test_a_first_reading_is_told_everywhere(half: Floor, alice: Person) ->
     assert listed["readings"][half.connection_id]["far"] == "100 of 250 deals"
 
 
+async def test_no_more_is_read_than_there_is(half: Floor) -> None:
+    """Deals are made while others are read, and the CRM has told before how many there are."""
+    async with half.machine.session() as session:
+        await session.execute(update(Stream).where(Stream.name == feeds.DEAL).values(done=260))
+    listed = await controls.readings(half.machine, {})
+    assert listed["readings"][half.connection_id]["far"] == "250 of 250 deals"
+
+
 async def test_when_all_is_read_the_progress_is_gone(half: Floor, alice: Person) -> None:
     await half.read()
     reading = await told(half, alice)
