@@ -41,6 +41,16 @@ def test_a_pair_that_is_none_is_refused(text: str) -> None:
         editor.pairs_of(text, "here")
 
 
+def test_a_quote_within_a_value_ends_nothing() -> None:
+    text = '5" = small; 6" = large\n19" rack = r; "a;b" = "c"'
+    assert editor.pairs_of(text, "here") == {'5"': "small", '6"': "large", '19" rack': "r", "a;b": "c"}
+
+
+def test_a_long_text_that_is_no_pair_is_refused_at_once() -> None:
+    with pytest.raises(Invalid):
+        editor.pairs_of("a" + " " * 200_000 + "b", "here")
+
+
 def test_owners_of_one_name_stay_apart() -> None:
     known = Directory(
         owners=[

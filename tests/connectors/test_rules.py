@@ -10,7 +10,7 @@ from site2crm.connectors import dealing, owners
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.dealing import DealRule
 from site2crm.connectors.owners import OwnerRule, OwnerWay
-from site2crm.connectors.sales import Directory, Money
+from site2crm.connectors.sales import Directory, Money, Owner
 from site2crm.connectors.sources import LeadValues
 from site2crm.core.errors import Invalid
 from tests.cast import Person
@@ -78,6 +78,14 @@ def test_who_has_left_the_crm_gets_no_turn() -> None:
 )
 def test_who_has_left_the_crm_gets_nothing(rule: OwnerRule, expected: tuple[str, str]) -> None:
     assert owners.chosen(rule, LEAD, directory(), turn=GONE) == expected
+
+
+def test_who_is_there_is_known_though_others_of_the_rule_are_not() -> None:
+    told = {"DE": "ada@example.com", "AT": "Gone", "CH": "nobody@example.com"}
+    known = Directory([Owner("1", "Ada", "ada@example.com", True), Owner("2", "Gone", None, False)])
+    rule = owners.settled(OwnerRule(way=OwnerWay.BY_VALUE, source="custom.country", value_map=told), known)
+    assert rule.value_map == {"DE": "1", "AT": "2", "CH": "nobody@example.com"}
+    assert owners.settled(rule, known) == rule
 
 
 def test_owners_may_be_named_by_name_or_address() -> None:

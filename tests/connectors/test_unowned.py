@@ -72,3 +72,14 @@ async def test_a_person_whose_owner_is_refused_arrives_without_one(name: str) ->
     [warned] = written.warnings
     assert (written.error, written.created) == (None, True)
     assert warned.property.casefold() in ("owner", "ownerid"), warned
+
+
+async def test_a_person_who_was_made_is_not_made_again_for_what_was_refused_after_it() -> None:
+    played = PLAYED["nutshell"]
+    person = ada(email=None, fields={"name": "Ada Lovelace", "note": "Call me."}, owner="9")
+    async with opened(played) as (fake, given, _, _):
+        body = {"errors": [{"status": "409", "title": "Conflict"}]}
+        fake.faults.append(Fault("status", status=409, method="POST", path="/notes", body=body, count=-1))
+        [written] = await unowned.upsert(registry.connect("nutshell", given), [person])
+        assert played.people(fake) == 1
+    assert written.error is not None

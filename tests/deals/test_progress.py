@@ -4,8 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import update
 
+from site2crm.commands import crm
+from site2crm.connectors import controls as listing
 from site2crm.connectors import service as connections
 from site2crm.deals import controls, feeds, syncing
 from site2crm.deals.models import Feed, Stream
@@ -49,6 +52,14 @@ async def test_a_first_reading_is_told_everywhere(half: Floor, alice: Person) ->
     assert listed["readings"][half.connection_id]["far"] == "100 of 250 deals"
 
 
+async def test_no_more_is_read_than_there_is(half: Floor) -> None:
+    """Deals are made while others are read, and the CRM has told before how many there are."""
+    async with half.machine.session() as session:
+        await session.execute(update(Stream).where(Stream.name == feeds.DEAL).values(done=260))
+    listed = await controls.readings(half.machine, {})
+    assert listed["readings"][half.connection_id]["far"] == "250 of 250 deals"
+
+
 async def test_when_all_is_read_the_progress_is_gone(half: Floor, alice: Person) -> None:
     await half.read()
     reading = await told(half, alice)
@@ -58,6 +69,22 @@ async def test_when_all_is_read_the_progress_is_gone(half: Floor, alice: Person)
         [False] * 6,
     )
     assert "of 250" not in await page_of(half, alice)
+
+
+async def test_the_command_line_tells_what_was_cut_off_after_its_last_page(
+    half: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await half.read()
+    async with half.machine.session() as session:
+        await session.execute(update(Feed).values(read_at=None))
+    answers = {
+        listing.LIST: await listing.listed(half.machine, {}),
+        controls.READINGS: await controls.readings(half.machine, {}),
+    }
+    monkeypatch.setattr(crm.control, "ask", lambda _folder, verb, **_rest: answers[verb])
+    done = CliRunner().invoke(crm.command, ["list"])
+    assert (done.exit_code, done.exception) == (0, None)
+    assert "deals: not all yet" in done.output
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,13 @@ async def test_a_moment_without_its_offset_is_refused(floor: Floor, alice: Perso
     assert (await alice.api.get(f"/api/v1/{path}?{name}=2026-11-01T00:00:00")).status_code == 422
 
 
+@pytest.mark.parametrize("name", ["since", "until", "as_of"])
+async def test_nothing_is_sent_again_by_a_moment_without_its_offset(floor: Floor, alice: Person, name: str) -> None:
+    asked = {"filter": {name: "2026-11-01T00:00:00"}, "dry_run": True}
+    refused = await alice.api.post("/api/v1/deliveries/replay", json=asked)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, f"filter.{name}")
+
+
 @pytest.mark.parametrize("value", ["1,000", "0.005", "1.000,50"])
 async def test_a_weight_that_would_be_another_is_refused(floor: Floor, alice: Person, value: str) -> None:
     page = await alice.web.post("/o/acme/deals/people", data={**dict.fromkeys(POINTS, "1"), "call": value})

@@ -18,6 +18,7 @@ from site2crm.deals import feeds, hooks, service, syncing
 from site2crm.deals.models import Feed
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
+from tests.cast import Person
 from tests.deals.conftest import Floor
 from tests.fakes.hubspot_hooks import OPERATORS_APP, app_of
 from tests.fakes.hubspot_hooks import event as change
@@ -250,3 +251,12 @@ async def test_what_was_refused_is_asked_for_again_with_a_new_access(floor: Floo
     await floor.office.work()
     assert [deal.title for deal in await floor.deals()] == ["Offer"]
     assert await floor.alarms() == []
+
+
+async def test_a_connection_that_is_removed_while_it_is_read_ends_the_reading(floor: Floor, alice: Person) -> None:
+    await floor.look()
+    floor.fake.faults.append(Fault("slow", seconds=1, count=1))
+    reading = await begun(floor)
+    floor.fake.tokens.clear()
+    assert (await alice.api.delete(f"/api/v1/connections/{floor.connection_id}")).status_code == 204
+    assert await reading is False

@@ -5,6 +5,7 @@ from site2crm.accounts.permissions import Role
 from site2crm.connectors import service as connections
 from site2crm.connectors.service import ConnectionIn
 from site2crm.core.access import OrgRef
+from site2crm.demo.server import Fault
 from site2crm.kit import clock
 from tests.cast import BASE, Person
 from tests.delivery.conftest import MAPPING, Office
@@ -84,6 +85,27 @@ async def test_a_connection_without_waiting_leads_is_drained_at_once(office: Off
     await alice.api.post(f"/api/v1/connections/{office.connection_id}/resume")
     page = await alice.web.post(f"{CRMS}/{office.connection_id}/drain", follow_redirects=True)
     assert "Nothing was waiting for HubSpot: it is paused." in page.text
+
+
+async def test_what_is_sent_again_while_a_connection_is_drained_does_not_keep_the_drain_from_ending(
+    office: Office, alice: Person, fake: HubSpotFake
+) -> None:
+    refusal = {"status": "error", "category": "VALIDATION_ERROR", "message": "no"}
+    with clock.travel(clock.now()) as forward:
+        for fault in (Fault("status", status=400, body=refusal, count=-1), Fault("status", status=503)):
+            fake.faults[:] = [fault]
+            forward(10)
+            await office.submit()
+            await office.work()
+        older, newer = await office.deliveries()
+        assert (older.state, newer.state) == ("dead", "retrying")
+        await alice.api.post(f"/api/v1/connections/{office.connection_id}/drain")
+        assert (await alice.api.post(f"/api/v1/deliveries/{older.id}/replay")).status_code == 200
+        await office.work()
+        forward(86_400)
+        await office.work()
+    assert [each.state for each in await office.deliveries()] == ["delivered", "delivered"]
+    assert await office.state() == "paused"
 
 
 async def test_a_stopped_connection_cannot_be_drained(office: Office, alice: Person) -> None:

@@ -93,8 +93,8 @@ def _deals(row: Mapping[str, Any]) -> str:
         return ""
     if read["error"] and read["state"] in ("resting", "waiting"):
         return f"deals: {read['error']}"
-    if read["is_first"]:
-        return f"deals: {read['far'] or 'none yet'}, {read['state']}"
+    if read["is_first"] or not read["read_at"]:
+        return f"deals: {read['far'] or 'not all yet'}, {read['state']}"
     return f"deals read at {read['read_at'][:19]}Z"
 
 

@@ -18,9 +18,9 @@ BLANK_ROWS = 3
 Options = list[tuple[str, list[tuple[str, str]]]]
 _TEXTS = (CONSTANT, TEMPLATE)
 _APART = re.compile(r'[=;"\n]|^\s|\s$')
-_IN_QUOTES = r'"(?:[^"]|"")*"'
-_PART = re.compile(rf"(?:{_IN_QUOTES}|[^;\n])+")
-_PAIR = re.compile(rf'({_IN_QUOTES}|[^="][^=]*?)\s*=\s*+({_IN_QUOTES}|[^"].*)', re.DOTALL)
+_IN_QUOTES = r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+'
+_PAIR = re.compile(rf"(?:{_IN_QUOTES}(?==)|([^=;\n]*+))(?:=(?:{_IN_QUOTES}(?=[;\n]|\Z)|([^;\n]*+)))?(?:[;\n]|\Z)")
+"""Quotes are quotes only around the whole of one side: a screen of 5" needs none."""
 
 
 class EditRow(Struct, frozen=True):
@@ -104,12 +104,12 @@ def pairs_text(pairs: dict[str, str]) -> str:
 def pairs_of(text: str, place: str) -> dict[str, str]:
     """Raises Invalid naming the place."""
     pairs: dict[str, str] = {}
-    for part in (found[0].strip() for found in _PART.finditer(text)):
-        pair = _PAIR.fullmatch(part)
-        ours, theirs = (_plain(pair[1]), _plain(pair[2])) if pair else ("", "")
-        if part and not (ours and theirs):
-            raise Invalid.field(place, f"Write {part[:40]!r} as “ours = theirs”, pairs apart by ;")
-        pairs |= {ours: theirs} if part else {}
+    for pair in _PAIR.finditer(text):
+        said = pair[0].rstrip(";\n").strip()
+        ours, theirs = _side(pair[1], pair[2]), _side(pair[3], pair[4])
+        if said and not (ours and theirs):
+            raise Invalid.field(place, f"Write {said[:40]!r} as “ours = theirs”, pairs apart by ;")
+        pairs |= {ours: theirs} if said else {}
     return pairs
 
 
@@ -117,8 +117,12 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _APART.search(text) else text
 
 
-def _plain(text: str) -> str:
-    return text[1:-1].replace('""', '"') if text.startswith('"') else text.strip()
+def _side(in_quotes: str | None, plain: str | None) -> str:
+    """Empty: there is none, or its quotes do not end."""
+    if in_quotes is not None:
+        return in_quotes.replace('""', '"')
+    text = (plain or "").strip()
+    return "" if text.startswith('"') else text
 
 
 def _kind_of(field: FieldDef) -> str:

@@ -108,24 +108,32 @@ def named(rule: OwnerRule) -> list[str]:
 
 def checked(rule: OwnerRule, directory: Directory) -> OwnerRule:
     """With ids for names, and without what its way has no use for. Raises Invalid naming `owner.<part>`."""
-    faults = _faults(rule)
     resolved = _Resolved(directory.owners)
-    match rule.way:
-        case OwnerWay.NONE:
-            made = OwnerRule()
-        case OwnerWay.ONE:
-            made = OwnerRule(way=rule.way, owner=resolved.one(rule.owner, "owner"), overwrite=rule.overwrite)
-        case OwnerWay.BY_VALUE:
-            pairs = {value: resolved.one(owner, f"value_map.{value}") for value, owner in rule.value_map.items()}
-            other = resolved.one(rule.owner, "owner") if rule.owner.strip() else ""
-            made = msgspec.structs.replace(rule, owner=other, value_map=pairs, owners=[])
-        case OwnerWay.ROUND_ROBIN:
-            several = [resolved.one(owner, f"owners[{place}]") for place, owner in enumerate(rule.owners)]
-            made = OwnerRule(way=rule.way, owners=list(dict.fromkeys(several)), overwrite=rule.overwrite)
-    refused = [FieldError(f"owner.{part}", text) for part, text in [*faults, *resolved.faults]]
+    made = _with_ids(rule, resolved)
+    refused = [FieldError(f"owner.{part}", text) for part, text in [*_faults(rule), *resolved.faults]]
     if refused:
         raise Invalid(refused[0].message, errors=refused)
     return made
+
+
+def settled(rule: OwnerRule, directory: Directory) -> OwnerRule:
+    """As `checked`, for as many as the CRM has: the others must not keep leads from them."""
+    return _with_ids(rule, _Resolved(directory.owners))
+
+
+def _with_ids(rule: OwnerRule, resolved: "_Resolved") -> OwnerRule:
+    match rule.way:
+        case OwnerWay.NONE:
+            return OwnerRule()
+        case OwnerWay.ONE:
+            return OwnerRule(way=rule.way, owner=resolved.one(rule.owner, "owner"), overwrite=rule.overwrite)
+        case OwnerWay.BY_VALUE:
+            pairs = {value: resolved.one(owner, f"value_map.{value}") for value, owner in rule.value_map.items()}
+            other = resolved.one(rule.owner, "owner") if rule.owner.strip() else ""
+            return msgspec.structs.replace(rule, owner=other, value_map=pairs, owners=[])
+        case OwnerWay.ROUND_ROBIN:
+            several = [resolved.one(owner, f"owners[{place}]") for place, owner in enumerate(rule.owners)]
+            return OwnerRule(way=rule.way, owners=list(dict.fromkeys(several)), overwrite=rule.overwrite)
 
 
 def named_now(id: str, directory: Directory) -> str:
@@ -176,7 +184,7 @@ class _Resolved:
         if len(active) == 1:
             return active[0].id
         self.faults.append((place, self._fault(wanted, found, active)))
-        return wanted
+        return found[0].id if len(found) == 1 else wanted
 
     def _fault(self, wanted: str, found: Sequence[Owner], active: Sequence[Owner]) -> str:
         if len(active) > 1:

@@ -81,13 +81,8 @@ def deal(kind: ConnectorKind, rule: DealRule, directory: Directory) -> dict[str,
 
 def settle(connection: Connection) -> None:
     """Names of owners that were given before the CRM had told them, as ids. Whom it does not have, drift tells."""
-    rule = owners.stored(connection.owner_rule)
-    try:
-        connection.owner_rule = dict(
-            msgspec.to_builtins(owners.checked(rule, owners.directory_of(connection.directory)))
-        )
-    except Invalid:
-        return
+    rule = owners.settled(owners.stored(connection.owner_rule), owners.directory_of(connection.directory))
+    connection.owner_rule = dict(msgspec.to_builtins(rule))
 
 
 def form_mappings(given: Mapping[str, MappingIn | None], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from site2crm.connectors.contract import OWNER, Connector, CrmError, ErrorClass, PersonIn, Warned, Written
+from site2crm.connectors.contract import OWNER, Connector, ErrorClass, PersonIn, Warned, Written
 from site2crm.connectors.sales import DealIn, Sales
 
 
 async def upsert(connector: Connector, people: Sequence[PersonIn]) -> list[Written]:
     """As `upsert_people`."""
     written = list(await connector.upsert_people(people))
-    again = [place for place, one in enumerate(written) if people[place].owner and _is_of_owner(one.error)]
+    again = [place for place, one in enumerate(written) if people[place].owner and _is_of_owner(one)]
     if again:
         unowned = [replace(people[place], owner=None, owner_wins=False) for place in again]
         for place, now in zip(again, await connector.upsert_people(unowned), strict=True):
@@ -21,14 +21,16 @@ async def upsert(connector: Connector, people: Sequence[PersonIn]) -> list[Writt
 async def add_deal(sales: Sales, deal: DealIn, person_id: str) -> Written:
     """As `Sales.add_deal`."""
     written = await sales.add_deal(deal, person_id)
-    if not deal.owner or not _is_of_owner(written.error):
+    if not deal.owner or not _is_of_owner(written):
         return written
     return _without(written, await sales.add_deal(replace(deal, owner=None), person_id))
 
 
-def _is_of_owner(error: CrmError | None) -> bool:
-    """Some CRMs do not say what they refuse: then it is tried."""
-    if error is None or error.kind is not ErrorClass.PERMANENT:
+def _is_of_owner(written: Written) -> bool:
+    """Some CRMs do not say what they refuse: then it is tried. What has been made has its owner: another fault came
+    after it, and sent again it might be made twice."""
+    error = written.error
+    if error is None or error.kind is not ErrorClass.PERMANENT or written.created:
         return False
     return not error.field or OWNER in f"{error.field} {error.code} {error.text}".casefold()
 

@@ -129,8 +129,9 @@ def far(reading: Reading) -> str:
     begun = [part for part in parts if part.is_first and part.done] or [part for part in parts if part.done][-1:]
     if not reading.is_first or not begun:
         return ""
-    done, total = number(begun[0].done), begun[0].total
-    return f"{done}{f' of {number(total)}' if total else ''} {begun[0].label.lower()}"
+    done, total = begun[0].done, begun[0].total
+    told = f"{number(min(done, total))} of {number(total)}" if total else number(done)
+    return f"{told} {begun[0].label.lower()}"
 
 
 def pace(part: Part) -> str:

@@ -203,20 +203,20 @@ async def _failed(machine: Machine, lease: Lease, error: CrmError) -> None:
         feed.error = "" if is_limit else error.text
         failures = feed.failures
     _log.info("deals.stopped", connection=lease.source.connection_id, error=error.text, kind=error.kind)
-    if error.kind is ErrorClass.REAUTH:
-        await connections.look(machine, lease.source.org_id, lease.source.connection_id)
-    if error.kind is ErrorClass.REAUTH or failures >= TELL_AFTER:
-        await _tell(machine, lease, error)
+    with suppress(ConnectionNotFound):  # removed meanwhile: that ends its access
+        if error.kind is ErrorClass.REAUTH:
+            await connections.look(machine, lease.source.org_id, lease.source.connection_id)
+        if error.kind is ErrorClass.REAUTH or failures >= TELL_AFTER:
+            await _tell(machine, lease, error)
 
 
 async def _tell(machine: Machine, lease: Lease, error: CrmError) -> None:
-    """Unless the whole connection has stopped, which is told by itself."""
+    """Unless the whole connection has stopped, which is told by itself. Raises ConnectionNotFound."""
     org_id, connection_id = lease.source.org_id, lease.source.connection_id
     async with machine.session() as session:
-        with suppress(ConnectionNotFound):
-            if (await connections.get(session, org_id, connection_id)).state == feeds.ACTIVE:
-                told = f"The deals of “{lease.name}” are no longer read: {error.text}"
-                await alarms.ring(session, org_id, code=STOPPED, subject=connection_id, text=told)
+        if (await connections.get(session, org_id, connection_id)).state == feeds.ACTIVE:
+            told = f"The deals of “{lease.name}” are no longer read: {error.text}"
+            await alarms.ring(session, org_id, code=STOPPED, subject=connection_id, text=told)
 
 
 def _later(error: CrmError, failures: int) -> datetime:

@@ -56,11 +56,10 @@ async def connection_page_panel(session: AsyncSession, org: OrgRef, connection_i
 async def _hook(session: AsyncSession, machine: Machine, org_id: str, *, connection_id: str) -> Hook | None:
     """None: there is nothing to make by hand."""
     connection = await connections.get(session, org_id, connection_id)
-    state = await service.feed_of(session, org_id, connection_id)
+    feed = await service.feed_of(session, org_id, connection_id)
     made_by = connections.caps(connection.kind).hooks
-    if made_by not in ("manual", "app") or state is None:
+    if made_by not in ("manual", "app") or feed is None:
         return None
-    feed = state
     help_url = f"/help/crm-webhooks#{connection.kind}"
     if made_by == "manual":
         try:

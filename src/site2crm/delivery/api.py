@@ -146,6 +146,7 @@ async def replay_deliveries(
     """Send many again, at most ten thousand; with `dry_run` only count them."""
     asked = msgspec.structs.asdict(data.filter)
     ids = asked.pop("ids")
+    asked |= {name: inputs.aware(f"filter.{name}", asked[name]) for name in ("since", "until", "as_of")}
     return await service.replay_many(session, who.org_id, Wanted(**asked), ids=ids, dry_run=data.dry_run)
 
 

@@ -209,14 +209,17 @@ async def _start(session: AsyncSession, row: Delivery) -> None:
 
 
 async def _start_all(session: AsyncSession, org_id: str, refs: Sequence[_Ref]) -> None:
-    """Due now where the connection is active, waiting for it where it is stopped."""
+    """Due now where the connection sends, waiting for it where it is stopped.
+
+    Also where it is drained: waiting there, it would hold up what came after it, and the drain would not end.
+    """
     states = {id: await _state_of(session, org_id, id) for id in {ref.connection_id for ref in refs}}
     fresh: dict[str, Any] = {"failures": 0, "error": "", "error_code": "", "error_field": ""}
-    active = [ref for ref in refs if states[ref.connection_id] == outbox.ACTIVE]
-    stopped = [ref for ref in refs if states[ref.connection_id] not in (outbox.ACTIVE, "")]
-    await _set(session, active, {**fresh, "state": State.PENDING, "due_at": clock.now()})
+    sends = [ref for ref in refs if states[ref.connection_id] in outbox.SENDS]
+    stopped = [ref for ref in refs if states[ref.connection_id] not in (*outbox.SENDS, "")]
+    await _set(session, sends, {**fresh, "state": State.PENDING, "due_at": clock.now()})
     await _set(session, stopped, {**fresh, "state": State.PARKED, "due_at": None})
-    await outbox.wake(session, org_id, {ref.connection_id for ref in active})
+    await outbox.wake(session, org_id, {ref.connection_id for ref in sends})
 
 
 async def _set(session: AsyncSession, refs: Sequence[_Ref], values: Mapping[str, Any]) -> None:
