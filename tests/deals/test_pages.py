@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -237,3 +238,23 @@ async def test_a_stranger_sees_nothing(floor: Floor, charlie: Person, alice: Per
     assert (await charlie.web.get(f"/o/acme/deals/{deal.id}")).status_code == 404
     assert (await charlie.web.get(f"/o/{charlie.org.slug}/deals/{deal.id}")).status_code == 404
     assert "Big one" not in (await charlie.web.get(f"/o/{charlie.org.slug}/deals.csv")).text
+
+
+async def test_a_key_sees_of_a_lead_and_its_deal_what_its_scopes_say(floor: Floor, alice: Person) -> None:
+    """Where a lead came from is the lead's, what became of it the deal's and the delivery's."""
+    lead, _ = await filled(floor)
+    [deal] = await floor.deals(search="big")
+
+    async def seen(path: str, *scopes: str) -> Any:
+        made = await alice.api.post("/api/v1/keys", json={"name": "Some", "scopes": list(scopes)})
+        headers = {"Authorization": f"Bearer {made.json()['key']}"}
+        return (await alice.api.get(f"/api/v1/{path}", headers=headers)).json()
+
+    async def told(*scopes: str) -> set[str]:
+        return {entry["type"] for entry in (await seen(f"leads/{lead}/timeline", *scopes))["data"]}
+
+    assert (await seen(f"deals/{deal.id}", "deals:read"))["first_touch"] is None
+    assert (await seen(f"deals/{deal.id}", "deals:read", "leads:read"))["first_touch"] is not None
+    assert await told("leads:read") == {"submission"}
+    assert await told("leads:read", "deals:read") == {"submission", "deal"}
+    assert await told("leads:read", "deliveries:read") == {"submission", "delivery"}
