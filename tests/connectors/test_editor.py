@@ -41,6 +41,12 @@ def test_a_pair_that_is_none_is_refused(text: str) -> None:
         editor.pairs_of(text, "here")
 
 
+def test_a_value_that_would_be_two_is_refused_and_one_said_twice_is_one() -> None:
+    assert editor.pairs_of("DE = x; DE = x", "here") == {"DE": "x"}
+    with pytest.raises(Invalid, match="'DE' stands here twice"):
+        editor.pairs_of("DE = x; AT = y; DE = z", "here")
+
+
 def test_owners_of_one_name_stay_apart() -> None:
     known = Directory(
         owners=[

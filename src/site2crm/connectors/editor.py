@@ -109,6 +109,8 @@ def pairs_of(text: str, place: str) -> dict[str, str]:
         ours, theirs = (_plain(pair[1]), _plain(pair[2])) if pair else ("", "")
         if part and not (ours and theirs):
             raise Invalid.field(place, f"Write {part[:40]!r} as “ours = theirs”, pairs apart by ;")
+        if pairs.get(ours, theirs) != theirs:
+            raise Invalid.field(place, f"{ours[:40]!r} stands here twice, with different values: keep one of them.")
         pairs |= {ours: theirs} if part else {}
     return pairs
 
