@@ -223,6 +223,8 @@ async def test_reading_now_is_for_admins_and_for_running_crms(floor: Floor, alic
         await connections.pause(session, floor.org_id, floor.connection_id)
     stopped = await alice.api.post("/api/v1/deals/sync", json={"connection": floor.connection_id})
     assert (stopped.status_code, "resume" in stopped.text) == (409, True)
+    all_stopped = await alice.api.post("/api/v1/deals/sync", json={})
+    assert (all_stopped.status_code, "is stopped: resume one first" in all_stopped.text) == (409, True)
 
 
 async def test_a_stranger_sees_nothing(floor: Floor, charlie: Person, alice: Person) -> None:
