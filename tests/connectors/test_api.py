@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from site2crm.app import Instance
+from site2crm.connectors import service
 from tests.cast import Person
 from tests.fakes.hubspot import TOKEN, HubSpotFake
 
@@ -177,3 +179,19 @@ async def test_a_member_looks_and_changes_nothing(alice: Person, bob: Person) ->
     assert (await bob.api.get(url)).status_code == 200
     assert (await bob.api.post(f"{url}/pause")).status_code == 403
     assert (await bob.api.post(PATH, json={"kind": "inbox"})).status_code == 403
+
+
+async def test_who_may_not_read_leads_gets_no_value_of_theirs_in_a_warning(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
+    connection = await made(alice)
+    async with instance.machine.session() as session:
+        await service.note_warning(session, connection["id"], property="industry", text='"Ada" is not one of them.')
+    key = await alice.api.post("/api/v1/keys", json={"name": "Watch", "scopes": ["connections:read"]})
+    headers = {"Authorization": f"Bearer {key.json()['key']}"}
+
+    whole = [await alice.api.get(path) for path in (PATH, f"{PATH}/{connection['id']}")]
+    less = [await alice.api.get(answer.url.path, headers=headers) for answer in whole]
+
+    assert all("Ada" in answer.text for answer in whole)
+    assert all("industry" in answer.text and "Ada" not in answer.text for answer in less)

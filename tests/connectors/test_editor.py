@@ -51,6 +51,12 @@ def test_a_long_text_that_is_no_pair_is_refused_at_once() -> None:
         editor.pairs_of("a" + " " * 200_000 + "b", "here")
 
 
+def test_a_value_that_would_be_two_is_refused_and_one_said_twice_is_one() -> None:
+    assert editor.pairs_of("DE = x; DE = x", "here") == {"DE": "x"}
+    with pytest.raises(Invalid, match="'DE' stands here twice"):
+        editor.pairs_of("DE = x; AT = y; DE = z", "here")
+
+
 def test_owners_of_one_name_stay_apart() -> None:
     known = Directory(
         owners=[

@@ -70,6 +70,7 @@ async def test_who_may_only_look_reads_the_mapping_and_has_nothing_to_fill_in(
         ([("deal_enabled", "1"), ("deal_currency", "EURO")], "ISO 4217"),
         ([("deal_enabled", "1"), ("deal_title", "{nam}")], "no field &#39;nam&#39;"),
         ([("deal_enabled", "1"), ("deal_close_days", "soon")], "A number of days"),
+        ([("deal_enabled", "1"), ("deal_close_days", "9" * 5000)], "A number of days"),
         ([("deal_enabled", "1"), ("deal_amount", "constant"), ("deal_amount_text", "much")], "not an amount"),
         ([("deal_enabled", "1"), ("deal_stage", "p1\r\ngone")], "no stage &#39;gone&#39;"),
     ],
@@ -130,7 +131,10 @@ async def test_a_dry_run_shows_every_request_and_sends_nothing(
     assert "&#34;title&#34;: &#34;ada0@example.com&#34;" in page and "ledger.example/deals" in page
     pasted = await alice.web.get(f"{path}/dry-run", params={"last": "", "lead": f"https://x.test/o/acme/leads/{lead} "})
     assert (pasted.status_code, "ada0@example.com" in pasted.text) == (200, True)
-    for query, why in (("last=ten", "A number from 1 to 50."), ("last=51", "1 to 50"), ("lead=led_x", "no such lead")):
+    endless = "last=000000001" + "9" * 5000
+    for query, why in (
+        ("last=ten", "A number from 1 to 50."), ("last=51", "1 to 50"), (endless, "1 to 50"), ("lead=led_x", "no such lead"),
+    ):  # fmt: skip
         wrong = await alice.web.get(f"{path}/dry-run?{query}")
         assert (wrong.status_code, why in wrong.text) == (422, True)
         assert f'value="{query.partition("=")[2]}"' in wrong.text

@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,8 @@ async def test_a_pipeline_and_an_owner_are_filters_of_their_crm(floor: Floor, al
 
 @pytest.mark.parametrize("query", ["status=sold", "from=yesterday", "cursor=x"])
 async def test_a_wrong_filter_is_named(floor: Floor, alice: Person, query: str) -> None:
-    assert (await alice.web.get(f"/o/acme/deals?{query}")).status_code == 422
+    refused = await alice.web.get(f"/o/acme/deals?{query}", headers={"Accept": "text/html"})
+    assert (refused.status_code, f"{query.partition('=')[0]}: " in refused.text) == (422, True)
     assert (await alice.web.get(f"/o/acme/deals.csv?{query.replace('cursor=x', 'to=x')}")).status_code == 422
 
 
@@ -222,6 +224,8 @@ async def test_reading_now_is_for_admins_and_for_running_crms(floor: Floor, alic
         await connections.pause(session, floor.org_id, floor.connection_id)
     stopped = await alice.api.post("/api/v1/deals/sync", json={"connection": floor.connection_id})
     assert (stopped.status_code, "resume" in stopped.text) == (409, True)
+    all_stopped = await alice.api.post("/api/v1/deals/sync", json={})
+    assert (all_stopped.status_code, "is stopped: resume one first" in all_stopped.text) == (409, True)
 
 
 async def test_a_stranger_sees_nothing(floor: Floor, charlie: Person, alice: Person) -> None:
@@ -237,3 +241,23 @@ async def test_a_stranger_sees_nothing(floor: Floor, charlie: Person, alice: Per
     assert (await charlie.web.get(f"/o/acme/deals/{deal.id}")).status_code == 404
     assert (await charlie.web.get(f"/o/{charlie.org.slug}/deals/{deal.id}")).status_code == 404
     assert "Big one" not in (await charlie.web.get(f"/o/{charlie.org.slug}/deals.csv")).text
+
+
+async def test_a_key_sees_of_a_lead_and_its_deal_what_its_scopes_say(floor: Floor, alice: Person) -> None:
+    """Where a lead came from is the lead's, what became of it the deal's and the delivery's."""
+    lead, _ = await filled(floor)
+    [deal] = await floor.deals(search="big")
+
+    async def seen(path: str, *scopes: str) -> Any:
+        made = await alice.api.post("/api/v1/keys", json={"name": "Some", "scopes": list(scopes)})
+        headers = {"Authorization": f"Bearer {made.json()['key']}"}
+        return (await alice.api.get(f"/api/v1/{path}", headers=headers)).json()
+
+    async def told(*scopes: str) -> set[str]:
+        return {entry["type"] for entry in (await seen(f"leads/{lead}/timeline", *scopes))["data"]}
+
+    assert (await seen(f"deals/{deal.id}", "deals:read"))["first_touch"] is None
+    assert (await seen(f"deals/{deal.id}", "deals:read", "leads:read"))["first_touch"] is not None
+    assert await told("leads:read") == {"submission"}
+    assert await told("leads:read", "deals:read") == {"submission", "deal"}
+    assert await told("leads:read", "deliveries:read") == {"submission", "delivery"}

@@ -112,6 +112,8 @@ async def test_a_stopped_connection_cannot_be_drained(office: Office, alice: Per
     await alice.api.post(f"/api/v1/connections/{office.connection_id}/pause")
     answer = await alice.api.post(f"/api/v1/connections/{office.connection_id}/drain")
     assert (answer.status_code, answer.json()["code"]) == (409, "connection_not_sending")
+    stale = await alice.web.post(f"{CRMS}/{office.connection_id}/drain", follow_redirects=True)
+    assert (stale.status_code, "Resume it to send what waits." in stale.text) == (200, True)
 
 
 async def test_a_dead_token_parks_a_draining_connection_too(office: Office, alice: Person, fake: HubSpotFake) -> None:

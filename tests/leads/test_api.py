@@ -183,3 +183,16 @@ async def test_a_viewer_cannot_change(vera: Person, lead: dict[str, Any]) -> Non
     assert (await vera.api.get(f"/api/v1/leads/{lead['id']}")).status_code == 200
     assert (await vera.api.patch(f"/api/v1/leads/{lead['id']}", json={"company": "x"})).status_code == 403
     assert (await vera.api.delete(f"/api/v1/leads/{lead['id']}")).status_code == 403
+
+
+async def test_a_key_that_may_not_read_leads_gets_none_by_changing_it(alice: Person, lead: dict[str, Any]) -> None:
+    submission = (await alice.api.get("/api/v1/submissions")).json()["data"][0]["id"]
+    made = await alice.api.post("/api/v1/keys", json={"name": "Writes", "scopes": ["leads:write"]})
+    headers = {"Authorization": f"Bearer {made.json()['key']}"}
+    answers = [
+        await alice.api.patch(f"/api/v1/leads/{lead['id']}", headers=headers, json={"company": "Read me"}),
+        await alice.api.post(f"/api/v1/submissions/{submission}/release", headers=headers),
+    ]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert all("`leads:read`" in answer.text for answer in answers)
+    assert (await alice.api.get(f"/api/v1/leads/{lead['id']}")).json()["company"] != "Read me"

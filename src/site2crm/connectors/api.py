@@ -1,13 +1,13 @@
 """`/api/v1/connections`. Secrets go in and never come out; their last characters do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import dealing, drift, mapping, owners, queries, service, signing_in
@@ -40,7 +40,8 @@ class TestOut(Struct, frozen=True):
 
 class ConnectionOut(Struct, frozen=True, kw_only=True):
     """`way`: key, or oauth where somebody signed in (`granted_at`). What that gave ends at `grant_expires_at`, and is
-    renewed before by itself."""
+    renewed before by itself. `warnings`: what leads arrive without; `text`, the CRM's words, may quote what people
+    entered and is empty without `leads:read`."""
 
     id: str
     kind: str
@@ -95,7 +96,8 @@ async def list_connections(
     cursor: FromQuery[str | None] = None,
 ) -> Page[ConnectionRow]:
     """Connections of the org, newest first."""
-    return await queries.page(session, who.org_id, kind=kind, state=in_state, limit=limit, cursor=cursor)
+    page = await queries.page(session, who.org_id, kind=kind, state=in_state, limit=limit, cursor=cursor)
+    return Page([structs.replace(row, warnings=_warnings(who, row.warnings)) for row in page.data], page.page)
 
 
 @post(opt=WRITE)
@@ -118,7 +120,7 @@ async def create_connection(
     make = service.create if test else service.create_untested
     made = await make(session, machine, org=who.org, data=data)
     said = _test_out(made.checked) if made.checked else None
-    return NewConnectionOut(**_shown(made.connection), test=said, secrets=dict(made.secrets))
+    return NewConnectionOut(**_shown(who, made.connection), test=said, secrets=dict(made.secrets))
 
 
 @post("/authorize", opt=WRITE, status_code=201)
@@ -152,7 +154,7 @@ async def reauthorize_connection(
 async def show_connection(
     connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> ConnectionOut:
-    return _out(await service.get(session, who.org_id, connection_id))
+    return _out(who, await service.get(session, who.org_id, connection_id))
 
 
 @patch("/{connection_id:str}", opt=WRITE)
@@ -166,7 +168,7 @@ async def change_connection(
     """Merge patch. New settings are tested first; what the CRM refuses is not saved (422). `way` "key" with its
     settings takes the place of a sign-in to the same account; for a sign-in in the place of a key, POST .../authorize.
     """
-    return _out(await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=data))
+    return _out(who, await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=data))
 
 
 @delete("/{connection_id:str}", opt=WRITE)
@@ -189,7 +191,7 @@ async def test_connection(
     """Ask the CRM who we are and which fields it has. Success mends a parked connection."""
     checked = await service.test(machine, who.org_id, connection_id)
     connection = await service.get(session, who.org_id, connection_id)
-    return TestedOut(**_shown(connection), test=_test_out(checked))
+    return TestedOut(**_shown(who, connection), test=_test_out(checked))
 
 
 @post("/{connection_id:str}/pause", opt=WRITE, status_code=200)
@@ -197,7 +199,7 @@ async def pause_connection(
     connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> ConnectionOut:
     """Leads wait until it is resumed."""
-    return _out(await service.pause(session, who.org_id, connection_id))
+    return _out(who, await service.pause(session, who.org_id, connection_id))
 
 
 @post("/{connection_id:str}/drain", opt=WRITE, status_code=200)
@@ -205,7 +207,7 @@ async def drain_connection(
     connection_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> ConnectionOut:
     """Send what waits now, keep later leads waiting; when all has been sent it is paused. Resume it as usual."""
-    return _out(await service.drain(session, who.org_id, connection_id))
+    return _out(who, await service.drain(session, who.org_id, connection_id))
 
 
 @post("/{connection_id:str}/resume", opt=WRITE, status_code=200)
@@ -216,7 +218,7 @@ async def resume_connection(
     machine: NamedDependency[Machine],
 ) -> ConnectionOut:
     """Waiting leads drain, oldest first. A parked one is tested first: 409 with the CRM's words if it still refuses."""
-    return _out(await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id))
+    return _out(who, await service.resume(session, machine, org_id=who.org_id, connection_id=connection_id))
 
 
 @get("/{connection_id:str}/records", opt=READ)
@@ -243,11 +245,11 @@ def _no_secret_to_make(data: ConnectionIn) -> None:
             raise Invalid.field(f"settings.{field.name}", text)
 
 
-def _out(connection: Connection) -> ConnectionOut:
-    return ConnectionOut(**_shown(connection))
+def _out(who: Who, connection: Connection) -> ConnectionOut:
+    return ConnectionOut(**_shown(who, connection))
 
 
-def _shown(connection: Connection) -> dict[str, Any]:
+def _shown(who: Who, connection: Connection) -> dict[str, Any]:
     values = {name: getattr(connection, name, None) for name in ConnectionOut.__struct_fields__}
     return {
         **values,
@@ -256,7 +258,13 @@ def _shown(connection: Connection) -> dict[str, Any]:
         "owner": owners.stored(connection.owner_rule),
         "deal": dealing.stored(connection.deal_rule),
         "drift": drift.stored(connection.drift),
+        "warnings": _warnings(who, connection.warnings),
     }
+
+
+def _warnings(who: Who, warnings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    quoted = {} if who.can("leads:read") else {"text": ""}
+    return [{**warning, **quoted} for warning in warnings]
 
 
 def _test_out(checked: Checked) -> TestOut:

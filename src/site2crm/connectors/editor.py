@@ -109,6 +109,8 @@ def pairs_of(text: str, place: str) -> dict[str, str]:
         ours, theirs = _side(pair[1], pair[2]), _side(pair[3], pair[4])
         if said and not (ours and theirs):
             raise Invalid.field(place, f"Write {said[:40]!r} as “ours = theirs”, pairs apart by ;")
+        if pairs.get(ours, theirs) != theirs:
+            raise Invalid.field(place, f"{ours[:40]!r} stands here twice, with different values: keep one of them.")
         pairs |= {ours: theirs} if said else {}
     return pairs
 

@@ -317,7 +317,7 @@ async def _editor(
 def _count(last: str) -> int:
     """How many leads were asked for, within what is shown at once. Raises Invalid."""
     text = last.strip() or str(dry_run.LAST)
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= dry_run.MOST:
+    if not text.isdecimal() or len(text) > inputs.LONGEST_NUMBER or not 1 <= int(text) <= dry_run.MOST:
         raise Invalid.field("last", f"A number from 1 to {dry_run.MOST}.")
     return int(text)
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import service, showing, views
-from site2crm.connectors.errors import StillRefused
+from site2crm.connectors.errors import NotSending, StillRefused
 from site2crm.connectors.kinds import Way
 from site2crm.connectors.service import ConnectionIn, ConnectionPatch, Made
 from site2crm.connectors.states import State
@@ -152,11 +152,16 @@ async def pause_crm(
 async def drain_crm(
     connection_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
-    connection = await service.drain(session, who.org_id, connection_id)
+    place = showing.place_of(request, who, connection_id)
+    try:
+        connection = await service.drain(session, who.org_id, connection_id)
+    except NotSending as refused:  # by a page that was open while somebody paused it, or the CRM said no
+        await session.rollback()
+        return web.redirect(place, flash=refused.detail, tone="warn")
     text = f"{connection.name} gets what waits now; later leads wait. Then it is paused."
     if connection.state == State.PAUSED:
         text = f"Nothing was waiting for {connection.name}: it is paused. New leads wait."
-    return web.redirect(showing.place_of(request, who, connection_id), flash=text)
+    return web.redirect(place, flash=text)
 
 
 @post("/{connection_id:str}/resume", opt=WRITE)

@@ -11,7 +11,7 @@ from site2crm.connectors.dealing import LONGEST_WAIT_DAYS, TITLE, DealRule
 from site2crm.connectors.owners import OwnerRule, OwnerWay
 from site2crm.connectors.sales import Directory, Owner
 from site2crm.core.errors import FieldError, Invalid
-from site2crm.core.inputs import Fields
+from site2crm.core.inputs import LONGEST_NUMBER, Fields
 from site2crm.kit.text import fold
 
 WAYS = [
@@ -90,7 +90,8 @@ def to_owner(edited: OwnerEdit) -> OwnerRule:
 def to_deal(edited: DealEdit) -> DealRule:
     """Raises Invalid."""
     days = edited.deal_close_days
-    if days and not (days.isascii() and days.isdecimal() and int(days) <= LONGEST_WAIT_DAYS):
+    is_number = days.isascii() and days.isdecimal() and len(days) <= LONGEST_NUMBER
+    if days and not (is_number and int(days) <= LONGEST_WAIT_DAYS):
         raise Invalid.field("deal.close_days", f"A number of days from 0 to {LONGEST_WAIT_DAYS}.")
     pipeline, _, stage = edited.deal_stage.partition("\n")
     return DealRule(

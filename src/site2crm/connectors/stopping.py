@@ -25,7 +25,7 @@ async def drain(session: AsyncSession, org_id: str, connection_id: str) -> Conne
     """What waits now is sent, later leads wait; delivery pauses it when nothing is left. Raises NotSending."""
     connection = await locked(session, org_id, connection_id)
     if connection.state not in SENDS:
-        raise NotSending(f"It is {connection.state}: nothing is sent there that could be finished.")
+        raise NotSending(f"It is {connection.state}: nothing is sent there. Resume it to send what waits.")
     if connection.state == State.ACTIVE:
         health.set_state(connection, State.DRAINING)
         await emit(session, ConnectionDraining(org_id=org_id, connection_id=connection_id))

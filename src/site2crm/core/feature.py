@@ -14,7 +14,7 @@ from litestar import Router
 from msgspec import Struct
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.core.access import OrgRef
+from site2crm.core.access import OrgRef, Who
 from site2crm.core.asgi import ASGIApp, Fallback
 from site2crm.core.control import Control
 from site2crm.core.declared.contract import Declares
@@ -83,6 +83,8 @@ class Feature:
     figures: Figures | None = None
     """For `/metrics`, beside what the machine counts itself."""
     timeline: Timeline | None = None
+    timeline_needs: str = ""
+    """The permission for what it tells there, beside that of reading leads."""
     banners: Banners | None = None
     panels: Mapping[str, PanelMaker] = field(default_factory=dict)
     """Place ("lead", "form", "connection") -> what this feature shows there."""
@@ -115,12 +117,12 @@ def declared_tables() -> dict[str, Declares]:
     return {each.table: each for feature in _installed for each in feature.declares}
 
 
-async def timeline(session: AsyncSession, org_id: str, lead_id: str) -> list[TimelineEntry]:
-    """Everything that happened to a lead, newest first, from all features."""
+async def timeline(session: AsyncSession, who: Who, lead_id: str) -> list[TimelineEntry]:
+    """Everything that happened to a lead and that they may see, newest first, from all features."""
     entries: list[TimelineEntry] = []
     for feature in _installed:
-        if feature.timeline is not None:
-            entries.extend(await feature.timeline(session, org_id, lead_id))
+        if feature.timeline is not None and (not feature.timeline_needs or who.can(feature.timeline_needs)):
+            entries.extend(await feature.timeline(session, who.org_id, lead_id))
     return sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from site2crm.core.errors import FieldError, Invalid
 
+LONGEST_NUMBER = 9
+"""Digits; Python reads no number of more than 4,300."""
+
 S = TypeVar("S", bound=Struct)
 
 

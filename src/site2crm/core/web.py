@@ -192,8 +192,11 @@ def _way_on(request: AnyRequest, who: Who | None, *, status: int) -> tuple[str, 
 
 
 def _told(problem: ProblemDetails) -> dict[str, str]:
-    remedy = " ".join(error.message for error in problem.errors if error.message != problem.detail)
-    return {"title": problem.title, "detail": problem.detail, "remedy": remedy, "request_id": problem.request_id}
+    """A field is named where its form is not: the page of an error has only words."""
+    said = [f"{error.field}: {error.message}" for error in problem.errors if error.message == problem.detail]
+    remedy = " ".join(f"{error.field}: {error.message}" for error in problem.errors if error.message != problem.detail)
+    detail = " ".join(said) or problem.detail
+    return {"title": problem.title, "detail": detail, "remedy": remedy, "request_id": problem.request_id}
 
 
 def _as_app_error(error: Exception) -> AppError:

@@ -25,7 +25,7 @@ READ, WRITE = needs("deals:read"), needs("deals:write")
 
 
 class DealDetail(DealItem, frozen=True, kw_only=True):
-    """`first_touch`: where its lead came from at first, as the lead's `attribution.first`."""
+    """`first_touch`: where its lead came from at first, as its `attribution.first`. Null without `leads:read`."""
 
     first_touch: dict[str, str] | None
     activities: list[ActivityItem]
@@ -69,7 +69,7 @@ async def show_deal(
     """With its lead's first touch, and what salespeople did with the persons that it is about."""
     deal = await queries.get(session, who.org_id, deal_id)
     touch = None
-    if deal.lead is not None:
+    if deal.lead is not None and who.can("leads:read"):
         touch = (await leads.lead(session, who.org_id, deal.lead)).attribution.get("first")
     done = await queries.activities(session, who.org_id, deal_id)
     return DealDetail(**msgspec.structs.asdict(deal), first_touch=touch, activities=done)

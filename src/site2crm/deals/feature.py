@@ -21,6 +21,7 @@ FEATURE = Feature(
     ),
     lifespans=(jobs.ready,),
     timeline=timeline.entries,
+    timeline_needs="deals:read",
     panels={"connection_page": timeline.connection_page_panel},
     nav=(NavItem("Deals", "deals", "layers", "deals:read", order=60),),
     controls=CONTROLS,

@@ -41,8 +41,7 @@ async def read_now(session: AsyncSession, machine: Machine, *, org_id: str, conn
         raise NothingToRead("This kind of CRM has no deals that can be read.")
     ready = [ref for ref in refs if connection in ("", ref.id) and ref.state == feeds.ACTIVE]
     if not ready:
-        text = "It is stopped: resume it first." if connection else "Connect a CRM that has deals first."
-        raise NothingToRead(text)
+        raise NothingToRead(_cure(is_one=bool(connection), is_any=bool(refs)))
     ids = [ref.id for ref in ready]
     await feeds.open_all(session, machine.vault, ready)
     mine = Feed.connection_id.in_(ids)
@@ -53,6 +52,12 @@ async def read_now(session: AsyncSession, machine: Machine, *, org_id: str, conn
     for id in ids:
         await enqueue(session, feeds.SYNC, key=f"{feeds.SYNC}:{id}", org_id=org_id, connection_id=id)
     return Started(ids)
+
+
+def _cure(*, is_one: bool, is_any: bool) -> str:
+    if is_one:
+        return "It is stopped: resume it first."
+    return "Each CRM that has deals is stopped: resume one first." if is_any else "Connect a CRM that has deals first."
 
 
 async def save_weights(session: AsyncSession, org_id: str, wanted: WeightsOut) -> None:

@@ -31,6 +31,7 @@ FEATURE = Feature(
     lifespans=(jobs.recovered,),
     figures=figures.figures,
     timeline=timeline.entries,
+    timeline_needs="deliveries:read",
     banners=timeline.banners,
     panels={
         "form": timeline.form_panel,

@@ -65,7 +65,9 @@ async def show_lead(
 async def change_lead(
     lead_id: FromPath[str], data: JSONBody[LeadPatch], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> LeadItem:
-    """Merge patch: what is absent stays, null clears. What was delivered is not changed in a CRM."""
+    """Merge patch: what is absent stays, null clears. What was delivered is not changed in a CRM. Needs `leads:read`
+    too, for what it answers."""
+    who.require("leads:read")
     await service.change(session, who.org_id, lead_id, patch=data)
     return await queries.lead(session, who.org_id, lead_id)
 
@@ -82,9 +84,9 @@ async def delete_lead(
 async def show_timeline(
     lead_id: FromPath[str], session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Timeline:
-    """Everything that happened to the lead."""
+    """Everything that happened to the lead: its deliveries with `deliveries:read`, its deals with `deals:read`."""
     await queries.lead(session, who.org_id, lead_id)
-    entries = await feature.timeline(session, who.org_id, lead_id)
+    entries = await feature.timeline(session, who, lead_id)
     return Timeline([{**entry.data, "type": entry.type, "at": entry.at, "title": entry.title} for entry in entries])
 
 
@@ -119,7 +121,8 @@ async def release_submission(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> SubmissionDetail:
-    """Not spam: it makes or joins its lead and is delivered."""
+    """Not spam: it makes or joins its lead and is delivered. Needs `leads:read` too, for what it answers."""
+    who.require("leads:read")
     window_s = machine.settings.intake.dedupe_window
     await service.release(session, who.org_id, [submission_id], window_s=window_s, seal=clicks.seal_of(machine))
     return await queries.submission(session, who.org_id, submission_id)

@@ -130,7 +130,7 @@ async def show_lead(
         title=lead.name,
         lead=lead,
         form_name=(await forms.names(session, who.org_id)).get(lead.form, ""),
-        entries=await feature.timeline(session, who.org_id, lead.id),
+        entries=await feature.timeline(session, who, lead.id),
         panels=await feature.panels(session, who.org, "lead", lead.id),
         base=who.path(PLACE),
         errors=(),
