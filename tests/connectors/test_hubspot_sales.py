@@ -218,8 +218,7 @@ async def test_a_stage_that_is_gone_is_this_deals_own_fault(fake: HubSpotFake) -
 
 async def test_a_contact_that_was_merged_is_not_missing(fake: HubSpotFake) -> None:
     kept, loser = fake.add_contact(email="a@example.com"), fake.add_contact(email="b@example.com")
-    fake.contacts.pop(loser)
-    fake.merged[loser] = kept
+    fake.merge(loser, kept)
     async with selling(fake) as sales:
         assert await missing(sales, [loser, kept, "404"]) == ["404"]
         assert await sales.whereabouts([Known(loser, "b@example.com"), Known(kept)]) == {loser: kept, kept: kept}

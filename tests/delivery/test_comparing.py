@@ -74,8 +74,7 @@ async def test_a_contact_that_was_merged_into_another_is_not_missing(
     office: Office, alice: Person, forward: Callable[[float], None]
 ) -> None:
     kept, lost, _ = await remote_ids(office)
-    office.fake.merged[lost] = kept
-    del office.fake.contacts[lost]
+    office.fake.merge(lost, kept)
     await alice.api.post(f"/api/v1/connections/{office.connection_id}/compare")
     await office.work()
     assert (await alice.api.get(f"/api/v1/connections/{office.connection_id}/missing")).json()["count"] == 0

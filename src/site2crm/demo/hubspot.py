@@ -62,6 +62,13 @@ class HubSpot(FakeServer):
         self._written[id] = 0.0
         return id
 
+    def merge(self, lost: str, kept: str) -> None:
+        """Somebody merges two people: what is linked with the one is with the other, and no deal counts as changed."""
+        email = self.contacts.pop(lost)["properties"].get("email", "")
+        self._by_email[email.lower()] = kept
+        self.merged[lost] = kept
+        self.sales.moved(lost, kept)
+
     def reset(self) -> None:
         """An empty account with the standard properties, and nothing that goes wrong."""
         self.contacts.clear()

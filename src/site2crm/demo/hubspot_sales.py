@@ -85,6 +85,11 @@ class SalesSide:
         self.archived[of][id] = {**record, "archived": True, "archivedAt": _iso()}
         self._ordered.clear()
 
+    def moved(self, lost: str, kept: str) -> None:
+        """What is about one contact is about another from now on."""
+        for about, contacts in self.links.items():
+            self.links[about] = list(dict.fromkeys(kept if id == lost else id for id in contacts))
+
     def _touched(self, of: str, id: str, stamp: str) -> None:
         record = self.records[of][id]
         record["properties"]["hs_lastmodifieddate"] = record["updatedAt"] = stamp
