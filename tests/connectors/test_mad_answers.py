@@ -6,6 +6,7 @@ What it gives all the same can be stored: text that is text, amounts that are nu
 import copy
 import json
 import random
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields, is_dataclass
@@ -57,6 +58,11 @@ def spoilt(body: Any, chance: random.Random) -> bytes:
     return written
 
 
+def miscounted(header: str, chance: random.Random) -> str:
+    """Numbers that are none, or none that a limit can have."""
+    return re.sub(r"\d+", lambda _: chance.choice(("9" * 12, "9" * 5_000, "-1", "1.5", "")), header)
+
+
 @dataclass
 class Mad:
     """The server of a kind, sane until it is let `loose`."""
@@ -75,7 +81,8 @@ class Mad:
             told: Answer = honest(self.fake, request)
             if told.body is None or isinstance(told.body, bytes) or chance.random() > often:
                 return told
-            return Answer(told.status, spoilt(told.body, chance), told.headers)
+            headers = {name: miscounted(value, chance) for name, value in told.headers.items()}
+            return Answer(told.status, spoilt(told.body, chance), headers)
 
         self.fake.answer, self.fake.checked = answer, lambda request, answer: None
 

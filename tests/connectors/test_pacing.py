@@ -8,7 +8,7 @@ import pytest
 
 from site2crm.connectors.contract import CrmError, ErrorClass
 from site2crm.connectors.hubspot.connector import HubSpot
-from site2crm.connectors.pacing import LOOK_AGAIN_S, OTHERS_S, Budget, Limit
+from site2crm.connectors.pacing import LONGEST_WINDOW_S, LOOK_AGAIN_S, MOST_CALLS, OTHERS_S, Budget, Left, Limit
 from site2crm.connectors.wire import Call, send
 from site2crm.kit import clock
 from tests.connectors.connector_cases import ada, context
@@ -49,6 +49,14 @@ async def test_a_vendor_that_counts_less_is_believed() -> None:
             moments.append(time.monotonic())
             budget.told(189, Limit(190, 1000.0), ticket)
     assert len(moments) == 50
+
+
+async def test_a_vendors_word_that_no_limit_can_have_stops_nothing_for_long() -> None:
+    budget = Budget(Limit(100, 10.0))
+    async with budget.call() as ticket:
+        budget.told(0, Limit(10**9, 10.0**9), ticket)
+    assert budget.left == [Left(0, MOST_CALLS, LONGEST_WINDOW_S)]
+    assert timedelta() < budget.closed_for <= timedelta(seconds=LONGEST_WINDOW_S)
 
 
 async def test_what_others_use_is_not_ours() -> None:

@@ -176,7 +176,17 @@ async def test_weights_are_the_orgs_own(floor: Floor, alice: Person, bob: Person
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("call", "many"), ("won", "-1"), ("meeting", "1e9"), ("currency", "euro"), ("amount", "nan")]
+    ("field", "value"),
+    [
+        ("call", "many"),
+        ("won", "-1"),
+        ("meeting", "1e9"),
+        ("currency", "euro"),
+        ("amount", "nan"),
+        ("call", ""),
+        ("won", "1_000"),
+        ("won", "1,000"),
+    ],
 )
 async def test_a_wrong_weight_is_named(floor: Floor, alice: Person, field: str, value: str) -> None:
     form = {"call": "1", "email": "1", "meeting": "1", "won": "1", "amount": "1", "currency": "", field: value}

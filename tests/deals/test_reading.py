@@ -12,6 +12,7 @@ from site2crm.deals import feeds, hooks, jobs, queries, storing, sums, syncing
 from site2crm.deals.models import About, Activity, Deal, Feed, Owner, Stream
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
+from tests.cast import Person
 from tests.deals.conftest import Floor
 from tests.fakes.hubspot import READ, TOKEN, WRITE
 
@@ -38,6 +39,15 @@ async def test_a_deal_is_read_with_all_that_it_points_at(floor: Floor) -> None:
         "Sales Pipeline",
     )
     assert deal.url == f"https://app-eu1.hubspot.com/contacts/62515/record/0-3/{deal.remote_id}"
+
+
+async def test_a_crm_that_was_just_connected_is_read_at_once(floor: Floor, alice: Person) -> None:
+    floor.deal("Big one")
+    with clock.travel(clock.now()):  # from now on no cron is due
+        await floor.office.work()
+        made = await alice.api.post("/api/v1/connections", json={"kind": "hubspot", "settings": {"token": TOKEN}})
+        await floor.office.work()
+    assert [deal.title for deal in await floor.deals(connection=made.json()["id"])] == ["Big one"]
 
 
 async def test_a_deal_without_a_currency_has_the_accounts(floor: Floor) -> None:

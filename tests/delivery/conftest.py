@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.app import Instance
 from site2crm.connectors import service as connections
 from site2crm.connectors.service import ConnectionIn
 from site2crm.core.access import OrgRef
 from site2crm.core.machine import Machine
+from site2crm.core.queue.model import jobs as queued
+from site2crm.deals.jobs import LOOK
 from site2crm.delivery import queries
 from site2crm.delivery.queries import DeliveryItem, Numbers, Wanted
 from site2crm.forms import service as forms
@@ -95,6 +99,7 @@ class Office:
         data = ConnectionIn(kind=kind, settings=given, mapping=mapping or MAPPING)
         async with self.machine.session() as session:
             made = await connections.create(session, self.machine, org=self.org, data=data)
+            await reads_no_deals_yet(session)
         return made.connection.id
 
     async def map(self, mapping: dict[str, str]) -> None:
@@ -107,6 +112,11 @@ class Office:
     async def state(self) -> str:
         async with self.machine.session() as session:
             return (await connections.get(session, self.org.id, self.connection_id)).state
+
+
+async def reads_no_deals_yet(session: AsyncSession) -> None:
+    """What a test counts, or lets fail, are the calls of its leads."""
+    await session.execute(delete(queued).where(queued.c.key == LOOK.key))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from site2crm.demo import hubspot, nutshell, pipedrive, salesforce, salesforce_o
 from site2crm.forms import service as forms
 from site2crm.forms.service import FormIn
 from tests.cast import Person
-from tests.delivery.conftest import Office
+from tests.delivery.conftest import Office, reads_no_deals_yet
 
 Texts = Callable[[Any], Iterable[str]]
 LAG_S = 3600.0
@@ -170,4 +170,6 @@ async def _signed_in(office: Office, kind: str, who: Who, settings: dict[str, st
     answer = await machine.outbound.request("GET", f"{begun.authorize_url}&allow=1")
     returned = await signing_in.finish(machine, who, dict(parse_qsl(urlsplit(answer.headers["location"]).query)))
     assert returned.tone == "good", returned.text
+    async with machine.session() as session:
+        await reads_no_deals_yet(session)
     return returned.path.rpartition("/")[2]

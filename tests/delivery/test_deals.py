@@ -25,7 +25,7 @@ from site2crm.forms.service import FormIn
 from site2crm.kit import clock
 from tests import cast
 from tests.cast import Person
-from tests.delivery.conftest import Office
+from tests.delivery.conftest import Office, reads_no_deals_yet
 from tests.fakes.sales_crm import ANNA, BERT, CLEO, DEAL, NAME, PERSON, SalesCrm, directory
 
 START = datetime(2027, 1, 4, 12, tzinfo=UTC)
@@ -96,6 +96,7 @@ async def office(instance: Instance, alice: Person, monkeypatch: pytest.MonkeyPa
         made = await connections.create(
             session, instance.machine, org=org, data=ConnectionIn(kind=NAME, deal=DEALS, mapping={"email": "email"})
         )
+        await reads_no_deals_yet(session)
     return Ledger(instance.machine, org, form.id, made.connection.id, None, crm)  # type: ignore[arg-type]
 
 

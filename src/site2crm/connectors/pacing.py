@@ -48,6 +48,10 @@ class Limit(NamedTuple):
     window_s: float
 
 
+MOST_CALLS, LONGEST_WINDOW_S = 10_000, 3600.0
+"""Of a vendor's word on its limit for a short time: each call is noted, and leads wait."""
+
+
 class Left(NamedTuple):
     """What the vendor said that is left of a limit, less what was used since. `window_s`: of how many seconds."""
 
@@ -197,6 +201,7 @@ class Budget:
 
         Whether it has counted the calls that were made at the same time or since, nobody knows: they come on top.
         """
+        limit = Limit(min(limit.calls, MOST_CALLS), min(limit.window_s, LONGEST_WINDOW_S))
         self._limit, self._is_told = limit, True
         counted = limit.calls - remaining
         at_most = counted + ticket.beside + self._calls - ticket.number

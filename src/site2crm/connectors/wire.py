@@ -27,6 +27,7 @@ BODY_CAP = 16 * 1024
 LONGEST_WAIT = timedelta(hours=24)
 _JSON = msgspec.json.Decoder()
 _LONGEST_LIST = 2**31
+_LONGEST_COUNT = 10
 _TAGS = re.compile(r"(?is)<(head|script|style)\b.*?(</\1>|$)|<!--.*?-->|<[^>]*>?")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _WELL = frozenset({200, 201, 202, 204})
@@ -216,6 +217,16 @@ def decoded(content: bytes, decoder: msgspec.json.Decoder[Any] = _JSON) -> objec
 def whole(value: object) -> int | None:
     """How many there are, or the place in a list; None for what is no such number."""
     return value if isinstance(value, int) and abs(value) < _LONGEST_LIST else None
+
+
+def count(headers: Mapping[str, str], name: str) -> int | None:
+    """How many there are, as a header says it; None for what is no such number."""
+    return counted(headers.get(name, ""))
+
+
+def counted(text: str) -> int | None:
+    """What a count is that is written in digits; None for what is no such number."""
+    return int(text) if text.isdecimal() and len(text) < _LONGEST_COUNT else None
 
 
 def unreadable(crm: str, answer: Response) -> str:

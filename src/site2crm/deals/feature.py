@@ -1,6 +1,12 @@
 """What deals adds to the product."""
 
-from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, ConnectionResumed, SalesPushed
+from site2crm.connectors.events import (
+    AccessReplaced,
+    ConnectionCreated,
+    ConnectionRemoved,
+    ConnectionResumed,
+    SalesPushed,
+)
 from site2crm.core.feature import Feature, NavItem
 from site2crm.deals import api, hooks, jobs, moving, pages, pushed, timeline
 from site2crm.deals.controls import CONTROLS
@@ -12,6 +18,7 @@ FEATURE = Feature(
     jobs=jobs.JOBS,
     crons=jobs.CRONS,
     listens=(
+        (ConnectionCreated, jobs.created),
         (ConnectionRemoved, jobs.removed),
         (AccessReplaced, jobs.watch_anew),
         (AccessReplaced, jobs.read_anew),

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
-from site2crm.connectors.events import AccessReplaced, ConnectionRemoved, ConnectionResumed
+from site2crm.connectors.events import AccessReplaced, ConnectionCreated, ConnectionRemoved, ConnectionResumed
 from site2crm.core import patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
@@ -123,6 +123,11 @@ async def _take_back(machine: Machine) -> None:
         await feeds.renew_secrets(session, machine.vault)
 
 
+async def created(session: AsyncSession, _: ConnectionCreated) -> None:
+    """A listener: whoever connects a CRM sees its deals come in, without waiting for the next look."""
+    await enqueue(session, LOOK.name, key=LOOK.key)
+
+
 async def removed(session: AsyncSession, event: ConnectionRemoved) -> None:
     """A listener: a hundred thousand rows are for a job."""
     await feeds.forget_counts(session, event.connection_id)
@@ -158,7 +163,8 @@ async def _again(machine: Machine, org_id: str, connection_id: str, *, wait: tim
 
 
 JOBS = (sync, watch, forget)
+LOOK = Cron("deals.look", function=look, every_s=LOOK_EVERY_S, timeout_s=60)
 CRONS = (
-    Cron("deals.look", function=look, every_s=LOOK_EVERY_S, timeout_s=60),
+    LOOK,
     Cron("deals.recount", function=recount, every_s=RECOUNT_EVERY_S, timeout_s=600),
 )

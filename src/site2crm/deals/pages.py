@@ -26,6 +26,7 @@ from site2crm.leads import queries as leads
 READ, WRITE = needs("deals:read"), needs("deals:write")
 PLACE = "deals"
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?|\d{1,3}(\.\d{3})+,\d*")
+_NUMBER = re.compile(r"\d{1,12}([.,]\d{0,12})?|[.,]\d{1,12}", re.ASCII)
 
 Answer = Response[Any]
 
@@ -252,7 +253,7 @@ def _weights(posted: Mapping[str, str]) -> WeightsOut:
         try:
             points[name] = _number(posted.get(name, "").strip())
         except ValueError:
-            refused.append(FieldError(name, "A number, such as 0.5 or 1000."))
+            refused.append(FieldError(name, "A number, such as 0.5 or 1000; 0 for nothing."))
     if refused:
         raise Invalid(refused[0].message, errors=refused)
     return WeightsOut(**points, currency=posted.get("currency", "").strip())
@@ -260,9 +261,9 @@ def _weights(posted: Mapping[str, str]) -> WeightsOut:
 
 def _number(text: str) -> float:
     """`0.5` or `0,5`. Raises ValueError: `1,000` is one in some countries and a thousand in others."""
-    if _THOUSANDS.fullmatch(text):
+    if _THOUSANDS.fullmatch(text) or not _NUMBER.fullmatch(text):
         raise ValueError(text)
-    return float(text.replace(",", ".") or "0")
+    return float(text.replace(",", "."))
 
 
 def _points(weights: WeightsOut) -> dict[str, str]:

@@ -11,7 +11,7 @@ from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
 from site2crm.connectors.hubspot import answers
 from site2crm.connectors.hubspot.answers import HubSpotError
 from site2crm.connectors.pacing import Limit, Ticket
-from site2crm.connectors.wire import Call, json_object, masked, network_error, send, send_granted
+from site2crm.connectors.wire import Call, count, json_object, masked, network_error, send, send_granted
 from site2crm.core.http import OutboundError, Response
 from site2crm.kit import clock
 
@@ -122,22 +122,19 @@ class Portal:
         """What HubSpot says of our limit. Search answers carry no such headers; then the last word stands."""
         headers = answer.headers
         self._now = _date(headers.get("date", "")) or self._now
-        if (left := headers.get("x-hubspot-ratelimit-daily-remaining", "")).isdecimal():
+        if (left := count(headers, "x-hubspot-ratelimit-daily-remaining")) is not None:
             wait = answers.midnight(self.tz)
-            if left == "0":
+            if left == 0:
                 self._context.budget.close(wait)
                 return
-            calls = headers.get("x-hubspot-ratelimit-daily", "")
-            self._context.budget.told_of_day(int(left), int(calls) if calls.isdecimal() else 0, wait)
-        remaining = headers.get("x-hubspot-ratelimit-remaining", "")
-        if remaining.isdecimal():
-            calls = headers.get("x-hubspot-ratelimit-max", "")
-            interval = headers.get("x-hubspot-ratelimit-interval-milliseconds", "")
+            self._context.budget.told_of_day(left, count(headers, "x-hubspot-ratelimit-daily") or 0, wait)
+        if (remaining := count(headers, "x-hubspot-ratelimit-remaining")) is not None:
+            calls = count(headers, "x-hubspot-ratelimit-max")
+            interval_ms = count(headers, "x-hubspot-ratelimit-interval-milliseconds")
             limit = Limit(
-                int(calls) if calls.isdecimal() else LIMIT.calls,
-                int(interval) / 1000 if interval.isdecimal() and int(interval) else LIMIT.window_s,
+                LIMIT.calls if calls is None else calls, interval_ms / 1000 if interval_ms else LIMIT.window_s
             )
-            self._context.budget.told(int(remaining), limit, ticket)
+            self._context.budget.told(remaining, limit, ticket)
 
 
 def _token_of(context: Context) -> str:

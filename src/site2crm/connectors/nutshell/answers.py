@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import decoded, retry_after, unreadable
+from site2crm.connectors.wire import counted, decoded, retry_after, unreadable
 from site2crm.core.http import Response
 
 Record = dict[str, object]
@@ -109,11 +109,11 @@ def _first_error(body: Record) -> Record | None:
 
 def _inside(said: Record) -> NutshellError:
     """An error in a 2xx; its own status says which class it is of."""
-    status = str(said.get("status", ""))
-    kind = _class_of(int(status), is_page=False) if status.isdecimal() and int(status) >= 400 else ErrorClass.PERMANENT
+    status = counted(str(said.get("status", ""))) or 0
+    kind = _class_of(status, is_page=False) if status >= 400 else ErrorClass.PERMANENT
     text = _words(said) or "Nutshell answered with an error."
     error = NutshellError(kind, text, code=_code(said, 0), field=_field(said))
-    error.status = int(status) if status.isdecimal() else 0
+    error.status = status
     return error
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from site2crm.connectors.contract import CrmError, ErrorClass
-from site2crm.connectors.wire import json_object, retry_after, unreadable
+from site2crm.connectors.wire import count, json_object, retry_after, unreadable
 from site2crm.core.http import Response
 
 BLOCKED = timedelta(minutes=10)
@@ -101,8 +101,8 @@ def _wait(answer: Response, *, status: int, is_json: bool) -> timedelta | None:
         return max(asked or BLOCKED, BLOCKED)
     if status != 429 or asked is not None:
         return asked
-    reset = answer.headers.get("x-ratelimit-reset", "")
-    return timedelta(seconds=min(int(reset), 3600)) if reset.isdecimal() and int(reset) else BURST
+    reset_s = count(answer.headers, "x-ratelimit-reset")
+    return timedelta(seconds=min(reset_s, 3600)) if reset_s else BURST
 
 
 def _problems(text: str) -> tuple[Problem, ...]:

@@ -20,7 +20,7 @@ from site2crm.connectors.pacing import Budget, Limit, Ticket
 from site2crm.connectors.pipedrive import answers
 from site2crm.connectors.pipedrive.answers import PipedriveError
 from site2crm.connectors.turning import Turning
-from site2crm.connectors.wire import Call, is_host_of, masked, network_error, send, send_granted, stay_in
+from site2crm.connectors.wire import Call, count, is_host_of, masked, network_error, send, send_granted, stay_in
 from site2crm.core.http import OutboundError, Response
 from site2crm.kit import clock
 
@@ -44,6 +44,7 @@ _SCOPES = {
 }  # fmt: skip
 _GENERIC = "https://api.pipedrive.com"
 _COMPANY = re.compile(r"(?:https?://)?([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.pipedrive\.com)?/?", re.IGNORECASE)
+_LEFT_OF_DAY = "x-daily-ratelimit-token-remaining"
 _DAY_IS_USED_UP = (timedelta(minutes=30), timedelta(hours=1))
 _DEAREST = 40
 """Tokens of the day that a call takes at most (crm/pipedrive.md 9): a refusal while less are left is the day's."""
@@ -175,21 +176,20 @@ class Client:
 
     def _heed(self, headers: Mapping[str, str], budget: Budget, ticket: Ticket) -> None:
         """What Pipedrive says of our limits, in the answer to this call."""
-        remaining, calls = headers.get("x-ratelimit-remaining", ""), headers.get("x-ratelimit-limit", "")
-        if remaining.isdecimal() and calls.isdecimal():
-            budget.told(int(remaining), Limit(int(calls), LIMIT.window_s), ticket)
-        left = headers.get("x-daily-ratelimit-token-remaining", "")
-        whole = headers.get("x-daily-ratelimit-token-limit", "")
-        if "0" in (left, headers.get("x-daily-requests-left")):
+        remaining, calls = count(headers, "x-ratelimit-remaining"), count(headers, "x-ratelimit-limit")
+        if remaining is not None and calls is not None:
+            budget.told(remaining, Limit(calls, LIMIT.window_s), ticket)
+        left, whole = count(headers, _LEFT_OF_DAY), count(headers, "x-daily-ratelimit-token-limit")
+        if 0 in (left, count(headers, "x-daily-requests-left")):
             self.context.budget.close(_DAY_IS_USED_UP[0])
-        elif left.isdecimal() and whole.isdecimal():
-            self.context.budget.told_of_day(int(left), int(whole), _DAY_IS_USED_UP[0])
+        elif left is not None and whole is not None:
+            self.context.budget.told_of_day(left, whole, _DAY_IS_USED_UP[0])
 
     def _considered(self, error: PipedriveError, ask: Ask, answer: Response) -> PipedriveError:
         """With what only we know: how often we have waited, and which right the call needs."""
         if error.kind is ErrorClass.THROTTLE:
-            left = answer.headers.get("x-daily-ratelimit-token-remaining", "")
-            in_vain = _PATIENCE if left.isdecimal() and int(left) < _DEAREST else 0
+            left = count(answer.headers, _LEFT_OF_DAY)
+            in_vain = _PATIENCE if left is not None and left < _DEAREST else 0
             error.retry_after = self._wait(error.retry_after or answers.BURST, in_vain=in_vain)
         elif error.kind is ErrorClass.CONFIG and "scope" in error.text.lower():
             error.code = "MISSING_SCOPES"

@@ -14,7 +14,7 @@ from site2crm.connectors.salesforce import answers, soql
 from site2crm.connectors.salesforce.answers import SalesforceError
 from site2crm.connectors.salesforce.login import HOSTS
 from site2crm.connectors.turning import Turning
-from site2crm.connectors.wire import Call, masked, network_error, send_granted, whole
+from site2crm.connectors.wire import Call, counted, masked, network_error, send_granted, whole
 from site2crm.core.http import OutboundError, Response
 
 SALESFORCE_API_VERSION = "v67.0"
@@ -160,9 +160,9 @@ class Client:
     def _heed(self, answer: Response, _: Ticket) -> None:
         """`api-usage=18/5000`: of all who use the org."""
         info = answer.headers.get("sforce-limit-info", "").partition("api-usage=")[2].split(";")[0].split(",")[0]
-        used, _slash, most = info.strip().partition("/")
-        if used.isdecimal() and most.isdecimal() and int(most):
-            share = int(used) / int(most)
+        used, most = (counted(part.strip()) for part in info.partition("/")[::2])
+        if used is not None and most:
+            share = used / most
             if share >= _STOP_AT:
                 self._share.close(_STOPPED)
             elif share >= _SLOW_AT:

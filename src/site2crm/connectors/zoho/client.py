@@ -12,7 +12,7 @@ import msgspec
 from site2crm.connectors.contract import Context, CrmError, ErrorClass, Exchange
 from site2crm.connectors.grants import Grant
 from site2crm.connectors.pacing import Budget, Limit, Ticket
-from site2crm.connectors.wire import Call, masked, network_error, send_granted
+from site2crm.connectors.wire import Call, count, masked, network_error, send_granted
 from site2crm.connectors.zoho import answers, centres
 from site2crm.connectors.zoho.answers import Item, ZohoError
 from site2crm.connectors.zoho.sharing import Share, item_share, rows_share, shared_out
@@ -202,10 +202,10 @@ class Client:
             raise
 
     def _heed(self, answer: Response, _ticket: Ticket) -> None:
-        told, budget = answer.headers.get("x-api-credits-remaining", ""), self.context.budget
-        if told.isdecimal():
-            budget.told_of_day(int(told), _DAY, CREDITS_WAIT, most=LONGEST_CREDITS_WAIT)
-            self._spare(int(told))
+        left, budget = count(answer.headers, "x-api-credits-remaining"), self.context.budget
+        if left is not None:
+            budget.told_of_day(left, _DAY, CREDITS_WAIT, most=LONGEST_CREDITS_WAIT)
+            self._spare(left)
         elif answer.status < 300:
             budget.enough_of_day()
             self._enough()
