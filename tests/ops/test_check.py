@@ -52,7 +52,8 @@ def test_without_online_nobody_is_asked(tmp_path: Path) -> None:
 
 
 def test_a_person_reads_a_line_for_each(tmp_path: Path) -> None:
-    (tmp_path / "site2crm.toml").write_text('[limits]\nurl = "redis://127.0.0.1:1/0"\n')
+    nobody = 'url = "redis://127.0.0.1:1/0"'
+    (tmp_path / "site2crm.toml").write_text(f'[server]\nlisten = "127.0.0.1:1"\n[limits]\n{nobody}\n')
     done = CliRunner().invoke(command, ["--config", str(tmp_path / "site2crm.toml"), "--online"])
 
     assert done.exit_code == Exit.FAILED
