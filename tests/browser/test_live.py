@@ -100,3 +100,33 @@ def test_a_page_is_asked_for_as_often_as_it_says(owner: Visitor, office: Office)
     page.clock.run_for(14_000)
     assert asked == [f"{office.base}/crms"]
     page.close()
+
+
+def test_the_page_of_a_crm_follows_what_is_done_elsewhere(owner: Visitor, office: Office) -> None:
+    page, other = owner.page, owner.context.new_page()
+    page.goto(f"{office.base}/crms/{office.inbox}")
+    page.get_by_label("Name", exact=True).fill("A name that is not saved yet")
+    page.locator("h1").click()
+    other.goto(page.url)
+    other.get_by_role("button", name="Pause").click()
+    expect(other.get_by_role("button", name="Resume")).to_be_visible()
+    page.evaluate(
+        "for (const part of document.querySelectorAll('[data-refresh-url]')) part.dataset.refreshSeconds = '1'"
+    )
+    expect(page.locator("h1").get_by_text("paused")).to_be_visible()
+    expect(page.get_by_text("New leads wait until it is resumed.")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("A name that is not saved yet")
+    other.get_by_role("button", name="Resume").click()
+    expect(other.locator("h1").get_by_text("active")).to_be_visible()
+    other.close()
+
+
+def test_what_a_refused_form_of_a_crm_says_is_not_asked_away(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    page.goto(f"{office.base}/crms/{office.hubspot}")
+    page.get_by_label("Access token").fill("Bearer pat-na1-wrong")
+    page.get_by_role("button", name="Test and save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Copy it again in HubSpot.")
+    assert page.locator("#state[data-refresh-url], #access[data-refresh-url]").count() == 0
+    owner.complaints.clear()  # the browser's own, about the 422
