@@ -45,6 +45,17 @@ def test_enter_after_a_filter_is_no_further_step(owner: Visitor, office: Office)
     assert page.evaluate("history.length") == steps
 
 
+def test_back_shows_the_form_whose_rows_there_are(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    page.goto(f"{office.base}/crms/{office.inbox}/mapping")
+    chosen = page.get_by_label("Leads of")
+    chosen.select_option(value=office.form)
+    expect(page).to_have_url(re.compile(f"form={office.form}"))
+    page.go_back()
+    expect(page).to_have_url(re.compile("/mapping$"))
+    expect(chosen).to_have_value("")
+
+
 def _type(page: Page, text: str) -> None:
     """As a hand does, and waits for what is found."""
     box = page.get_by_label("Search leads")

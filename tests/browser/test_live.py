@@ -2,8 +2,9 @@
 
 import re
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
+from tests.browser import steps
 from tests.browser.steps import Office, Visitor
 from tests.browser.test_story import open_lead
 
@@ -130,3 +131,36 @@ def test_what_a_refused_form_of_a_crm_says_is_not_asked_away(owner: Visitor, off
     expect(page.get_by_role("alert")).to_contain_text("Copy it again in HubSpot.")
     assert page.locator("#state[data-refresh-url], #access[data-refresh-url]").count() == 0
     owner.complaints.clear()  # the browser's own, about the 422
+
+
+def test_a_page_stays_when_the_session_ends_and_says_so_until_somebody_logs_in(
+    browser: Browser, owner: Visitor, office: Office
+) -> None:
+    visitor = steps.visit(browser, state=owner.context.storage_state())
+    page, signed_in = visitor.page, visitor.context.cookies()
+    page.goto(f"{office.base}/crms")
+    visitor.context.clear_cookies()
+    page.evaluate("document.querySelector('#crms').dataset.refreshSeconds = '1'")
+    told = page.get_by_text("You are logged out")
+    expect(told).to_be_visible()
+    expect(page.locator("#crms").get_by_role("link", name="HubSpot").first).to_be_visible()
+    visitor.context.add_cookies(signed_in)  # type: ignore[arg-type]  # what one reads is what one writes
+    expect(told).to_have_count(0)
+    visitor.context.clear_cookies()
+    page.get_by_role("link", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/login\?next=%2Fo%2F.*crms$"))
+    visitor.context.close()
+
+
+def test_what_was_entered_is_saved_after_logging_in_again(browser: Browser, owner: Visitor, office: Office) -> None:
+    visitor = steps.visit(browser, state=owner.context.storage_state())
+    page, signed_in = visitor.page, visitor.context.cookies()
+    page.goto(f"{office.base}/crms/{office.inbox}")
+    page.get_by_label("Name", exact=True).fill("Entered before the session ended")
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="You are logged out")).to_be_visible()
+    visitor.context.add_cookies(signed_in)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("h1")).to_contain_text("Entered before the session ended")
+    visitor.context.close()
