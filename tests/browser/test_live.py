@@ -123,6 +123,17 @@ def test_the_page_of_a_crm_follows_what_is_done_elsewhere(owner: Visitor, office
     other.close()
 
 
+def test_the_page_of_a_crm_counts_what_is_delivered_and_compared_meanwhile(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    page.goto(f"{office.base}/crms/{office.hubspot}")
+    assert office.api.post(f"/api/v1/connections/{office.hubspot}/compare").status_code == 202
+    expect(page.locator("#compared").get_by_text("Looked up")).to_be_visible()
+    delivered = page.locator("#delivered .tile", has_text="Delivered").locator("dd").first
+    before = delivered.inner_text()
+    office.post(email="counted@example.com")
+    expect(delivered).not_to_have_text(before)
+
+
 def test_what_a_refused_form_of_a_crm_says_is_not_asked_away(owner: Visitor, office: Office) -> None:
     page = owner.page
     page.goto(f"{office.base}/crms/{office.hubspot}")
