@@ -45,6 +45,24 @@ async def test_who_is_nobody_is_sent_to_the_login_and_back(instance: Instance, a
     assert (answer.status_code, answer.headers["location"]) == (303, f"/login?next={path.replace('/', '%2F')}")
 
 
+async def test_a_part_of_an_open_page_is_not_replaced_by_the_login(instance: Instance, alice: Person) -> None:
+    """A script follows a redirect, and would take the page of the login for its answer."""
+    async with cast.client(instance, Accept="text/html") as web:
+        answer = await web.get("/o/acme/leads", headers={"HX-Request": "true"})
+
+    assert answer.status_code == 401
+
+
+async def test_who_was_logged_out_meanwhile_is_told_how_to_send_it_again(instance: Instance, alice: Person) -> None:
+    async with cast.client(instance, Accept="text/html") as web:
+        answer = await web.post("/profile", data={"name": "Acme"}, headers={"Referer": f"{web.base_url}/o"})
+
+    assert answer.status_code == 401
+    assert "You are logged out" in answer.text and "Nothing was changed." in answer.text
+    assert "API key" not in answer.text
+    assert 'href="/login?next=%2Fo"' in answer.text
+
+
 @pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/org", "/api/v1/members", "/api/v1/invites", "/api/v1/keys"])
 async def test_the_api_wants_a_key(instance: Instance, path: str) -> None:
     async with cast.client(instance) as api:

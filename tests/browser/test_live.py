@@ -2,8 +2,9 @@
 
 import re
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
+from tests.browser import steps
 from tests.browser.steps import Office, Visitor
 from tests.browser.test_story import open_lead
 
@@ -100,3 +101,77 @@ def test_a_page_is_asked_for_as_often_as_it_says(owner: Visitor, office: Office)
     page.clock.run_for(14_000)
     assert asked == [f"{office.base}/crms"]
     page.close()
+
+
+def test_the_page_of_a_crm_follows_what_is_done_elsewhere(owner: Visitor, office: Office) -> None:
+    page, other = owner.page, owner.context.new_page()
+    page.goto(f"{office.base}/crms/{office.inbox}")
+    page.get_by_label("Name", exact=True).fill("A name that is not saved yet")
+    page.locator("h1").click()
+    other.goto(page.url)
+    other.get_by_role("button", name="Pause").click()
+    expect(other.get_by_role("button", name="Resume")).to_be_visible()
+    page.evaluate(
+        "for (const part of document.querySelectorAll('[data-refresh-url]')) part.dataset.refreshSeconds = '1'"
+    )
+    expect(page.locator("h1").get_by_text("paused")).to_be_visible()
+    expect(page.get_by_text("New leads wait until it is resumed.")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("A name that is not saved yet")
+    other.get_by_role("button", name="Resume").click()
+    expect(other.locator("h1").get_by_text("active")).to_be_visible()
+    other.close()
+
+
+def test_the_page_of_a_crm_counts_what_is_delivered_and_compared_meanwhile(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    page.goto(f"{office.base}/crms/{office.hubspot}")
+    assert office.api.post(f"/api/v1/connections/{office.hubspot}/compare").status_code == 202
+    expect(page.locator("#compared").get_by_text("Looked up")).to_be_visible()
+    delivered = page.locator("#delivered .tile", has_text="Delivered").locator("dd").first
+    before = delivered.inner_text()
+    office.post(email="counted@example.com")
+    expect(delivered).not_to_have_text(before)
+
+
+def test_what_a_refused_form_of_a_crm_says_is_not_asked_away(owner: Visitor, office: Office) -> None:
+    page = owner.page
+    page.goto(f"{office.base}/crms/{office.hubspot}")
+    page.get_by_label("Access token").fill("Bearer pat-na1-wrong")
+    page.get_by_role("button", name="Test and save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Copy it again in HubSpot.")
+    assert page.locator("#state[data-refresh-url], #access[data-refresh-url]").count() == 0
+    owner.complaints.clear()  # the browser's own, about the 422
+
+
+def test_a_page_stays_when_the_session_ends_and_says_so_until_somebody_logs_in(
+    browser: Browser, owner: Visitor, office: Office
+) -> None:
+    visitor = steps.visit(browser, state=owner.context.storage_state())
+    page, signed_in = visitor.page, visitor.context.cookies()
+    page.goto(f"{office.base}/crms")
+    visitor.context.clear_cookies()
+    page.evaluate("document.querySelector('#crms').dataset.refreshSeconds = '1'")
+    told = page.get_by_text("You are logged out")
+    expect(told).to_be_visible()
+    expect(page.locator("#crms").get_by_role("link", name="HubSpot").first).to_be_visible()
+    visitor.context.add_cookies(signed_in)  # type: ignore[arg-type]  # what one reads is what one writes
+    expect(told).to_have_count(0)
+    visitor.context.clear_cookies()
+    page.get_by_role("link", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/login\?next=%2Fo%2F.*crms$"))
+    visitor.context.close()
+
+
+def test_what_was_entered_is_saved_after_logging_in_again(browser: Browser, owner: Visitor, office: Office) -> None:
+    visitor = steps.visit(browser, state=owner.context.storage_state())
+    page, signed_in = visitor.page, visitor.context.cookies()
+    page.goto(f"{office.base}/crms/{office.inbox}")
+    page.get_by_label("Name", exact=True).fill("Entered before the session ended")
+    visitor.context.clear_cookies()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("heading", name="You are logged out")).to_be_visible()
+    visitor.context.add_cookies(signed_in)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("h1")).to_contain_text("Entered before the session ended")
+    visitor.context.close()

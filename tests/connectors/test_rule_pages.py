@@ -48,6 +48,28 @@ async def test_owner_and_deal_are_edited_previewed_and_kept(alice: Person, crm: 
     assert (crm.people, crm.deals) == ({}, {})
 
 
+async def test_what_somebody_else_saved_meanwhile_is_undone_only_by_saving_twice(alice: Person, crm: SalesCrm) -> None:
+    path = await connected(alice, NAME)
+
+    def seen(page: str) -> tuple[str, str]:
+        return ("seen", page.partition('name="seen" value="')[2].partition('"')[0])
+
+    async def owner() -> Any:
+        return (await alice.api.get(api(path))).json()["owner"]
+
+    opened = seen((await alice.web.get(f"{path}/mapping")).text)
+    hers = [*EMAIL, ("owner_way", "one"), ("owner", ANNA), opened, ("act", "save")]
+    his = [*EMAIL, ("owner_way", "one"), ("owner", BERT)]
+    assert (await posted(alice, f"{path}/mapping", hers)).status_code == 303
+    shown = (await posted(alice, f"{path}/mapping", [*his, opened, ("act", "preview")])).text
+    assert seen(shown) == opened
+    refused = await posted(alice, f"{path}/mapping", [*his, opened, ("act", "save")])
+    assert (refused.status_code, "Not saved: this mapping was changed elsewhere" in refused.text) == (409, True)
+    assert (await owner())["owner"] == ANNA
+    assert (await posted(alice, f"{path}/mapping", [*his, seen(refused.text), ("act", "save")])).status_code == 303
+    assert (await owner())["owner"] == BERT
+
+
 async def test_who_may_only_look_reads_the_mapping_and_has_nothing_to_fill_in(
     alice: Person, vera: Person, crm: SalesCrm
 ) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from site2crm.accounts import orgs, users
 from site2crm.app import Instance
-from site2crm.connectors import granting, service
+from site2crm.connectors import copying, entering, granting, service
 from site2crm.connectors.contract import CrmError, ErrorClass, FieldDef
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
@@ -268,6 +269,23 @@ async def test_what_is_required_may_be_filled_by_the_rows_of_every_form(tmp_path
 async def test_an_entry_is_put_to_its_crm_before_it_is_applied(tmp_path: Path, ledger: SalesCrm) -> None:
     told = await of_ledger(tmp_path, f'{LEDGER}[orgs.crm.fields]\nemail = "gone"\n', applied="")
     assert [(level, "no property gone" in says) for level, says in told] == [("warning", True)]
+
+
+async def test_a_copy_is_asked_as_the_connection_that_it_will_take_over(tmp_path: Path) -> None:
+    """Its org was made by hand too, and belongs to the file only from the next start on."""
+    async with started(tmp_path, "") as instance:
+        async with instance.machine.session() as session:
+            owner = await users.first(session)
+            assert owner is not None
+            by_hand = await orgs.create(session, owner.id, name="By hand", slug="globex")
+            crm = entering.blank(KINDS["inbox"], by_hand.id, id="con_COPIED", account={})
+            crm.name = "Main"
+            session.add(crm)
+        file = instance.machine.settings.file
+        assert file is not None
+        file.write_text(f'[[orgs]]\nkey = "globex"\n{copying.as_toml(crm, KINDS["inbox"])}')
+        told = (await checks_connections.examine(instance.machine, {}))["checks"]
+        assert [(each["level"], "globex/crm/main" in each["says"]) for each in told] == [("ok", True)]
 
 
 async def test_nobody_has_signed_in_yet(tmp_path: Path) -> None:

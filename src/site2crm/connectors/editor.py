@@ -1,14 +1,17 @@
 """The mapping table as it is posted: repeated inputs, one of each name per row, blank rows left out."""
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 
+import msgspec
 from msgspec import Struct
 
 from site2crm.connectors import mapping, sources
 from site2crm.connectors.contract import FieldDef
 from site2crm.connectors.mapping import MOST_OTHERWISE, Row, Transform
+from site2crm.connectors.models import Connection
 from site2crm.connectors.sources import CONSTANT, OTHER, PERSON, TEMPLATE, TOUCH
 from site2crm.connectors.suggest import Question
 from site2crm.core.errors import Invalid
@@ -38,6 +41,12 @@ class EditRow(Struct, frozen=True):
 
     def otherwise(self) -> list[str]:
         return [each for each in (self.else_1, self.else_2, self.else_3) if each]
+
+
+def mark(connection: Connection) -> str:
+    """Another one when somebody has saved anything of the page of the mapping."""
+    stored = (connection.mapping, connection.form_mappings, connection.owner_rule, connection.deal_rule)
+    return hashlib.sha256(msgspec.json.encode(stored, order="sorted")).hexdigest()[:16]
 
 
 def of_rows(rows: Sequence[Row]) -> list[EditRow]:

@@ -3,7 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from site2crm.connectors import api, granting, mapping_api, mapping_pages, pages, receiving, sign_in_pages, views
+from site2crm.connectors import (
+    api,
+    granting,
+    inbox_pages,
+    mapping_api,
+    mapping_pages,
+    pages,
+    receiving,
+    sign_in_pages,
+    views,
+)
 from site2crm.connectors.controls import CONTROLS
 from site2crm.connectors.declaring import CRM, WEBHOOKS
 from site2crm.connectors.jobs import CRONS, JOBS
@@ -23,6 +33,7 @@ FEATURE = Feature(
     routers=[
         pages.router,
         mapping_pages.router,
+        inbox_pages.router,
         sign_in_pages.router,
         api.router,
         mapping_api.router,

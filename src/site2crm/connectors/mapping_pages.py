@@ -1,6 +1,7 @@
-"""`/o/{org}/crms/{id}/mapping` and `/inbox`: which field goes where, the exact request, and what a Test inbox got."""
+"""`/o/{org}/crms/{id}/mapping`: which field goes where, the exact request, and a rehearsal of it."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from litestar import Response, Router, get, post
@@ -31,7 +32,6 @@ from site2crm.connectors.entering import kind_named
 from site2crm.connectors.kinds import ConnectorKind
 from site2crm.connectors.mapping import Row
 from site2crm.connectors.models import Connection
-from site2crm.connectors.opening import INBOX
 from site2crm.connectors.rule_editor import DealEdit, OwnerEdit
 from site2crm.connectors.sending import Preview, Rules
 from site2crm.connectors.service import ConnectionPatch
@@ -79,17 +79,24 @@ async def save_mapping(
     who: NamedDependency[Who],
     machine: NamedDependency[Machine],
 ) -> Answer:
-    """`act=preview` shows the request for what is in the table; anything else saves it."""
+    """`act=preview` shows the request for what is in the table; anything else saves it.
+
+    What somebody else has saved since the page was opened is not undone unasked: saving once more does.
+    """
     fields = inputs.read(await request.form())
     connection = await service.get(session, who.org_id, connection_id)
-    lock = await books.lock_of(session, connection_id)
-    draft = _posted(fields, _saved(connection, fields.get("form", ""), lock))
+    saved = _saved(connection, fields.get("form", ""), await books.lock_of(session, connection_id))
+    draft, is_preview = _posted(fields, saved), fields.get("act") == "preview"
+    if draft.seen != saved.seen and not is_preview:
+        draft = draft._replace(seen=saved.seen, is_overtaken=True)
     try:
         patch = _patch(draft, kind_named(connection.kind))
-        if fields.get("act") != "preview":
-            saved = await service.change(session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch)
+        if not is_preview and not draft.is_overtaken:
+            changed = await service.change(
+                session, machine, org_id=who.org_id, connection_id=connection_id, patch=patch
+            )
             back = f"{_url(who, connection_id)}/mapping?form={draft.form}" if draft.form else _url(who, connection_id)
-            if saved.drift:
+            if changed.drift:
                 return web.redirect(back, flash=NOT_ALL_FITS, tone="warn")
             return web.redirect(back, flash="The mapping is saved. The next lead goes by it.")
     except Invalid as refused:
@@ -151,53 +158,10 @@ async def discover_fields(
     return web.redirect(f"{_url(who, connection_id)}/mapping", flash=text, tone=tone)
 
 
-@get("/inbox", opt=READ)
-async def show_inbox(
-    connection_id: FromPath[str],
-    request: AnyRequest,
-    session: NamedDependency[AsyncSession],
-    who: NamedDependency[Who],
-    cursor: FromQuery[str | None] = None,
-) -> Html:
-    connection = await _inbox(session, who.org_id, connection_id)
-    return await web.page(
-        request,
-        session,
-        "connectors/inbox.html",
-        title=f"{connection.name}: received",
-        connection=connection,
-        records=await queries.records(session, who.org_id, connection_id, cursor=cursor),
-        count=await queries.record_count(session, who.org_id, connection_id),
-        url=_url(who, connection_id),
-        base=who.path("crms"),
-    )
-
-
-@get("/inbox/{record_id:str}", opt=READ)
-async def show_record(
-    connection_id: FromPath[str],
-    record_id: FromPath[str],
-    request: AnyRequest,
-    session: NamedDependency[AsyncSession],
-    who: NamedDependency[Who],
-) -> Html:
-    connection = await _inbox(session, who.org_id, connection_id)
-    record = await queries.record(session, who.org_id, connection_id, record_id)
-    return await web.page(
-        request,
-        session,
-        "connectors/record.html",
-        title=record.key,
-        connection=connection,
-        record=record,
-        url=_url(who, connection_id),
-        base=who.path("crms"),
-    )
-
-
 class _Draft(NamedTuple):
     """What stands in the page's form. `form`: whose rows; owner and deal belong to the connection. `locked`: the parts
-    that only the configuration file changes; they stand here as they are stored."""
+    that only the configuration file changes; they stand here as they are stored. `seen`: the mark of what was stored
+    when the page was opened."""
 
     rows: Sequence[EditRow]
     form: str = ""
@@ -205,6 +169,8 @@ class _Draft(NamedTuple):
     deal: DealEdit = DealEdit()
     errors: Sequence[FieldError] = ()
     locked: frozenset[str] = frozenset()
+    seen: str = ""
+    is_overtaken: bool = False
 
     @property
     def rows_are_locked(self) -> bool:
@@ -220,7 +186,8 @@ def _saved(connection: Connection, form: str, lock: Lock | None) -> _Draft:
     directory = owners.directory_of(connection.directory)
     owner = rule_editor.of_owner(owners.stored(connection.owner_rule), directory)
     deal = rule_editor.of_deal(dealing.stored(connection.deal_rule))
-    return _Draft(editor.of_rows(mapping.stored(rows)), form, owner, deal, locked=lock.parts if lock else frozenset())
+    locked = lock.parts if lock else frozenset()
+    return _Draft(editor.of_rows(mapping.stored(rows)), form, owner, deal, locked=locked, seen=editor.mark(connection))
 
 
 def _posted(fields: Fields, saved: _Draft) -> _Draft:
@@ -228,6 +195,7 @@ def _posted(fields: Fields, saved: _Draft) -> _Draft:
         rows=saved.rows if saved.rows_are_locked else editor.of_posted(fields),
         owner=saved.owner if "owner" in saved.locked else rule_editor.posted_owner(fields),
         deal=saved.deal if "deal" in saved.locked else rule_editor.posted_deal(fields),
+        seen=fields.get("seen", saved.seen),
     )
 
 
@@ -295,7 +263,7 @@ async def _editor(
         session,
         "connectors/mapping.html",
         title=f"Mapping of {connection.name}",
-        status=422 if draft.errors and request.method == "POST" else 200,
+        status=_status(draft) if request.method == "POST" else 200,
         connection=connection,
         kind=kind_named(connection.kind),
         draft=draft,
@@ -311,6 +279,16 @@ async def _editor(
         errors=draft.errors,
         url=_url(who, connection.id),
         base=who.path("crms"),
+    )
+
+
+def _status(draft: _Draft) -> int:
+    return (
+        HTTPStatus.UNPROCESSABLE_ENTITY
+        if draft.errors
+        else HTTPStatus.CONFLICT
+        if draft.is_overtaken
+        else HTTPStatus.OK
     )
 
 
@@ -355,19 +333,12 @@ def _choices(connection: Connection, draft: _Draft, warnings: Mapping[str, str])
     }
 
 
-async def _inbox(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
-    connection = await service.get(session, org_id, connection_id)
-    if connection.kind != INBOX:
-        raise NotFound("Only the Test inbox keeps its records here.")
-    return connection
-
-
 def _url(who: Who, connection_id: str) -> str:
     return f"{who.path('crms')}/{connection_id}"
 
 
 router = Router(
     path="/o/{org:str}/crms/{connection_id:str}",
-    route_handlers=[show_mapping, save_mapping, show_dry_run, discover_fields, show_inbox, show_record],
+    route_handlers=[show_mapping, save_mapping, show_dry_run, discover_fields],
     include_in_schema=False,
 )

@@ -22,6 +22,7 @@ from site2crm.core.web import AnyRequest, Html
 from site2crm.forms import queries as forms
 
 ANYWAY = "anyway"
+REFRESH_S = 15
 
 
 class Draft(NamedTuple):
@@ -123,6 +124,7 @@ async def shown(
         push_url=_machine(request).url(f"/hooks/{connection.id}/records") if kind.caps.pushes else "",
         is_inbox=views.is_inbox(connection.kind),
         errors=errors,
+        refresh_s=None if errors else REFRESH_S,
         url=url_of(who, connection.id),
         **around(who),
     )

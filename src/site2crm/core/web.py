@@ -31,6 +31,11 @@ from site2crm.core.templates import Banner, Flash, NavItem, NavSection, Org, Per
 AnyRequest = Request[Any, Any, Any]
 Html = Response[str]
 
+LOGGED_OUT = {
+    "title": "You are logged out",
+    "detail": "Nothing was changed.",
+    "remedy": "Log in in another tab, then load this page again: what you entered is sent once more.",
+}
 NAV_ORDER = ("", "Connect", "Settings")
 FLASH_COOKIE = "s2c_flash"
 PROBLEM_JSON = "application/problem+json"
@@ -117,10 +122,19 @@ def wants_fragment(request: AnyRequest) -> bool:
     return request.headers.get("HX-Request-Type") == "partial"
 
 
+def is_part_of_a_page(request: AnyRequest) -> bool:
+    """A script of an open page asks: what it is sent to by a redirect would be taken for the answer."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def login_url(request: AnyRequest) -> str:
     """Where to sign in, and come back from there."""
     query = f"?{request.url.query}" if request.url.query else ""
-    return "/login?" + urlencode({"next": request.url.path + query})
+    return _login(request.url.path + query)
+
+
+def _login(back_to: str) -> str:
+    return "/login?" + urlencode({"next": back_to})
 
 
 def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -132,7 +146,8 @@ def answer_error(request: AnyRequest, error: Exception) -> Response[Any]:
     body = as_problem(problem, request.scope["state"].get("request_id", ""))
     if request.url.path.startswith(FOR_PROGRAMS) or problem.is_for_programs:
         return _problem_json(body, problem)
-    if isinstance(problem, errors.Unauthorized) and request.method in {"GET", "HEAD"}:
+    is_page = request.method in {"GET", "HEAD"} and not is_part_of_a_page(request)
+    if isinstance(problem, errors.Unauthorized) and is_page:
         return redirect(login_url(request))
     if wants_fragment(request):
         response: Response[Any] = fragment(request, "errors/fragment.html", **_told(body), status=problem.status)
@@ -173,17 +188,22 @@ def problem_page(error: AppError, request_id: str) -> tuple[str, dict[str, str]]
 
 
 def _error_page(request: AnyRequest, problem: ProblemDetails) -> Html:
-    who = who_asks(request)
-    shell = Shell(title=problem.title, nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
+    who, told = who_asks(request), _told(problem)
+    if problem.status == HTTPStatus.UNAUTHORIZED and problem.detail == problem.title:
+        told |= LOGGED_OUT
+    shell = Shell(title=told["title"], nonce=secrets.token_urlsafe(16), theme=_theme(request, who))
     label, url = _way_on(request, who, status=problem.status)
-    told = {**_told(problem), "status": problem.status, "action_label": label}
-    body = templates.render("errors/page.html", page=shell, action_url=url, **told)
+    body = templates.render(
+        "errors/page.html", page=shell, action_url=url, **told, status=problem.status, action_label=label
+    )
     return Response(body, media_type="text/html", status_code=problem.status, headers=_html_headers(shell.nonce))
 
 
 def _way_on(request: AnyRequest, who: Who | None, *, status: int) -> tuple[str, str]:
     """(label, address) of the button on the page of an error: where the person was, if that is known."""
     here, came_from = request.url.path, redirects.back(request, "")
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "Log in", _login(came_from or redirects.HOME)
     if came_from and came_from.partition("?")[0] != here:
         return "Go back", came_from
     if status == HTTPStatus.METHOD_NOT_ALLOWED and here.rpartition("/")[0]:  # of a form, opened as if it were a page

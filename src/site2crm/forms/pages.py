@@ -1,5 +1,6 @@
 """`/o/{org}/forms`: the list, a form's page with its snippets, the editor."""
 
+from functools import partial
 from typing import Any
 
 from litestar import Response, Router, get, post
@@ -90,7 +91,14 @@ async def edit_form(
     form = await service.get(session, who.org_id, form_id)
     action = f"{who.path('forms')}/{form.id}/edit"
     return await _editor(
-        request, session, who, title=f"Edit {form.name}", edited=editor.of_form(form), action=action, form_id=form.id
+        request,
+        session,
+        who,
+        title=f"Edit {form.name}",
+        edited=editor.of_form(form),
+        action=action,
+        form_id=form.id,
+        seen=form.updated_at.isoformat(),
     )
 
 
@@ -98,22 +106,18 @@ async def edit_form(
 async def save_form(
     form_id: FromPath[str], request: AnyRequest, session: NamedDependency[AsyncSession], who: NamedDependency[Who]
 ) -> Answer:
-    edited = editor.of_posted(inputs.read(await request.form()))
+    """What somebody else has saved since the page was opened is not undone unasked: saving once more does."""
+    fields = inputs.read(await request.form())
+    edited, now = editor.of_posted(fields), (await service.get(session, who.org_id, form_id)).updated_at.isoformat()
+    seen, action = fields.get("seen", now), f"{who.path('forms')}/{form_id}/edit"
+    again = partial(_editor, request, session, who, title="Edit form", edited=edited, action=action, form_id=form_id)
+    if seen != now:
+        return await again(seen=now, is_overtaken=True)
     try:
         await service.change(session, who.org_id, form_id, patch=editor.to_patch(edited))
     except Invalid as refused:
         await session.rollback()
-        action = f"{who.path('forms')}/{form_id}/edit"
-        return await _editor(
-            request,
-            session,
-            who,
-            title="Edit form",
-            edited=edited,
-            action=action,
-            errors=refused.errors,
-            form_id=form_id,
-        )
+        return await again(errors=refused.errors, seen=seen)
     return web.redirect(f"{who.path('forms')}/{form_id}", flash="Saved.")
 
 
@@ -143,14 +147,18 @@ async def _editor(
     action: str,
     errors: tuple[FieldError, ...] = (),
     form_id: str = "",
+    seen: str = "",
+    is_overtaken: bool = False,
 ) -> Html:
     return await web.page(
         request,
         session,
         "forms/edit.html",
         title=title,
-        status=422 if errors else 200,
+        status=422 if errors else 409 if is_overtaken else 200,
         edited=edited,
+        seen=seen,
+        is_overtaken=is_overtaken,
         action=action,
         errors=errors,
         types=editor.TYPE_LABELS,

@@ -87,10 +87,10 @@ async def _written(
     found: list[Written] = []
     unfit: list[Finding] = []
     for entry in [] if declaration.problems else declaration.entries:
-        if entry.table not in connectors.DECLARED_TABLES:
-            continue
         try:
-            found.append(await connectors.written(planner.work(entry.path), entry, row=await planner.row(entry)))
+            row = await planner.row(entry)  # of an org too: what is below it is found by way of it
+            if entry.table in connectors.DECLARED_TABLES:
+                found.append(await connectors.written(planner.work(entry.path), entry, row=row))
         except Invalid as invalid:
             unfit += [failed(CHECK, str(entry.problem(fault)), MEND) for fault in invalid.errors]
     return found, unfit

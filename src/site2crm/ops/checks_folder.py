@@ -10,6 +10,7 @@ from pathlib import Path
 
 from site2crm.core import config
 from site2crm.core.config import Settings
+from site2crm.core.formats import plural
 from site2crm.kit import clock
 from site2crm.ops.findings import Finding, failed, ok, warning
 
@@ -37,11 +38,11 @@ def ground(settings: Settings, config_path: Path | None) -> Iterator[Finding]:
 def _configuration(settings: Settings, path: Path | None) -> Finding:
     changed = [item for item in settings.explain() if item.source != "default"]
     if path is None:
-        return ok("configuration", f"no file, {len(changed)} settings from flags or the environment")
+        return ok("configuration", f"no file, {plural(len(changed), 'setting')} from flags or the environment")
     holds_secret = any(item.value == "***" and path.name in item.source for item in changed)
     if holds_secret and path.stat().st_mode & 0o077:
         return warning("configuration", f"{path} holds secrets and others can read it", f"chmod 600 {path}")
-    return ok("configuration", f"{path}, {len(changed)} settings differ from their defaults")
+    return ok("configuration", f"{path}, {plural(len(changed), 'setting differs', 'settings differ')} from the default")
 
 
 def _folder(folder: Path) -> Finding:

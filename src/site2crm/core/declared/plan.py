@@ -113,7 +113,10 @@ class Planner:
         if found and (other := self._claimed.get(found)) is not None:
             text = f"{other} has this record already; one entry for each"
             raise Invalid.field("id" if "id" in entry.values else "key", text)
-        return Row(id=found) if found else None
+        if found is None:
+            return None
+        self._ids[entry.path] = found
+        return Row(id=found)
 
     async def _write(self, entry: Entry, step: Step, row: Row | None) -> None:
         kind, work = self._kinds[entry.table], self.work(entry.path)
