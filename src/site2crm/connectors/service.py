@@ -154,9 +154,10 @@ async def change(
             [] if isinstance(patch.form_mappings, UnsetType) else [f for f, rows in patch.form_mappings.items() if rows]
         )
         await _known_forms(reading, org_id, patch.form_ids or [], named)
-    mapped = ruling.columns(kind_named(before.kind), before, patch)
+    ruling.columns(kind_named(before.kind), before, patch)  # what is wrong with it is told before the CRM is asked
     settings = await reentering.reconsidered(machine, before, patch)
     connection = await locked(session, org_id, connection_id)
+    mapped = ruling.columns(kind_named(connection.kind), connection, patch)
     await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
     if not isinstance(patch.name, UnsetType):
         connection.name = ruling.named(patch.name) or connection.name
