@@ -4,7 +4,8 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
+from sqlalchemy.util import await_only
 
 from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
@@ -82,6 +83,33 @@ async def test_the_sweep_spares_what_is_under_way_here(office: Office) -> None:
         taken = await ledger.take_back(session, spared=drains(office.machine).in_hand())
     await running
     assert taken == []
+
+
+async def test_a_start_that_asks_late_spares_what_is_under_way_here(office: Office) -> None:
+    """As after a database that was locked at the start: leads go out before it could be asked."""
+    office.fake.faults.append(Fault("slow", method="POST"))
+    await office.submit()
+    running = asyncio.create_task(drain(office.machine, office.org.id, office.connection_id))
+    while not any(request.method == "POST" for request in office.fake.requests):
+        await asyncio.sleep(0.01)
+    async with jobs.recovered(office.machine):
+        meanwhile = (await office.only()).state
+    office.fake.hurry.set()
+    await running
+    assert (meanwhile, (await office.only()).state) == ("sending", "delivered")
+
+
+async def test_a_lead_that_comes_while_a_drain_looks_is_seen(office: Office) -> None:
+    came = list[str]()
+
+    def meanwhile(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM delivery" in statement and not came:
+            came.append(await_only(office.submit()))
+            await_only(drain(office.machine, office.org.id, office.connection_id))  # its wake-up finds one running
+
+    event.listen(office.machine.database.reader.sync_engine, "after_cursor_execute", meanwhile)
+    await drain(office.machine, office.org.id, office.connection_id)
+    assert (await office.only()).state == "delivered"
 
 
 async def test_a_lost_wake_up_costs_nothing(office: Office) -> None:

@@ -133,7 +133,7 @@ class Drain:
         self._calls.cancel()
 
     async def run(self) -> None:
-        if not await self._anything_due():
+        if not await self._anything_due() and not self._again.is_set():
             return
         while True:
             self._again.clear()

@@ -89,11 +89,11 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
 
 
 async def _recover(machine: Machine, begun_at: datetime) -> None:
-    """What was claimed since then is ours, and under way."""
+    """What was claimed since then is ours, and under way: a database that was locked at the start is asked late."""
     async with machine.session() as session:
         await db.lock(session)
         mine = (ledger.of_node(machine.node), ledger.claimed_by(begun_at)) if machine.database.is_shared else ()
-        taken = await ledger.take_back(session, *mine, spared=(), pause_s=ledger.SETTLES_S)
+        taken = await ledger.take_back(session, *mine, spared=drains(machine).in_hand(), pause_s=ledger.SETTLES_S)
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
         await _wake_all(session, await sweeping.connections_of(session, taken), at=clock.after(ledger.SETTLES_S))
     if taken:
