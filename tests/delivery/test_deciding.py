@@ -191,3 +191,29 @@ async def test_two_connections_get_a_delivery_each(office: Office) -> None:
     found = await office.deliveries()
     assert [delivery.state for delivery in found] == ["delivered", "delivered"]
     assert len({delivery.connection for delivery in found}) == 2
+
+
+async def test_what_has_nowhere_to_go_is_not_sent_again_nor_counted(office: Office) -> None:
+    await dead_one(office)
+    async with office.machine.session() as session:
+        await connections.remove(session, office.org.id, office.connection_id)
+    async with office.machine.session() as session:
+        counted = await service.replay_many(session, office.org.id, Wanted(), dry_run=True)
+        done = await service.replay_many(session, office.org.id, Wanted())
+    assert (counted.count, done.count) == (0, 0)
+
+
+async def test_what_only_its_form_maps_can_be_edited_too(office: Office) -> None:
+    patch = connections.ConnectionPatch(form_mappings={office.form_id: {"company": "colour"}})
+    async with office.machine.session() as session:
+        await connections.change(
+            session, office.machine, org_id=office.org.id, connection_id=office.connection_id, patch=patch
+        )
+    await office.submit(company="Red")
+    await office.work()
+    sent = await office.only()
+    async with office.machine.session() as session:
+        shown = [each.name for each in await service.properties(session, office.org.id, sent.id)]
+        row = await service.edit_and_resend(session, office.org.id, sent.id, overrides={"colour": "Blue"})
+    assert "colour" in shown
+    assert row.overrides == {"colour": "Blue"}
