@@ -50,6 +50,7 @@ from site2crm.connectors.events import (
 from site2crm.connectors.grants import Grants
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
+from site2crm.connectors.health import paused_until as paused_until
 from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection, InboxRecord

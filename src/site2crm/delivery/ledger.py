@@ -174,6 +174,17 @@ async def take_back(
     return found
 
 
+async def bring_forward(session: AsyncSession, *, lease_until: datetime) -> None:
+    """What was to be sent later, by a clock that somebody has put back since, is due now; what is being sent by it is
+    waited for no longer than `lease_until`."""
+    now = clock.now()
+    wrong = update(_DELIVERY).where(_DELIVERY.c.updated_at > now + clock.SKEW)
+    waiting = wrong.where(_DELIVERY.c.state.in_(STARTABLE), _DELIVERY.c.due_at > now)
+    await session.execute(waiting.values(due_at=now, updated_at=now))
+    under_way = wrong.where(_DELIVERY.c.state == State.SENDING, _DELIVERY.c.lease_until > lease_until)
+    await session.execute(under_way.values(lease_until=lease_until, updated_at=now))
+
+
 async def next_due(session: AsyncSession, connection_id: str) -> datetime | None:
     """When the next try of this connection has its time; what waits for an older one of its lead is not asked."""
     found: datetime | None = await session.scalar(
