@@ -289,6 +289,6 @@ async def forget_some(session: AsyncSession, connection_id: str, *, most: int) -
         gone = await session.execute(delete(model).where(key.in_(some)).returning(key))
         if gone.first() is not None:
             return True
-    for model in (Stage, Owner, Stream, Feed):
+    for model in (Stage, Owner, Stream, Feed, DealCount):
         await session.execute(delete(model).where(model.connection_id == connection_id))
     return False
