@@ -1,13 +1,16 @@
 """What a person can do with a delivery, and the figures that have to add up."""
 
 import pytest
+from sqlalchemy import String, insert, type_coerce, update
 
 from site2crm.connectors import service as connections
 from site2crm.core.errors import Invalid
-from site2crm.delivery import service, timeline, words
+from site2crm.delivery import queries, service, timeline, words
 from site2crm.delivery.errors import NotNow
+from site2crm.delivery.models import Attempt
 from site2crm.delivery.queries import DeliveryItem, Numbers, Wanted
 from site2crm.demo.server import Fault
+from site2crm.kit import clock
 from tests.delivery.conftest import MAPPING, Office
 
 
@@ -217,3 +220,19 @@ async def test_what_only_its_form_maps_can_be_edited_too(office: Office) -> None
         row = await service.edit_and_resend(session, office.org.id, sent.id, overrides={"colour": "Blue"})
     assert "colour" in shown
     assert row.overrides == {"colour": "Blue"}
+
+
+async def test_of_thousands_of_tries_only_those_that_are_shown_are_read(office: Office) -> None:
+    """Each may hold a request and its answer."""
+    await office.submit()
+    await office.work()
+    sent = await office.only()
+    tried = {"org_id": office.org.id, "delivery_id": sent.id, "step": "person", "started_at": clock.now()}
+    async with office.machine.session() as session:
+        old = [{"id": f"att_{number}", "number": number, "exchanges": [], **tried} for number in range(2, 102)]
+        await session.execute(insert(Attempt), old)
+        await session.execute(
+            update(Attempt).where(Attempt.number <= 51).values(exchanges=type_coerce("no JSON", String))
+        )
+        shown = (await queries.attempts(session, office.org.id, [sent.id, "dlv_other"]))[sent.id]
+    assert [attempt.number for attempt in shown] == list(range(101, 51, -1))
