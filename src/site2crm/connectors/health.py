@@ -60,13 +60,13 @@ async def note_warning(session: AsyncSession, connection_id: str, *, property: s
 async def throttle(session: AsyncSession, connection_id: str, *, until: datetime) -> None:
     """The vendor's limit is reached: nothing is sent before `until`."""
     connection = await _row(session, connection_id)
-    if connection is not None and ((before := paused_until(connection)) is None or before < until):
+    if connection is not None and ((before := paused_until(connection.paused_until)) is None or before < until):
         connection.paused_until = until
 
 
-def paused_until(connection: Connection) -> datetime | None:
-    """Until when nothing is sent for the vendor's limit; None: it may be."""
-    return connection.paused_until if clock.is_ahead(connection.paused_until, most=LONGEST_PAUSE) else None
+def paused_until(noted: datetime | None) -> datetime | None:
+    """Until when nothing is sent for the vendor's limit, as the connection has it; None: it may be."""
+    return noted if clock.is_ahead(noted, most=LONGEST_PAUSE) else None
 
 
 async def note(session: AsyncSession, connection: Connection, checked: Checked) -> None:

@@ -43,7 +43,7 @@ async def find(session: AsyncSession, machine: Machine, org_id: str, *, connecti
     return Way(
         state=found.state,
         state_at=found.state_at,
-        paused_until=connections.paused_until(found),
+        paused_until=connections.paused_until(found.paused_until),
         batch=connections.batch_of(found.kind),
         translation=Translation(found),
         connect=partial(connections.open_connector, machine, found),
