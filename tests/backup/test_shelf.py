@@ -61,6 +61,7 @@ def test_the_newest_good_one_outlives_newer_bad_ones(tmp_path: Path) -> None:
         ("2026-11-22T03:15:02", "2026-11-23T03:14:00", False),
         ("2026-11-22T03:15:02", "2026-11-23T03:16:00", True),
         ("2026-11-22T02:00:00", "2026-11-22T03:20:00", True),
+        ("2036-11-22T02:00:00", "2026-11-22T03:20:00", True),
     ],
 )
 def test_it_is_due_at_a_quarter_past_three(

@@ -342,7 +342,7 @@ async def test_a_passing_fault_is_tried_again(fake: NutshellFake, status: int) -
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(400, "permanent"), (405, "permanent"), (415, "permanent"), (422, "permanent"), (401, "reauth"), (402, "config"),
-     (403, "config"), (404, "retry"), (409, "permanent"), (302, "config")],
+     (403, "config"), (404, "not_found"), (409, "permanent"), (302, "config")],
 )  # fmt: skip
 async def test_a_refusal_in_plain_words_is_of_its_class(fake: NutshellFake, status: int, kind: str) -> None:
     fake.faults.append(Fault("status", status=status, body=b"Because of reasons"))

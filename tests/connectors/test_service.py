@@ -1,5 +1,6 @@
 """Connections through their service: made, tested, parked, mended, removed; secrets at rest."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,7 +24,7 @@ from site2crm.core.errors import Invalid
 from site2crm.core.events import Event
 from site2crm.core.feature import installed
 from site2crm.core.machine import Machine
-from site2crm.demo.server import Answer
+from site2crm.demo.server import Answer, Fault
 from site2crm.kit import clock
 from tests import behind
 from tests.cast import Person
@@ -336,3 +337,34 @@ async def test_the_test_inbox_updates_the_record_of_the_same_person(instance: In
         2,
         {"email": "ada@example.com", "first_name": "Ada", "company": "Engines"},
     )
+
+
+async def test_rows_of_another_form_that_are_saved_meanwhile_stay(
+    instance: Instance, alice: Person, portal: HubSpotFake
+) -> None:
+    """While the CRM is asked about new settings, and where a page has read the connection before."""
+    machine, org_id = instance.machine, alice.org.id
+    forms = [(await alice.api.post("/api/v1/forms", json={"name": name})).json()["id"] for name in "ABC"]
+    made = await connected(machine, alice)
+
+    async def save(session: AsyncSession, form: str, **more: Any) -> None:
+        patch = ConnectionPatch(form_mappings={form: {"company": "company"}}, **more)
+        await service.change(session, machine, org_id=org_id, connection_id=made.id, patch=patch)
+
+    async def save_with_settings(form: str) -> None:
+        async with machine.session() as session:
+            await save(session, form, settings={"token": TOKEN})
+
+    portal.requests.clear()
+    portal.faults.append(Fault("slow"))
+    asking = asyncio.create_task(save_with_settings(forms[0]))
+    while not portal.requests:
+        await asyncio.sleep(0.01)
+    async with machine.session() as page:
+        seen = await service.get(page, org_id, made.id)
+        async with machine.session() as session:
+            await save(session, forms[1])
+        portal.hurry.set()
+        await asking
+        await save(page, forms[2])
+    assert set(seen.form_mappings) == set((await read(machine, made)).form_mappings) == set(forms)

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from site2crm.connectors import registry, unowned
+from site2crm.connectors.contract import ErrorClass
 from site2crm.connectors.registry import KINDS
+from site2crm.connectors.sales import DealIn
 from site2crm.demo.server import Fault
 from tests.connectors.connector_cases import ada
 from tests.connectors.kinds import PLAYED, opened
@@ -72,6 +74,27 @@ async def test_a_person_whose_owner_is_refused_arrives_without_one(name: str) ->
     [warned] = written.warnings
     assert (written.error, written.created) == (None, True)
     assert warned.property.casefold() in ("owner", "ownerid"), warned
+
+
+@pytest.mark.parametrize("owner", ["9-users", None])
+async def test_an_owner_whom_nutshell_does_not_find_keeps_neither_person_nor_deal_away(owner: str | None) -> None:
+    person = ada(fields={"email": MAIL, "name": "Ada Lovelace"}, owner=owner)
+    body = {"errors": [{"status": "404", "title": "Not Found", "detail": "The entity does not exist"}]}
+    async with opened(PLAYED["nutshell"]) as (fake, given, _, _):
+        fake.faults.append(Fault("status", status=404, method="POST", path="/contacts", body=body))
+        [written] = await unowned.upsert(registry.connect("nutshell", given), [person])
+        if owner is None:
+            assert written.error is not None
+            assert written.error.kind is ErrorClass.NOT_FOUND
+            return
+        assert written.id is not None
+        fake.faults.append(Fault("status", status=404, method="POST", path="/leads", body=body))
+        sales = KINDS["nutshell"].sales
+        assert sales is not None
+        made = await unowned.add_deal(sales(given), DealIn("dlv_1", "A deal", owner=owner), written.id)
+        assert (len(fake.contacts), len(fake.leads), fake.faults) == (1, 1, [])
+    for each in (written, made):
+        assert (each.error, each.created, [warned.property for warned in each.warnings]) == (None, True, ["owner"])
 
 
 async def test_a_person_who_was_made_is_not_made_again_for_what_was_refused_after_it() -> None:

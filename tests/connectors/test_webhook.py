@@ -82,6 +82,14 @@ async def test_each_refusal_has_its_class_and_the_receivers_words(
     assert ("redirect" if status in (302, 308) else "the reason") in written.error.text
 
 
+@pytest.mark.parametrize("asked", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "nan", "soon", "-5"])
+async def test_a_wait_that_nobody_can_read_is_none(fake: WebhookFake, asked: str) -> None:
+    fake.says = Answer(503, {}, {"Retry-After": asked})
+    written = await deliver(fake)
+    assert written.error is not None
+    assert (written.error.kind, written.error.retry_after) == (ErrorClass.RETRY, timedelta())
+
+
 @pytest.mark.parametrize("kind", ["timeout", "reset", "half"])
 async def test_a_lost_answer_is_tried_again(fake: WebhookFake, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("site2crm.connectors.webhook.connector.TIMEOUT_S", 0.5)

@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError
 
 from site2crm.core import db
 from site2crm.core.config_types import Secret
-from site2crm.core.errors import DatabaseAway, DatabaseRefused
+from site2crm.core.errors import DatabaseAway, DatabaseBusy, DatabaseRefused
+from site2crm.core.tables import Revision
 from tests import records
 from tests.server import environment
 
@@ -75,6 +76,17 @@ async def test_reading_connections_cannot_write(database: db.Database) -> None:
     with pytest.raises(DBAPIError, match="read-only"):
         async with database.reader.connect() as connection:
             await connection.execute(text("DELETE FROM org"))
+
+
+async def test_a_server_that_only_reads_for_a_while_is_waited_for(database: db.Database) -> None:
+    """As one whose disk is full, or that another one is taking over from."""
+    await database.writer.dispose()
+    async with database.writer.connect() as connection:
+        await connection.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        await connection.commit()
+    with pytest.raises(DatabaseBusy):
+        async with database.session() as session:
+            await session.execute(update(Revision).values(value=1))
 
 
 async def test_text_is_compared_by_its_bytes(database: db.Database) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from site2crm.app import Instance
 from site2crm.core import revisions
+from site2crm.core.errors import DatabaseAway
 
 
 async def test_who_writes_waits_for_a_reload_that_another_look_has_begun(instance: Instance) -> None:
@@ -30,3 +31,21 @@ async def test_who_writes_waits_for_a_reload_that_another_look_has_begun(instanc
     assert not looking.done()
     gate.set()
     await asyncio.gather(writing, looking)
+
+
+async def test_what_was_written_stands_though_nobody_can_read_it_at_once(instance: Instance) -> None:
+    away, machine, loads = asyncio.Event(), instance.machine, list[bool]()
+
+    async def reload() -> None:
+        if away.is_set():
+            raise DatabaseAway
+        loads.append(True)
+
+    await machine.revisions.watch("away", reload)
+    away.set()
+    async with machine.session() as session:
+        await revisions.bump(session, "away")
+    away.clear()
+    await machine.revisions.refresh()
+
+    assert len(loads) == 2

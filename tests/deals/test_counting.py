@@ -16,7 +16,7 @@ from site2crm.connectors.sales import Deal, Money, Status
 from site2crm.core import resources
 from site2crm.core.db import in_org
 from site2crm.core.queue import JobContext
-from site2crm.deals import jobs, models, storing, sums
+from site2crm.deals import counting, jobs, models, storing, sums
 from site2crm.deals.models import DealCount
 from site2crm.deals.queries import Wanted
 from site2crm.deals.sums import Alike
@@ -146,6 +146,16 @@ async def test_a_removed_connection_is_no_longer_counted_at_once(floor: Floor) -
     async with floor.machine.session() as session:
         assert (await session.scalars(in_org(DealCount, floor.org_id))).all() == []
         assert await session.scalar(select(DealCount.deals)) is None
+
+
+async def test_a_recount_that_a_removal_has_overtaken_leaves_no_count_behind(floor: Floor) -> None:
+    await keep(floor, a_deal("1"))
+    async with floor.machine.session() as session:
+        await connections.remove(session, floor.org_id, floor.connection_id)
+    async with floor.machine.session() as session:
+        await counting.recount(session, floor.connection_id)
+    await jobs.forget(JobContext(floor.machine, 1, "forget"), connection_id=floor.connection_id)
+    assert await counted(floor, Wanted()) == []
 
 
 async def test_deals_that_were_there_before_are_counted_by_the_migration(floor: Floor) -> None:

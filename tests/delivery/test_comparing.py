@@ -1,10 +1,12 @@
 """What we delivered is looked up in the CRM at night; what is gone is told, and can be sent again."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 import pytest
 
 from site2crm.core import alarms
+from site2crm.delivery import queries
 from site2crm.delivery.events import GONE
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
@@ -68,6 +70,22 @@ async def test_it_is_done_by_itself_at_night(office: Office, alice: Person, forw
         await office.work()
     told = (await alice.api.get(f"/api/v1/connections/{office.connection_id}/missing")).json()
     assert (told["count"], told["compared"]["is_running"]) == (1, False)
+
+
+async def test_it_does_not_wait_for_a_clock_that_was_put_back(office: Office, alice: Person) -> None:
+    now = clock.now()
+    with clock.travel(now + timedelta(days=400)):
+        await alice.api.post(f"/api/v1/connections/{office.connection_id}/compare")
+        await office.work()
+    with clock.travel(now) as forward:
+        for _ in range(3):
+            forward(3600)
+            await office.work()
+    async with office.machine.session() as session:
+        compared = await queries.compared(session, office.org.id, office.connection_id)
+    assert compared is not None
+    assert compared.finished_at is not None
+    assert compared.finished_at < now + timedelta(days=1)
 
 
 async def test_a_contact_that_was_merged_into_another_is_not_missing(

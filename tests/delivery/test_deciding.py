@@ -1,14 +1,20 @@
 """What a person can do with a delivery, and the figures that have to add up."""
 
 import pytest
+from sqlalchemy import insert, text, update
 
 from site2crm.connectors import service as connections
 from site2crm.core.errors import Invalid
-from site2crm.delivery import service, timeline, words
+from site2crm.delivery import queries, service, timeline, words
 from site2crm.delivery.errors import NotNow
+from site2crm.delivery.models import Attempt
 from site2crm.delivery.queries import DeliveryItem, Numbers, Wanted
 from site2crm.demo.server import Fault
+from site2crm.kit import clock
 from tests.delivery.conftest import MAPPING, Office
+
+UNREADABLE = "'[1e999999]'"
+"""A number that the databases take, and nobody can read."""
 
 
 async def dead_one(office: Office, email: str = "ada@example.com") -> DeliveryItem:
@@ -191,3 +197,43 @@ async def test_two_connections_get_a_delivery_each(office: Office) -> None:
     found = await office.deliveries()
     assert [delivery.state for delivery in found] == ["delivered", "delivered"]
     assert len({delivery.connection for delivery in found}) == 2
+
+
+async def test_what_has_nowhere_to_go_is_not_sent_again_nor_counted(office: Office) -> None:
+    await dead_one(office)
+    async with office.machine.session() as session:
+        await connections.remove(session, office.org.id, office.connection_id)
+    async with office.machine.session() as session:
+        counted = await service.replay_many(session, office.org.id, Wanted(), dry_run=True)
+        done = await service.replay_many(session, office.org.id, Wanted())
+    assert (counted.count, done.count) == (0, 0)
+
+
+async def test_what_only_its_form_maps_can_be_edited_too(office: Office) -> None:
+    patch = connections.ConnectionPatch(form_mappings={office.form_id: {"company": "colour"}})
+    async with office.machine.session() as session:
+        await connections.change(
+            session, office.machine, org_id=office.org.id, connection_id=office.connection_id, patch=patch
+        )
+    await office.submit(company="Red")
+    await office.work()
+    sent = await office.only()
+    async with office.machine.session() as session:
+        shown = [each.name for each in await service.properties(session, office.org.id, sent.id)]
+        row = await service.edit_and_resend(session, office.org.id, sent.id, overrides={"colour": "Blue"})
+    assert "colour" in shown
+    assert row.overrides == {"colour": "Blue"}
+
+
+async def test_of_thousands_of_tries_only_those_that_are_shown_are_read(office: Office) -> None:
+    """Each may hold a request and its answer."""
+    await office.submit()
+    await office.work()
+    sent = await office.only()
+    tried = {"org_id": office.org.id, "delivery_id": sent.id, "step": "person", "started_at": clock.now()}
+    async with office.machine.session() as session:
+        old = [{"id": f"att_{number}", "number": number, "exchanges": [], **tried} for number in range(2, 102)]
+        await session.execute(insert(Attempt), old)
+        await session.execute(update(Attempt).where(Attempt.number <= 51).values(exchanges=text(UNREADABLE)))
+        shown = (await queries.attempts(session, office.org.id, [sent.id, "dlv_other"]))[sent.id]
+    assert [attempt.number for attempt in shown] == list(range(101, 51, -1))

@@ -4,12 +4,15 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
+from sqlalchemy.util import await_only
 
 from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
-from site2crm.delivery import jobs, ledger
+from site2crm.delivery import jobs, ledger, settling, way
+from site2crm.delivery.calling import Caller
 from site2crm.delivery.drain import drain, drains
+from site2crm.delivery.judging import Schedule
 from site2crm.delivery.models import Delivery
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
@@ -71,6 +74,30 @@ async def test_a_lapsed_lease_is_taken_back_by_the_sweep(office: Office) -> None
     assert (held, (await office.only()).state, len(office.fake.contacts)) == ("sending", "delivered", 1)
 
 
+async def test_what_came_of_a_claim_that_has_lapsed_does_not_touch_the_next_one(office: Office) -> None:
+    """A node was held up for longer than its lease; meanwhile another one sends its lead."""
+    await office.submit()
+    machine, connection_id = office.machine, office.connection_id
+    async with machine.session() as session:
+        await db.lock(session)
+        found = await way.find(session, machine, office.org.id, connection_id=connection_id)
+        assert found is not None
+        mine = await ledger.claim(session, connection_id, limit=1, lease_until=clock.now(), node="mine")
+        await ledger.take_back(session, ledger.of_node("mine"), spared=())
+        await ledger.claim(session, connection_id, limit=1, lease_until=clock.after(60), node="theirs")
+    office.fake.faults.append(Fault("status", status=500))
+    results = await Caller(machine, office.org.id).call(found, mine)
+    async with machine.session() as session:
+        await db.lock(session)
+        await settling.settle(session, connection_id, found, results=results, schedule=Schedule([1], 0))
+    settled = await office.only()
+    async with machine.session() as session:
+        await db.lock(session)
+        await ledger.release(session, mine)
+    released = await office.only()
+    assert [(each.state, each.attempts) for each in (settled, released)] == [("sending", 2), ("sending", 2)]
+
+
 async def test_the_sweep_spares_what_is_under_way_here(office: Office) -> None:
     office.fake.faults.append(Fault("timeout", seconds=0.5))
     await office.submit()
@@ -82,6 +109,33 @@ async def test_the_sweep_spares_what_is_under_way_here(office: Office) -> None:
         taken = await ledger.take_back(session, spared=drains(office.machine).in_hand())
     await running
     assert taken == []
+
+
+async def test_a_start_that_asks_late_spares_what_is_under_way_here(office: Office) -> None:
+    """As after a database that was locked at the start: leads go out before it could be asked."""
+    office.fake.faults.append(Fault("slow", method="POST"))
+    await office.submit()
+    running = asyncio.create_task(drain(office.machine, office.org.id, office.connection_id))
+    while not any(request.method == "POST" for request in office.fake.requests):
+        await asyncio.sleep(0.01)
+    async with jobs.recovered(office.machine):
+        meanwhile = (await office.only()).state
+    office.fake.hurry.set()
+    await running
+    assert (meanwhile, (await office.only()).state) == ("sending", "delivered")
+
+
+async def test_a_lead_that_comes_while_a_drain_looks_is_seen(office: Office) -> None:
+    came = list[str]()
+
+    def meanwhile(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM delivery" in statement and not came:
+            came.append(await_only(office.submit()))
+            await_only(drain(office.machine, office.org.id, office.connection_id))  # its wake-up finds one running
+
+    event.listen(office.machine.database.reader.sync_engine, "after_cursor_execute", meanwhile)
+    await drain(office.machine, office.org.id, office.connection_id)
+    assert (await office.only()).state == "delivered"
 
 
 async def test_a_lost_wake_up_costs_nothing(office: Office) -> None:

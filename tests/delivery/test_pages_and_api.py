@@ -98,6 +98,13 @@ async def test_everything_that_is_refused_can_be_sent_again_at_once(
     assert (done.status_code, (await office.only()).state) == (303, "pending")
 
 
+@pytest.mark.parametrize("page", ["deliveries/replay", "deliveries/skip", "leads/archive"])
+async def test_more_ticks_than_a_database_takes_are_refused(office: Office, alice: Person, page: str) -> None:
+    ticked = await alice.web.post(f"/o/{office.org.slug}/{page}", data={"id": ["x"] * 40_000})
+    assert ticked.status_code == 422
+    assert "At most 10,000 at once." in ticked.text
+
+
 async def test_the_csv_is_inert(office: Office, alice: Person) -> None:
     office.fake.faults.append(
         Fault("status", status=400, body={"status": "error", "message": "=1+1", "category": "VALIDATION_ERROR"})

@@ -45,7 +45,7 @@ async def test_chosen_deliveries_are_found_by_their_ids(office: Office, wanted: 
     async with office.machine.session() as session:
         with reads(office.machine) as seen:
             await service.replay_many(session, office.org.id, wanted, ids=ids, dry_run=True)
-    [found] = [await plan(office.machine, *one) for one in seen if "FROM" in one[0]]
+    [found] = [await plan(office.machine, *one) for one in seen if "FROM delivery" in one[0]]
     assert "SEARCH delivery USING INDEX sqlite_autoindex_delivery_1 (id=?)" in found
 
 

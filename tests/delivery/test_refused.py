@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import delete
 
-from site2crm.core import alarms
+from site2crm.core import alarms, db
 from site2crm.core.alarms import OpenAlarm
-from site2crm.delivery import service
+from site2crm.delivery import ledger, service, settling, way
+from site2crm.delivery.calling import Caller
+from site2crm.delivery.judging import Schedule
 from site2crm.delivery.models import Delivery
 from site2crm.kit import clock
+from site2crm.leads import service as leads
 from tests.cast import Person
 from tests.delivery.conftest import Office
 
@@ -61,3 +64,21 @@ async def test_the_banner_that_counts_them_stands_for_it(office: Office, alice: 
     page = (await alice.web.get("/o/acme/leads")).text
     assert "2 leads were refused by" in page
     assert "tried in vain" not in page
+
+
+async def test_a_lead_that_is_erased_before_its_call_rings_nobody(office: Office) -> None:
+    """Those ahead of it keep it waiting, claimed: nothing is left to say that it was refused."""
+    await office.submit("ada@example.com")
+    machine, connection_id = office.machine, office.connection_id
+    async with machine.session() as session:
+        await db.lock(session)
+        found = await way.find(session, machine, office.org.id, connection_id=connection_id)
+        claims = await ledger.claim(session, connection_id, limit=1, lease_until=clock.after(60), node=machine.node)
+    async with machine.session() as session:
+        await leads.erase(session, office.org.id, [claims[0].lead_id])
+    assert found is not None
+    results = await Caller(machine, office.org.id).call(found, claims)
+    async with machine.session() as session:
+        await db.lock(session)
+        await settling.settle(session, connection_id, found, results=results, schedule=Schedule([1], 0))
+    assert await ringing(office) == []

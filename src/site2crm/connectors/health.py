@@ -1,7 +1,7 @@
 """What the CRM's answers do to a connection: parked, mended, slowed down, warned about."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from site2crm.kit import clock
 
 TELL_PARKED = "connectors.tell_parked"
 MOST_WARNINGS = 50
+LONGEST_PAUSE = timedelta(days=1)
 
 
 async def park(session: AsyncSession, connection_id: str, reason: str, *, began: datetime | None = None) -> bool:
@@ -59,8 +60,13 @@ async def note_warning(session: AsyncSession, connection_id: str, *, property: s
 async def throttle(session: AsyncSession, connection_id: str, *, until: datetime) -> None:
     """The vendor's limit is reached: nothing is sent before `until`."""
     connection = await _row(session, connection_id)
-    if connection is not None and (connection.paused_until is None or connection.paused_until < until):
+    if connection is not None and ((before := paused_until(connection.paused_until)) is None or before < until):
         connection.paused_until = until
+
+
+def paused_until(noted: datetime | None) -> datetime | None:
+    """Until when nothing is sent for the vendor's limit, as the connection has it; None: it may be."""
+    return noted if clock.is_ahead(noted, most=LONGEST_PAUSE) else None
 
 
 async def note(session: AsyncSession, connection: Connection, checked: Checked) -> None:

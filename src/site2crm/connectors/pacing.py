@@ -334,4 +334,5 @@ class Spare(Budget):
 
 
 def _until(moment: datetime | None) -> timedelta:
-    return max(moment - clock.now(), timedelta()) if moment else timedelta()
+    is_ahead = clock.is_ahead(moment, most=timedelta(seconds=DAY_S))
+    return moment - clock.now() if moment is not None and is_ahead else timedelta()

@@ -50,6 +50,7 @@ from site2crm.connectors.events import (
 from site2crm.connectors.grants import Grants
 from site2crm.connectors.health import note_warning as note_warning
 from site2crm.connectors.health import park as park
+from site2crm.connectors.health import paused_until as paused_until
 from site2crm.connectors.health import throttle as throttle
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection, InboxRecord
@@ -154,9 +155,10 @@ async def change(
             [] if isinstance(patch.form_mappings, UnsetType) else [f for f, rows in patch.form_mappings.items() if rows]
         )
         await _known_forms(reading, org_id, patch.form_ids or [], named)
-    mapped = ruling.columns(kind_named(before.kind), before, patch)
+    ruling.columns(kind_named(before.kind), before, patch)  # what is wrong with it is told before the CRM is asked
     settings = await reentering.reconsidered(machine, before, patch)
     connection = await locked(session, org_id, connection_id)
+    mapped = ruling.columns(kind_named(connection.kind), connection, patch)
     await books.expect_free(session, connection_id, ruling.parts(connection, patch, mapped))
     if not isinstance(patch.name, UnsetType):
         connection.name = ruling.named(patch.name) or connection.name

@@ -33,5 +33,8 @@ async def drain(session: AsyncSession, org_id: str, connection_id: str) -> Conne
 
 
 async def locked(session: AsyncSession, org_id: str, connection_id: str) -> Connection:
+    """As it is now, also where this session has read it before."""
     await lock(session)
-    return await get(session, org_id, connection_id)
+    connection = await get(session, org_id, connection_id)
+    await session.refresh(connection)
+    return connection

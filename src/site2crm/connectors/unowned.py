@@ -27,11 +27,13 @@ async def add_deal(sales: Sales, deal: DealIn, person_id: str) -> Written:
 
 
 def _is_of_owner(written: Written) -> bool:
-    """Some CRMs do not say what they refuse: then it is tried. What has been made has its owner: another fault came
-    after it, and sent again it might be made twice."""
+    """Some CRMs do not say what they refuse, or what they do not find: then it is tried. What has an id there has its
+    owner: another fault came after it, and sent again it might be made twice."""
     error = written.error
-    if error is None or error.kind is not ErrorClass.PERMANENT or written.created:
+    if error is None or written.id is not None:
         return False
+    if error.kind is not ErrorClass.PERMANENT:
+        return error.kind is ErrorClass.NOT_FOUND
     return not error.field or OWNER in f"{error.field} {error.code} {error.text}".casefold()
 
 

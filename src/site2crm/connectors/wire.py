@@ -260,7 +260,7 @@ def _foreign(url: str) -> CrmError:
 def _until(date: str) -> timedelta:
     try:
         return parsedate_to_datetime(date) - clock.now()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return timedelta()
 
 

@@ -13,6 +13,8 @@ from site2crm.core.errors import FieldError, Invalid
 
 LONGEST_NUMBER = 9
 """Digits; Python reads no number of more than 4,300."""
+MOST_OF_A_NAME = 10_000
+"""Values of one field: PostgreSQL takes 32,767 in a statement."""
 
 S = TypeVar("S", bound=Struct)
 
@@ -24,7 +26,7 @@ class Fields(dict[str, str]):
 
 
 def read(posted: FormMultiDict) -> Fields:
-    """What was posted, files left out, null bytes removed."""
+    """What was posted, files left out, null bytes removed. Raises Invalid for a field that was posted endlessly."""
     fields = Fields()
     lists: dict[str, list[str]] = {}
     for name, value in posted.multi_items():
@@ -32,6 +34,9 @@ def read(posted: FormMultiDict) -> Fields:
             clean = value.replace("\x00", "")
             fields[name] = clean
             lists.setdefault(name, []).append(clean)
+    for name, values in lists.items():
+        if len(values) > MOST_OF_A_NAME:
+            raise Invalid.field(name[:60], f"At most {MOST_OF_A_NAME:,} at once.")
     fields.lists = lists
     return fields
 

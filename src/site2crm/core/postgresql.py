@@ -53,8 +53,9 @@ _READ_ONLY = {
     "default_transaction_read_only": "on",
     "idle_in_transaction_session_timeout": str(LONGEST_READ_MS),
 }
-_NOT_FOR_LONG = ("08", "40", "53", "55P03", "57", "58", "25P03", "XX000")
-"""SQLSTATEs of what passes: connections, conflicts, full disks and limits, locks, a stop or restart, I/O."""
+_NOT_FOR_LONG = ("08", "25006", "40", "53", "55P03", "57", "58", "25P03", "XX000")
+"""SQLSTATEs of what passes: connections, a server that only reads for a while (another one is taking over, its disk is
+full), conflicts, full disks and limits, locks, a stop or restart, I/O."""
 _MISTAKES = ("28", "3D", "42501")
 """Wrong user or password, no such database, no right to it: a person has to act."""
 

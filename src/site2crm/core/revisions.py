@@ -45,7 +45,7 @@ async def bump(session: AsyncSession, name: str) -> None:
 class Revisions:
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.on_bump = self.refresh
+        database.on_bump = self._refresh_or_wait  # what was written stands, though nobody can read it now
         self._reloads: dict[str, Reload] = {}
         self._forgets: list[Callable[[], None]] = []
         self._seen: dict[str, int] = {}

@@ -193,7 +193,7 @@ async def heed(session: AsyncSession, feed: Feed) -> None:
     earliest = [clock.now() + SOON]
     if feed.read_at and _is_past(feed.read_at):
         earliest.append(feed.read_at + REST)
-    if feed.lease_until and not feed.lease and _is_ahead(feed.lease_until, most=LONGEST_REST):
+    if feed.lease_until and not feed.lease and clock.is_ahead(feed.lease_until, most=LONGEST_REST):
         earliest.append(feed.lease_until)
     at, key = max(earliest), f"{SYNC}:{feed.connection_id}"
     feed.due_at = min(feed.due_at, at)
@@ -214,7 +214,7 @@ async def place_of(session: AsyncSession, connection_id: str, name: str) -> Plac
     row = await session.get(Stream, (connection_id, name))
     if row is None:
         return Place(None, None, is_first=True)
-    if _is_ahead(row.retry_at, most=LONGEST_REST):
+    if clock.is_ahead(row.retry_at, most=LONGEST_REST):
         return None
     finished_at = row.finished_at if row.finished_at and _is_past(row.finished_at) else None
     if name == DIRECTORY and finished_at and finished_at > clock.now() - DIRECTORY_EVERY:
@@ -271,12 +271,6 @@ async def take_back(session: AsyncSession, *lost: ColumnElement[bool]) -> None:
     await session.execute(cut_off)
 
 
-def _is_ahead(moment: datetime | None, *, most: timedelta) -> bool:
-    """Whether it is to come. One that is further away than `most` was set before somebody put the clock back."""
-    now = clock.now()
-    return moment is not None and now < moment <= now + most + clock.SKEW
-
-
 def _is_past(moment: datetime) -> bool:
     """Also by another node's clock, which may be ahead; not one from before somebody put the clock back."""
     return moment <= clock.now() + clock.SKEW
@@ -295,6 +289,6 @@ async def forget_some(session: AsyncSession, connection_id: str, *, most: int) -
         gone = await session.execute(delete(model).where(key.in_(some)).returning(key))
         if gone.first() is not None:
             return True
-    for model in (Stage, Owner, Stream, Feed):
+    for model in (Stage, Owner, Stream, Feed, DealCount):
         await session.execute(delete(model).where(model.connection_id == connection_id))
     return False

@@ -31,12 +31,16 @@ class Breaker:
         """How many calls may be under way now: none while it rests, then one, then all."""
         if not self.is_open:
             return most
-        return 0 if self.rests_until is not None and clock.now() < self.rests_until else 1
+        return 0 if self.rests else 1
+
+    @property
+    def rests(self) -> bool:
+        return clock.is_ahead(self.rests_until, most=timedelta(seconds=LONGEST_REST_S))
 
     def failed(self, delivery_id: str) -> None:
         """Five tries of one lead say nothing about the CRM, so different deliveries are counted."""
         self._failing.add(delivery_id)
-        if not self.is_open or (self.rests_until is not None and clock.now() < self.rests_until):
+        if not self.is_open or self.rests:
             return
         self._rest_s = min(2 * self._rest_s or FIRST_REST_S, LONGEST_REST_S)
         self.rests_until = clock.now() + timedelta(seconds=self._rest_s)

@@ -34,6 +34,8 @@ class Claim(Struct, frozen=True, kw_only=True):
     """A delivery that is ours to send, its intent on disk."""
 
     id: str
+    number: int
+    """The how many-th try of its delivery: somebody else's claim of it, when ours has lapsed, has another one."""
     attempt_id: str
     org_id: str
     connection_id: str

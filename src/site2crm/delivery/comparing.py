@@ -51,6 +51,8 @@ AGAIN = timedelta(minutes=10)
 GIVES_UP = timedelta(hours=20)
 NIGHT = (time_of_day(1), timedelta(hours=4))
 """From when, in the org's zone, and within what time it begins: not all orgs in the same second."""
+FARTHEST = timedelta(days=2)
+"""The next one is due by then."""
 _PASSING = (ErrorClass.THROTTLE, ErrorClass.RETRY, ErrorClass.REFRESH, ErrorClass.CONFLICT)
 
 _log = log.get("delivery")
@@ -79,7 +81,7 @@ async def look(session: AsyncSession) -> None:
     for ref in refs.values():
         if ref.id not in known:
             await session.execute(insert_new(Comparison, [await _row(session, ref.org_id, ref.id)]))
-        elif known[ref.id] <= clock.now():
+        elif not clock.is_ahead(known[ref.id], most=FARTHEST):
             await _enqueue(session, ref.org_id, ref.id)
 
 

@@ -12,7 +12,7 @@ this process; a wake-up that finds one running tells it to look again.
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,6 +66,7 @@ class Drains:
     resting: dict[str, datetime] = field(default_factory=dict)
     """Until when there is nothing to do at a connection, though something is due."""
     shares: Shares = field(default_factory=lambda: Shares(1))
+    swept_at: datetime = field(default_factory=clock.now)
 
     def in_hand(self) -> set[str]:
         """Deliveries whose call is under way here: the lock that outlives their lease."""
@@ -73,14 +74,24 @@ class Drains:
 
     def quiet(self) -> set[str]:
         """Connections that the sweep need not wake."""
-        now = clock.now()
-        return {*self.running, *(id for id, until in self.resting.items() if until > now)}
+        most = timedelta(seconds=LOOK_AGAIN_S)
+        return {*self.running, *(id for id, until in self.resting.items() if clock.is_ahead(until, most=most))}
+
+    def clock_was_put_back(self) -> bool:
+        """Since the last sweep."""
+        before, self.swept_at = self.swept_at, clock.now()
+        return self.swept_at < before - clock.SKEW
 
 
 def drains(machine: Machine) -> Drains:
     if Drains not in machine.parts:
         machine.put(Drains(shares=Shares(max(1, machine.settings.queue.workers // 2))))
     return machine.get(Drains)
+
+
+def lease(machine: Machine, *, side_by_side: int = 1) -> datetime:
+    """Until when what is claimed now is ours. One after the other is the worst: each may take the longest time."""
+    return clock.after(calling.longest_s(machine) * AHEAD / side_by_side + LEASE_SLACK_S)
 
 
 async def drain(machine: Machine, org_id: str, connection_id: str) -> None:
@@ -133,7 +144,7 @@ class Drain:
         self._calls.cancel()
 
     async def run(self) -> None:
-        if not await self._anything_due():
+        if not await self._anything_due() and not self._again.is_set():
             return
         while True:
             self._again.clear()
@@ -249,8 +260,7 @@ class Drain:
         room = most - len(self._ahead) - called
         if room <= 0 or len(self._ahead) > SIDE_BY_SIDE * self._batch:
             return []
-        # One after the other is the worst: each may take the longest time.
-        lease_until = clock.after(calling.longest_s(self._machine) * AHEAD / self._side_by_side() + LEASE_SLACK_S)
+        lease_until = lease(self._machine, side_by_side=self._side_by_side())
         claims = await ledger.claim(
             session, self._connection_id, limit=room, lease_until=lease_until, node=self._machine.node
         )
@@ -280,9 +290,8 @@ class Drain:
 
     def _rests_until(self, found: Way) -> datetime | None:
         """Because of the vendor's limit, or because it fails lead after lead."""
-        now = clock.now()
-        ends = [moment for moment in (found.paused_until, self._breaker.rests_until) if moment and moment > now]
-        return max(ends, default=None)
+        ends = (found.paused_until, self._breaker.rests_until if self._breaker.rests else None)
+        return max((moment for moment in ends if moment), default=None)
 
     async def _way(self, session: AsyncSession) -> Way | None:
         found = await way.find(session, self._machine, self._org_id, connection_id=self._connection_id)

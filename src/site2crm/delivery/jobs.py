@@ -12,7 +12,7 @@ from site2crm.core import db, log, patience
 from site2crm.core.machine import Machine
 from site2crm.core.queue import Cron, JobContext, enqueue, job
 from site2crm.delivery import backfill, comparing, ledger, outbox, refused, sweeping
-from site2crm.delivery.drain import drain, drains
+from site2crm.delivery.drain import drain, drains, lease
 from site2crm.kit import clock
 
 SWEEP_S = 5.0
@@ -59,15 +59,18 @@ async def sweep(ctx: JobContext) -> None:
     """
     machine: Machine = ctx.machine
     now, spared = clock.now(), drains(machine)
+    is_put_back = spared.clock_was_put_back()
     async with machine.session() as session:
         lapsed = await sweeping.lapsed(session, now)
         asleep = await sweeping.asleep(session, now - OVERDUE, quiet=spared.quiet())
         mended = await refused.mended(session)
         drained = await sweeping.drained(session)
-    if not asleep and not mended and not drained and not set(lapsed) - spared.in_hand():
+    if not (is_put_back or asleep or mended or drained or set(lapsed) - spared.in_hand()):
         return
     async with machine.session() as session:
         await db.lock(session)
+        if is_put_back:
+            await ledger.bring_forward(session, lease_until=lease(machine))
         taken = await ledger.take_back(session, ledger.lapsed(now), spared=spared.in_hand())
         await _wake_all(session, [*asleep, *await sweeping.connections_of(session, taken)])
         await refused.clear(session, mended)
@@ -89,11 +92,12 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
 
 
 async def _recover(machine: Machine, begun_at: datetime) -> None:
-    """What was claimed since then is ours, and under way."""
+    """What was claimed since then is ours, and under way: a database that was locked at the start is asked late."""
     async with machine.session() as session:
         await db.lock(session)
+        await ledger.bring_forward(session, lease_until=lease(machine))
         mine = (ledger.of_node(machine.node), ledger.claimed_by(begun_at)) if machine.database.is_shared else ()
-        taken = await ledger.take_back(session, *mine, spared=(), pause_s=ledger.SETTLES_S)
+        taken = await ledger.take_back(session, *mine, spared=drains(machine).in_hand(), pause_s=ledger.SETTLES_S)
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
         await _wake_all(session, await sweeping.connections_of(session, taken), at=clock.after(ledger.SETTLES_S))
     if taken:

@@ -47,6 +47,11 @@ _CLAIMED = (
 )  # fmt: skip
 
 
+_OF_TRY = and_(_DELIVERY.c.id == bindparam("of_id"), _DELIVERY.c.attempts == bindparam("of_number"))
+OF_MINE = and_(_OF_TRY, _DELIVERY.c.state == State.SENDING)
+"""A claim that nobody has taken over since: what came of one that has lapsed is no news."""
+
+
 def claimable(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Due, and first of its lead at its connection: one at a time, the oldest first."""
     other = aliased(Delivery)
@@ -96,12 +101,12 @@ async def claim(
     )
     known = await _known_ids(session, connection_id, [row.lead_id for row in rows])
     claims = [_claim(row, known) for row in rows]
-    intents = [
+    intents: list[dict[str, Any]] = [
         {
             "id": claim.attempt_id,
             "org_id": claim.org_id,
             "delivery_id": claim.id,
-            "number": row.attempts + 1,
+            "number": claim.number,
             "step": claim.step,
             "started_at": now,
             "finished_at": None,
@@ -109,7 +114,7 @@ async def claim(
             "error": "",
             "exchanges": [],
         }
-        for claim, row in zip(claims, rows, strict=True)
+        for claim in claims
     ]
     await session.execute(insert(_ATTEMPT), intents)
     return claims
@@ -119,22 +124,21 @@ async def release(session: AsyncSession, claims: Sequence[Claim]) -> None:
     """Claimed, but not called: as if it had not been claimed."""
     if claims:
         before = case((_DELIVERY.c.failures > 0, State.RETRYING.value), else_=State.PENDING.value)
-        await session.execute(
-            update(_DELIVERY)
-            .where(_DELIVERY.c.id.in_([claim.id for claim in claims]), _DELIVERY.c.state == State.SENDING)
-            .values(state=before, lease_until=None)
-        )
+        released = update(_DELIVERY).where(OF_MINE).values(state=before, lease_until=None)
+        await session.execute(released, [of_mine(claim) for claim in claims])
         await forget_intents(session, claims)
 
 
 async def forget_intents(session: AsyncSession, unsent: Sequence[Claim]) -> None:
     """No call was made, so there was no try."""
     await session.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id.in_([claim.attempt_id for claim in unsent])))
-    await session.execute(
-        update(_DELIVERY)
-        .where(_DELIVERY.c.id.in_([claim.id for claim in unsent]))
-        .values(attempts=_DELIVERY.c.attempts - 1)
-    )
+    uncounted = update(_DELIVERY).where(_OF_TRY).values(attempts=_DELIVERY.c.attempts - 1)
+    await session.execute(uncounted, [of_mine(claim) for claim in unsent])
+
+
+def of_mine(claim: Claim) -> dict[str, Any]:
+    """What `OF_MINE` asks for."""
+    return {"of_id": claim.id, "of_number": claim.number}
 
 
 def lapsed(now: datetime) -> ColumnElement[bool]:
@@ -174,6 +178,17 @@ async def take_back(
     return found
 
 
+async def bring_forward(session: AsyncSession, *, lease_until: datetime) -> None:
+    """What was to be sent later, by a clock that somebody has put back since, is due now; what is being sent by it is
+    waited for no longer than `lease_until`."""
+    now = clock.now()
+    wrong = update(_DELIVERY).where(_DELIVERY.c.updated_at > now + clock.SKEW)
+    waiting = wrong.where(_DELIVERY.c.state.in_(STARTABLE), _DELIVERY.c.due_at > now)
+    await session.execute(waiting.values(due_at=now, updated_at=now))
+    under_way = wrong.where(_DELIVERY.c.state == State.SENDING, _DELIVERY.c.lease_until > lease_until)
+    await session.execute(under_way.values(lease_until=lease_until, updated_at=now))
+
+
 async def next_due(session: AsyncSession, connection_id: str) -> datetime | None:
     """When the next try of this connection has its time; what waits for an older one of its lead is not asked."""
     found: datetime | None = await session.scalar(
@@ -202,6 +217,7 @@ async def _due(session: AsyncSession, connection_id: str, *, limit: int) -> list
 def _claim(row: Any, known: "_Known") -> Claim:
     return Claim(
         id=row.id,
+        number=row.attempts + 1,
         attempt_id=ids.new("att"),
         org_id=row.org_id,
         connection_id=row.connection_id,

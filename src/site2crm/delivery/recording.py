@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors.contract import ErrorClass
@@ -89,7 +89,7 @@ def _was_not_sent(result: Result) -> bool:
 
 def _delivered(result: Result) -> dict[str, Any]:
     return {
-        "of_id": result.claim.id,
+        **ledger.of_mine(result.claim),
         "to_remote_id": result.written.id,
         "to_remote_url": result.written.url,
         "to_warnings": _warnings(result),
@@ -107,7 +107,7 @@ def _half_way(result: Result, verdict: Verdict) -> dict[str, Any]:
 
 def _deal_made(result: Result) -> dict[str, Any]:
     return {
-        "of_id": result.claim.id,
+        **ledger.of_mine(result.claim),
         "to_warnings": _warnings(result),
         "to_deal_id": result.written.id,
         "to_deal_url": result.written.url,
@@ -117,7 +117,7 @@ def _deal_made(result: Result) -> dict[str, Any]:
 
 def _failed(result: Result, verdict: Verdict) -> dict[str, Any]:
     return {
-        "of_id": result.claim.id,
+        **ledger.of_mine(result.claim),
         "to_state": verdict.state,
         "to_due_at": verdict.due_at or (result.claim.due_at if verdict.state in STARTABLE else None),
         "to_failures": verdict.failures,
@@ -154,7 +154,6 @@ def _clean(text: str) -> str:
     return text[:LONGEST_ERROR].encode("utf-8", "replace").decode().replace("\x00", "")
 
 
-_OF_MINE = and_(_DELIVERY.c.id == bindparam("of_id"), _DELIVERY.c.state == State.SENDING)
 _AT_REST: dict[str, Any] = {
     "lease_until": None,
     "error_code": "",
@@ -165,10 +164,10 @@ _AT_REST: dict[str, Any] = {
 }
 _AT_ITS_END = {**_AT_REST, "state": State.DELIVERED, "due_at": None, "person_at": None, "delivered_at": bindparam("at")}
 _AS_PERSON: dict[str, Any] = {"remote_id": bindparam("to_remote_id"), "remote_url": bindparam("to_remote_url")}
-_MARK_DELIVERED = update(_DELIVERY).where(_OF_MINE).values(**_AT_ITS_END, **_AS_PERSON)
+_MARK_DELIVERED = update(_DELIVERY).where(ledger.OF_MINE).values(**_AT_ITS_END, **_AS_PERSON)
 _MARK_HALF_WAY = (
     update(_DELIVERY)
-    .where(_OF_MINE)
+    .where(ledger.OF_MINE)
     .values(
         **_AT_REST,
         **_AS_PERSON,
@@ -180,12 +179,12 @@ _MARK_HALF_WAY = (
 )
 _MARK_DEAL_MADE = (
     update(_DELIVERY)
-    .where(_OF_MINE)
+    .where(ledger.OF_MINE)
     .values(**_AT_ITS_END, deal_id=bindparam("to_deal_id"), deal_url=bindparam("to_deal_url"))
 )
 _MARK_FAILED = (
     update(_DELIVERY)
-    .where(_OF_MINE)
+    .where(ledger.OF_MINE)
     .values(
         state=bindparam("to_state"),
         due_at=bindparam("to_due_at"),

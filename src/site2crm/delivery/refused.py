@@ -14,8 +14,10 @@ from site2crm.delivery.states import State
 
 
 async def ring(session: AsyncSession, org_id: str, connection_id: str) -> None:
-    crm = (await connections.names(session, org_id))[connection_id]
     deals, seen = await queries.refused_deals(session, connection_id)
+    if not seen:  # they were erased during their call
+        return
+    crm = (await connections.names(session, org_id))[connection_id]
     what = "Leads" if not deals else "Deals of leads" if deals == seen else "Leads, or their deals,"
     text = f"{what} were refused by {crm}, or tried in vain for days. They are kept: see why, and send them again."
     await alarms.ring(session, org_id, code=REFUSED, subject=connection_id, text=text)

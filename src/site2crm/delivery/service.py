@@ -1,7 +1,7 @@
 """What a person decides about deliveries: send again, edit and send, leave it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.orm import aliased
 from site2crm.connectors import service as connections
 from site2crm.connectors.contract import FieldDef, Value
 from site2crm.connectors.errors import ConnectionNotFound
+from site2crm.connectors.queries import of_org
 from site2crm.core.db import in_org, lock, these
 from site2crm.core.errors import FieldError, Invalid
 from site2crm.delivery import outbox, queries
@@ -106,14 +107,15 @@ async def skip(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery
 async def replay_many(
     session: AsyncSession, org_id: str, wanted: Wanted, *, ids: Sequence[str] = (), dry_run: bool = False
 ) -> Replayed:
-    """Send all of these again, at most ten thousand; parked ones wait for their connection anyway."""
+    """Send all of these again, at most ten thousand, but for what has nowhere to go: its connection was removed."""
     states = [state for state in wanted.states or REPLAYED_WITHOUT_ASKING if state in REPLAYABLE]
     if not dry_run:
         await lock(session)
     as_of = clock.now()
-    found = await _these(session, org_id, wanted, ids=ids, states=states)
+    there = {ref.id: ref.state for ref in await of_org(session, org_id)}
+    found = await _these(session, org_id, wanted, ids=ids, states=states, at=there)
     if not dry_run:
-        await _start_all(session, org_id, found)
+        await _start_all(session, org_id, found, there)
     return Replayed(
         len(found),
         dry_run,
@@ -127,7 +129,7 @@ async def replay_many(
 
 async def skip_many(session: AsyncSession, org_id: str, *, ids: Sequence[str]) -> int:
     await lock(session)
-    found = await _these(session, org_id, Wanted(), ids=ids, states=SKIPPABLE)
+    found = await _these(session, org_id, Wanted(), ids=ids, states=SKIPPABLE, at=None)
     await _set(session, found, {"state": State.SKIPPED, "due_at": None})
     await outbox.wake(session, org_id, {ref.connection_id for ref in found})
     return len(found)
@@ -172,7 +174,7 @@ async def _check(session: AsyncSession, row: Delivery, overrides: Mapping[str, s
     with _needs_connection():
         connection = await connections.get(session, row.org_id, row.connection_id)
     known = {field.key: field for field in msgspec.convert(connection.fields, list[FieldDef])}
-    mapped = {str(item["property"]) for item in connection.mapping}
+    mapped = {each.property for each in connections.Translation(connection).rows(row.form_id)}
     refused = []
     for name, text in overrides.items():
         fault = _fault(known.get(name), text, is_known=name in known or name in mapped)
@@ -202,21 +204,20 @@ def _fault(field: FieldDef | None, text: str, *, is_known: bool) -> str:
 
 async def _start(session: AsyncSession, row: Delivery) -> None:
     with _needs_connection():
-        await connections.get(session, row.org_id, row.connection_id)
+        state = (await connections.get(session, row.org_id, row.connection_id)).state
     await session.flush()
-    await _start_all(session, row.org_id, [_Ref(row.id, row.connection_id)])
+    await _start_all(session, row.org_id, [_Ref(row.id, row.connection_id)], {row.connection_id: state})
     await session.refresh(row)
 
 
-async def _start_all(session: AsyncSession, org_id: str, refs: Sequence[_Ref]) -> None:
-    """Due now where the connection sends, waiting for it where it is stopped.
+async def _start_all(session: AsyncSession, org_id: str, refs: Sequence[_Ref], states: Mapping[str, str]) -> None:
+    """Due now where the connection sends, waiting for it where it is stopped. `states`: of their connections.
 
     Also where it is drained: waiting there, it would hold up what came after it, and the drain would not end.
     """
-    states = {id: await _state_of(session, org_id, id) for id in {ref.connection_id for ref in refs}}
     fresh: dict[str, Any] = {"failures": 0, "error": "", "error_code": "", "error_field": ""}
     sends = [ref for ref in refs if states[ref.connection_id] in outbox.SENDS]
-    stopped = [ref for ref in refs if states[ref.connection_id] not in (*outbox.SENDS, "")]
+    stopped = [ref for ref in refs if states[ref.connection_id] not in outbox.SENDS]
     await _set(session, sends, {**fresh, "state": State.PENDING, "due_at": clock.now()})
     await _set(session, stopped, {**fresh, "state": State.PARKED, "due_at": None})
     await outbox.wake(session, org_id, {ref.connection_id for ref in sends})
@@ -233,12 +234,20 @@ async def _set(session: AsyncSession, refs: Sequence[_Ref], values: Mapping[str,
 
 
 async def _these(
-    session: AsyncSession, org_id: str, wanted: Wanted, *, ids: Sequence[str], states: Sequence[str]
+    session: AsyncSession,
+    org_id: str,
+    wanted: Wanted,
+    *,
+    ids: Sequence[str],
+    states: Sequence[str],
+    at: Collection[str] | None,
 ) -> list[_Ref]:
+    """`at`: of these connections; None: of those too that were removed."""
     of = _chosen(org_id, ids) if ids else Delivery
+    places = [] if at is None else [of.connection_id.in_(at)]
     rows = await session.execute(
         select(of.id, of.connection_id, of.state, of.error_code)
-        .where(of.org_id == org_id, of.state.in_(states), *queries.conditions(of, wanted))
+        .where(of.org_id == org_id, of.state.in_(states), *queries.conditions(of, wanted), *places)
         .order_by(of.created_at)
         .limit(MOST_AT_ONCE)
     )
@@ -249,14 +258,6 @@ def _chosen(org_id: str, ids: Sequence[str]) -> type[Delivery]:
     """These rows as a table. LIMIT makes SQLite look them up first: else it walks all orgs' rows in such a state."""
     rows = select(Delivery).where(these(Delivery, org_id, ids)).limit(len(ids))
     return aliased(Delivery, rows.subquery())
-
-
-async def _state_of(session: AsyncSession, org_id: str, connection_id: str) -> str:
-    """Empty for a connection that was removed."""
-    try:
-        return (await connections.get(session, org_id, connection_id)).state
-    except ConnectionNotFound:
-        return ""
 
 
 async def _locked(session: AsyncSession, org_id: str, delivery_id: str) -> Delivery:

@@ -22,6 +22,7 @@ class Way(Struct, frozen=True, kw_only=True):
     state: str
     state_at: datetime
     paused_until: datetime | None
+    """None: it is not."""
     batch: int
     """Leads that one call takes."""
     translation: Translation
@@ -42,7 +43,7 @@ async def find(session: AsyncSession, machine: Machine, org_id: str, *, connecti
     return Way(
         state=found.state,
         state_at=found.state_at,
-        paused_until=found.paused_until,
+        paused_until=connections.paused_until(found.paused_until),
         batch=connections.batch_of(found.kind),
         translation=Translation(found),
         connect=partial(connections.open_connector, machine, found),

@@ -31,6 +31,11 @@ def after(seconds: float) -> datetime:
     return now() + timedelta(seconds=seconds)
 
 
+def is_ahead(moment: datetime | None, *, most: timedelta) -> bool:
+    """Whether it is to come. One that is further away than `most` was set before somebody put the clock back."""
+    return moment is not None and now() < moment <= now() + most + SKEW
+
+
 def as_utc(moment: datetime) -> datetime | None:
     """None for the years 1 and 9999, at whose ends some zone has no time: somebody typed them, and meant none."""
     return moment.astimezone(UTC) if MINYEAR < moment.year < MAXYEAR else None

@@ -144,7 +144,7 @@ def _crm(machine: Machine, org: OrgRef, row: ConnectionRow, *, pace: Pace, read:
         failing=pace.failing,
         error_rate=pace.error_rate,
         limit_left=left,
-        paused_until=row.paused_until if row.paused_until and row.paused_until > now else None,
+        paused_until=connecting.paused_until(row.paused_until),
         access_until=row.grant_expires_at,
         tested_at=row.checked_at,
         deals_read_at=read.read_at if read else None,
@@ -198,4 +198,4 @@ def _of_mapping(row: ConnectionRow) -> list[str]:
 
 def _is_slow(row: ConnectionRow, pace: Pace) -> bool:
     waits = pace.oldest_waiting is not None and pace.oldest_waiting < clock.now() - SLOW
-    return waits and row.state in _TAKES and (row.paused_until is None or row.paused_until < clock.now())
+    return waits and row.state in _TAKES and connecting.paused_until(row.paused_until) is None

@@ -49,7 +49,6 @@ from site2crm.connectors.wire import Call, masked
 
 SITE = "https://app.nutshell.com"
 _TABLES = {Kind.PERSON: "contacts", Kind.COMPANY: "accounts", Kind.DEAL: "leads"}
-_FINAL = {ErrorClass.CONFLICT: ErrorClass.PERMANENT, ErrorClass.NOT_FOUND: ErrorClass.RETRY}
 _turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
 
@@ -261,6 +260,8 @@ def _url(record: Record) -> str | None:
 
 
 def _final(error: NutshellError) -> CrmError:
-    """After our own second look: a conflict stays for good, a contact deleted meanwhile is tried anew."""
-    error.kind = _FINAL.get(error.kind, error.kind)
+    """After our own second look: a conflict stays for good. Of what is not found Nutshell does not say whether it is
+    the contact or its owner: delivery tries it without one, and then anew."""
+    if error.kind is ErrorClass.CONFLICT:
+        error.kind = ErrorClass.PERMANENT
     return error

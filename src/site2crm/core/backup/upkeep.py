@@ -88,13 +88,14 @@ def find(settings: Settings, name: str) -> Path:
 def is_due(settings: Settings, *, since: float) -> bool:
     """Whether a tick of `[backup] every`, counted from 03:15 UTC, has passed since the last backup.
 
-    `since`: when the instance began, in unix seconds; before its first tick there is little to lose.
+    `since`: when the instance began, in unix seconds; before its first tick there is little to lose. A backup of a day
+    that is to come was made before somebody put the clock back, and says nothing.
     """
     every = settings.backup.every
     if not every:
         return False
-    backups = shelf.listed(shelf.folder_of(settings))
-    last = max((backup.made_at.timestamp() for backup in backups), default=since)
+    made = (backup.made_at.timestamp() for backup in shelf.listed(shelf.folder_of(settings)))
+    last = max((at for at in made if at <= clock.unix() + clock.SKEW.total_seconds()), default=since)
     offset = _QUARTER_PAST_THREE_S % every
     tick = (clock.unix() - offset) // every * every + offset
     return last < tick

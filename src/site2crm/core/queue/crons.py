@@ -16,8 +16,8 @@ from site2crm.core.queue.spec import Cron
 from site2crm.core.sql import insert
 from site2crm.kit import clock
 
-CLOCK_WAS_WRONG_S = 86_400
-"""A last tick this far ahead was written under a wrong clock; it must not silence the cron until then."""
+_SKEW_S = clock.SKEW.total_seconds()
+"""A last tick further ahead was written before somebody put the clock back; it must not silence the cron until then."""
 
 
 class CronBook:
@@ -26,6 +26,7 @@ class CronBook:
     def __init__(self, crons: Collection[Cron]) -> None:
         self._crons = {cron.name: cron for cron in crons}
         self._next: dict[str, float] = {}
+        self._looked_at = 0.0
 
     async def load(self, session: AsyncSession) -> None:
         """Read the last ticks. A new cron waits for its next one; one that was missed is due at once, once."""
@@ -33,7 +34,7 @@ class CronBook:
         stored = {row.name: row.last_tick for row in await session.execute(select(*cron_table.c))}
         for cron in self._crons.values():
             last = stored.get(cron.name)
-            if last is None or last > now + CLOCK_WAS_WRONG_S:
+            if last is None or last > now + _SKEW_S:
                 last = cron.latest(now)
                 fresh = insert(cron_table).values(name=cron.name, last_tick=last)
                 await session.execute(
@@ -43,20 +44,22 @@ class CronBook:
 
     def next_due(self) -> float:
         """In unix seconds; infinity without crons."""
+        self._look()
         return min(self._next.values(), default=float("inf"))
 
     def due(self) -> dict[str, float]:
         """Name -> the newest tick, of the crons whose moment has come."""
-        now = clock.unix()
+        now = self._look()
         return {name: self._crons[name].latest(now) for name, moment in self._next.items() if moment <= now}
 
     async def enqueue(self, session: AsyncSession, ticks: Mapping[str, float]) -> None:
         """Each tick is taken by whoever moves the row forward, once. A cron that still runs skips it."""
         for name, tick in ticks.items():
             cron = self._crons[name]
+            is_news = (cron_table.c.last_tick < tick) | (cron_table.c.last_tick > clock.unix() + _SKEW_S)
             moved = await session.execute(
                 update(cron_table)
-                .where(cron_table.c.name == name, cron_table.c.last_tick < tick)
+                .where(cron_table.c.name == name, is_news)
                 .values(last_tick=tick)
                 .returning(cron_table.c.name)
             )
@@ -67,6 +70,14 @@ class CronBook:
         """The transaction with these ticks is on disk."""
         for name, tick in ticks.items():
             self._next[name] = self._crons[name].following(tick)
+
+    def _look(self) -> float:
+        """The time. Since somebody put the clock back, what is due next is counted from there."""
+        now = clock.unix()
+        if now < self._looked_at - _SKEW_S:
+            self._next = {name: self._crons[name].following(self._crons[name].latest(now)) for name in self._next}
+        self._looked_at = now
+        return now
 
 
 async def _is_running(session: AsyncSession, cron: Cron) -> bool:

@@ -162,6 +162,7 @@ class SqlQueue(Queue):
         if _overdue(SWEEP_S, swept):
             swept = now
             lost = await store.take_back(session, store.not_heard_of(self._in_hand), tries=self._tries())
+            await store.bring_forward(session)
             await store.drop_old_failures(session)
             if lost:
                 log.warning("queue.taken_back", extra={"fields": {"jobs": len(lost)}})

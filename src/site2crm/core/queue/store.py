@@ -112,6 +112,14 @@ async def take_back(session: AsyncSession, lost: ColumnElement[bool], *, tries: 
     return [row.id for row in found]
 
 
+async def bring_forward(session: AsyncSession) -> None:
+    """What was to run later, by a clock that somebody has put back since, runs as much later from now."""
+    now = clock.unix()
+    wait = jobs.c.scheduled - jobs.c.touched
+    wrong = update(jobs).where(is_status(Status.QUEUED), jobs.c.touched > now + clock.SKEW.total_seconds())
+    await session.execute(wrong.values(scheduled=now + wait, touched=now))
+
+
 def not_heard_of(in_hand: Collection[int]) -> ColumnElement[bool]:
     """Jobs without a recent heartbeat, except those this process knows to be running."""
     return (jobs.c.touched < clock.unix() - LOST_AFTER_S) & jobs.c.id.not_in(list(in_hand))
