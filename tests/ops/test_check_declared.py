@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from site2crm.accounts import orgs, users
 from site2crm.app import Instance
-from site2crm.connectors import copying, entering, granting, service
+from site2crm.connectors import granting, service
 from site2crm.connectors.contract import CrmError, ErrorClass, FieldDef
 from site2crm.connectors.kinds import ConnectorKind, Way
 from site2crm.connectors.models import Connection
@@ -27,7 +26,7 @@ from site2crm.ops.findings import Finding
 from tests.connectors.kinds import PLAYED, Played
 from tests.fakes.hubspot import HubSpotFake
 from tests.fakes.sales_crm import FIELDS, NAME, SalesCrm
-from tests.ops.test_declared import rows, started
+from tests.ops.test_declared import copied_by_hand, rows, started
 
 BANANA = "Banana"
 LEDGER = f"""\
@@ -274,16 +273,10 @@ async def test_an_entry_is_put_to_its_crm_before_it_is_applied(tmp_path: Path, l
 async def test_a_copy_is_asked_as_the_connection_that_it_will_take_over(tmp_path: Path) -> None:
     """Its org was made by hand too, and belongs to the file only from the next start on."""
     async with started(tmp_path, "") as instance:
-        async with instance.machine.session() as session:
-            owner = await users.first(session)
-            assert owner is not None
-            by_hand = await orgs.create(session, owner.id, name="By hand", slug="globex")
-            crm = entering.blank(KINDS["inbox"], by_hand.id, id="con_COPIED", account={})
-            crm.name = "Main"
-            session.add(crm)
+        copy = await copied_by_hand(instance)
         file = instance.machine.settings.file
         assert file is not None
-        file.write_text(f'[[orgs]]\nkey = "globex"\n{copying.as_toml(crm, KINDS["inbox"])}')
+        file.write_text(f'[[orgs]]\nkey = "globex"\n{copy}')
         told = (await checks_connections.examine(instance.machine, {}))["checks"]
         assert [(each["level"], "globex/crm/main" in each["says"]) for each in told] == [("ok", True)]
 

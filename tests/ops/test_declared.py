@@ -263,19 +263,25 @@ async def test_a_connection_copied_as_toml_is_taken_over_and_not_doubled(tmp_pat
         assert [(each.id, each.state) for each in after] == [(inbox.id, "active"), (hook.id, "active")]
 
 
+async def copied_by_hand(instance: Instance) -> str:
+    """The TOML of a CRM in an org "globex", neither of which the file knows yet."""
+    async with instance.machine.session() as session:
+        owner = await users.first(session)
+        assert owner is not None
+        by_hand = await orgs.create(session, owner.id, name="By hand", slug="globex")
+        crm = entering.blank(KINDS["inbox"], by_hand.id, id="con_COPIED", account={})
+        crm.name = "Main"
+        session.add(crm)
+    return copying.as_toml(crm, KINDS["inbox"])
+
+
 async def test_a_plan_takes_over_what_applying_takes_over(tmp_path: Path) -> None:
     """Also below an org that was made by hand, and belongs to the file only when the plan is carried out."""
     async with started(tmp_path, "") as instance:
-        async with instance.machine.session() as session:
-            owner = await users.first(session)
-            assert owner is not None
-            by_hand = await orgs.create(session, owner.id, name="By hand", slug="globex")
-            crm = entering.blank(KINDS["inbox"], by_hand.id, id="con_COPIED", account={})
-            crm.name = "Main"
-            session.add(crm)
+        copy = await copied_by_hand(instance)
         file = instance.machine.settings.file
         assert file is not None
-        file.write_text(f"{FILE[: FILE.index('[[orgs.forms]]')]}{copying.as_toml(crm, KINDS['inbox'])}")
+        file.write_text(f"{FILE[: FILE.index('[[orgs.forms]]')]}{copy}")
         async with instance.machine.session() as session:
             steps = await declared.planned(session, instance.machine.vault, declared.read(instance.machine.settings))
         planned = [(step.action.value, step.path) for step in steps]

@@ -283,13 +283,9 @@ async def _editor(
 
 
 def _status(draft: _Draft) -> int:
-    return (
-        HTTPStatus.UNPROCESSABLE_ENTITY
-        if draft.errors
-        else HTTPStatus.CONFLICT
-        if draft.is_overtaken
-        else HTTPStatus.OK
-    )
+    if draft.errors:
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return HTTPStatus.CONFLICT if draft.is_overtaken else HTTPStatus.OK
 
 
 def _count(last: str) -> int:
