@@ -10,15 +10,25 @@ const refreshed = new Map(); // id -> when; a swap would take away what is noted
 const stale = new Set();
 const asked = new WeakMap(); // element -> the address it was last asked at
 
-async function refresh(element) {
+// Parts of a page that ask at the same moment share an answer: always one from after the event that they ask for.
+const shared = new Map();
+function together(url, options) {
+  if (!shared.has(url)) {
+    shared.set(url, fetch(url, options));
+    setTimeout(() => shared.delete(url), EVENT_PAUSE_MS / 2);
+  }
+  return shared.get(url).then((answer) => answer.clone());
+}
+
+async function refresh(element, now = Date.now()) {
   if (document.hidden || !element.isConnected || element.querySelector(BUSY)) return;
   stale.delete(element.id);
-  refreshed.set(element.id, Date.now());
+  refreshed.set(element.id, now);
   const target = `#${element.id}`;
   const url = element.dataset.refreshUrl;
   asked.set(element, url);
   // Its own source: of requests of one source htmx keeps one waiting and drops the third.
-  await window.htmx.ajax("GET", url, { source: element, target, select: target, swap: "outerMorph" });
+  await window.htmx.ajax("GET", url, { source: element, target, select: target, swap: "outerMorph", fetch: together });
 }
 
 // Somebody may have begun something between the question and its answer, or have filtered: it is the answer no longer.
@@ -31,13 +41,14 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (element) stale.add(element.id);
 });
 
-function due(element) {
+function due(element, now) {
   const last = refreshed.get(element.id) ?? loaded;
-  return stale.has(element.id) || Date.now() - last >= Number(element.dataset.refreshSeconds) * 1000;
+  return stale.has(element.id) || now - last >= Number(element.dataset.refreshSeconds) * 1000;
 }
 
 setInterval(() => {
-  for (const element of document.querySelectorAll("[data-refresh-url]")) if (due(element)) refresh(element);
+  const now = Date.now();
+  for (const element of document.querySelectorAll("[data-refresh-url]")) if (due(element, now)) refresh(element, now);
 }, 1000);
 
 // One for all parts of a page: a browser opens no more than six connections to a server without HTTP/2.

@@ -134,6 +134,21 @@ def test_the_page_of_a_crm_counts_what_is_delivered_and_compared_meanwhile(owner
     expect(delivered).not_to_have_text(before)
 
 
+def test_parts_of_a_page_that_are_due_together_ask_once(owner: Visitor, office: Office) -> None:
+    page = owner.context.new_page()
+    page.clock.install()
+    page.goto(f"{office.base}/crms/{office.hubspot}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url == page.url else None)
+    parts = page.locator("[data-refresh-url]")
+    parts.evaluate_all("(all) => all.forEach((part) => (part.dataset.refreshSeconds = part.dataset.old = '10'))")
+    count = parts.count()
+    page.clock.run_for(10_000)
+    expect(page.locator("[data-old]")).to_have_count(0)
+    assert (count > 2, asked) == (True, [page.url])
+    page.close()
+
+
 def test_what_a_refused_form_of_a_crm_says_is_not_asked_away(owner: Visitor, office: Office) -> None:
     page = owner.page
     page.goto(f"{office.base}/crms/{office.hubspot}")
