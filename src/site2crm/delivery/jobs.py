@@ -66,6 +66,7 @@ async def sweep(ctx: JobContext) -> None:
         mended = await refused.mended(session)
         drained = await sweeping.drained(session)
     if not (is_put_back or asleep or mended or drained or set(lapsed) - spared.in_hand()):
+        spared.swept_at = now
         return
     async with machine.session() as session:
         await db.lock(session)
@@ -76,6 +77,7 @@ async def sweep(ctx: JobContext) -> None:
         await refused.clear(session, mended)
         for org_id, connection_id in await sweeping.drained(session):
             await connections.pause(session, org_id, connection_id)
+    spared.swept_at = now
 
 
 @asynccontextmanager
