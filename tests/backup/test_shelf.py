@@ -81,3 +81,7 @@ def test_a_new_instance_waits_for_its_first_tick_and_never_means_never(tmp_path:
     assert not upkeep.is_due(settings_of(tmp_path), since=clock.unix())
     assert upkeep.is_due(settings_of(tmp_path), since=clock.unix() - 86_400)
     assert not upkeep.is_due(settings_of(tmp_path, backup__every="0s"), since=0)
+
+
+def test_an_instance_that_was_made_under_a_clock_that_was_put_back_has_backups(tmp_path: Path) -> None:
+    assert upkeep.is_due(settings_of(tmp_path), since=clock.unix() + 10 * 365 * 86_400)

@@ -405,6 +405,16 @@ async def test_after_a_long_wait_calls_with_a_gate_before_them_go_on(seen: str) 
     assert made == 3
 
 
+async def test_a_limit_is_heeded_after_one_that_was_told_by_a_clock_that_was_put_back() -> None:
+    budget = Budget(LIMIT)
+    with clock.travel(START + timedelta(days=400)):
+        budget.close(timedelta(minutes=1))
+    with clock.travel(START):
+        before = budget.closed_for
+        budget.close(timedelta(minutes=5))
+        assert (before, budget.closed_for) == (timedelta(), timedelta(minutes=5))
+
+
 async def test_whether_the_day_is_over_is_asked_less_and_less_often() -> None:
     waits: list[float] = []
     with clock.travel(START) as forward:

@@ -295,6 +295,18 @@ async def test_a_reached_limit_only_ever_moves_on(instance: Instance, alice: Per
     assert (await read(instance.machine, connection)).paused_until == later
 
 
+async def test_the_page_tells_of_a_limit_for_as_long_as_it_lasts(instance: Instance, alice: Person) -> None:
+    connection = await connected(instance.machine, alice)
+    told = list[bool]()
+    with clock.travel(clock.now()) as forward:
+        async with instance.machine.session() as session:
+            await service.throttle(session, connection.id, until=clock.after(60))
+        for wait_s in (0, 61):
+            forward(wait_s)
+            told.append("asked us to wait" in (await alice.web.get(f"/o/acme/crms/{connection.id}")).text)
+    assert told == [True, False]
+
+
 async def test_leads_go_to_the_connections_of_their_form_parked_ones_too(instance: Instance, alice: Person) -> None:
     machine = instance.machine
     form = (await alice.api.post("/api/v1/forms", json={"name": "Contact"})).json()["id"]

@@ -208,6 +208,20 @@ async def test_hooks_are_made_and_renewed_before_they_lapse(
     assert watched.calls[0].startswith(f"https://app.example.com/hooks/{floor.connection_id}/")
 
 
+async def test_hooks_are_made_anew_when_the_clock_was_put_back(
+    watched: type[Watched], floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(floor.machine), "url", lambda self, path: f"https://app.example.com{path}")
+    now, calls = clock.now(), list[int]()
+    for moment in (now + timedelta(days=400), now, now):
+        with clock.travel(moment):
+            await floor.look()
+            await floor.look()
+            await floor.office.work()
+        calls.append(len(watched.calls))
+    assert calls == [1, 2, 2]
+
+
 async def test_hooks_that_cannot_be_made_are_tried_later_and_polling_goes_on(
     watched: type[Watched], floor: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

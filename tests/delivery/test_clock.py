@@ -4,7 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
+from site2crm.core.errors import DatabaseBusy
+from site2crm.core.queue import JobContext
 from site2crm.delivery import jobs
 from site2crm.demo.server import Fault
 from site2crm.kit import clock
@@ -46,3 +50,24 @@ async def test_leads_do_not_wait_for_a_clock_that_was_put_back(
             await office.work()
             forward(REST_S)
     assert {delivery.state for delivery in await office.deliveries()} == {"delivered"}
+
+
+async def test_a_database_that_is_busy_while_the_clock_is_put_back_is_asked_again(office: Office) -> None:
+    refused = list[str]()
+
+    def refuse(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE delivery") and not refused:
+            refused.append(statement)
+            raise OperationalError(statement, {}, Exception("database is locked"))
+
+    sweep = JobContext(office.machine, 1, "")
+    with clock.travel(START + DAYS):
+        await office.submit()
+        await jobs.sweep(sweep)
+    event.listen(office.machine.database.writer.sync_engine, "before_cursor_execute", refuse)
+    with clock.travel(START):
+        with pytest.raises((OperationalError, DatabaseBusy)):
+            await jobs.sweep(sweep)
+        await jobs.sweep(sweep)
+        await office.work()
+    assert (await office.only()).state == "delivered"

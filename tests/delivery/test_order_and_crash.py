@@ -186,3 +186,26 @@ async def test_many_leads_at_once_are_one_contact_each(office: Office) -> None:
     assert len(office.fake.contacts) == 30
     messages = sorted(int(contact["properties"]["message"]) for contact in office.fake.contacts.values())
     assert messages == list(range(30, 60))
+
+
+async def test_a_start_that_asks_late_spares_what_has_been_claimed_just_now(office: Office) -> None:
+    """It is on disk, and not in hand yet."""
+    machine, begun_at = office.machine, clock.now()
+    seen, first = list[tuple[str, int]](), list[db.RoutedSession]()
+
+    async def late() -> None:
+        seen.append(((await office.only()).state, len(drains(machine).in_hand())))
+        await jobs.recover(machine, begun_at)
+
+    def claimed(session: db.RoutedSession) -> None:
+        if drains(machine).running and session.writing and not first:
+            first.append(session)
+            session.info.setdefault("after_commit", []).append(late)
+
+    await office.submit()
+    event.listen(db.RoutedSession, "after_commit", claimed)
+    try:
+        await drain(machine, office.org.id, office.connection_id)
+    finally:
+        event.remove(db.RoutedSession, "after_commit", claimed)
+    assert (seen, (await office.only()).state) == ([("sending", 0)], "delivered")

@@ -161,8 +161,7 @@ class Budget:
 
     def close(self, wait: timedelta) -> None:
         """The limit is reached: no token until then."""
-        until = clock.now() + wait
-        self._closed_until = max(until, self._closed_until or until)
+        self._closed_until = clock.now() + max(wait, _until(self._closed_until))
         self._goes_alone |= wait >= ALONE_AFTER
 
     def told_of_day(self, remaining: int, calls: int, renewed_in: timedelta, *, most: timedelta = timedelta()) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from site2crm.connectors import copying, entering, queries, ruling, signing_in, views
+from site2crm.connectors import copying, entering, health, queries, ruling, signing_in, views
 from site2crm.connectors.entering import kind_named
 from site2crm.connectors.errors import NotConnected
 from site2crm.connectors.kinds import ConnectorKind, Way
@@ -108,6 +108,7 @@ async def shown(
         title=connection.name,
         status=422 if errors else 200,
         connection=connection,
+        paused_until=health.paused_until(connection.paused_until),
         called=(fields or Fields()).get("name") or connection.name,
         kind=kind,
         way=way,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from litestar import Response, Router, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from site2crm.connectors import queries as connections
@@ -38,6 +38,8 @@ MOST_KEPT = 10_000
 RENEW_BEFORE = 0.25
 """The part of its life that a hook may have left when it is renewed."""
 TRY_AGAIN = timedelta(hours=1)
+LONGEST = timedelta(days=7)
+"""Each hook is renewed by then. What is due later was noted before somebody put the clock back."""
 WATCH = "deals.watch"
 
 _log = log.get("deals")
@@ -142,6 +144,11 @@ async def hint(session: AsyncSession, connection_ids: Sequence[str], *, called_a
         await feeds.heed(session, feed)
 
 
+def are_due() -> ColumnElement[bool]:
+    now = clock.now()
+    return (Feed.hook_due_at <= now) | (Feed.hook_due_at > now + LONGEST + clock.SKEW)
+
+
 async def watch(machine: Machine, org_id: str, connection_id: str) -> None:
     """Make or renew the hooks of a connection; without an address that the CRM can reach there are none."""
     async with machine.session() as session:
@@ -151,7 +158,7 @@ async def watch(machine: Machine, org_id: str, connection_id: str) -> None:
             connection = await connections.get(session, org_id, connection_id)
         except ConnectionNotFound:
             return None
-        if feed is None or feed.hook_due_at is None or feed.hook_due_at > clock.now():
+        if feed is None or feed.hook_due_at is None or clock.is_ahead(feed.hook_due_at, most=LONGEST):
             return None
         feed.hook_due_at = clock.now() + TRY_AGAIN  # whoever comes at the same time finds it done
     caps = connections.caps(connection.kind)
@@ -168,7 +175,7 @@ async def watch(machine: Machine, org_id: str, connection_id: str) -> None:
         _log.warning("deals.watch_failed", connection=connection_id, error=error.text)
         return await _note(machine, connection_id, due_at=clock.now() + TRY_AGAIN, error=error.text)
     left = (until - clock.now()) * (1 - RENEW_BEFORE) if until else None
-    due_at = clock.now() + left if left else None
+    due_at = clock.now() + min(left, LONGEST) if left else None
     async with machine.session() as session:
         row = await session.get(Feed, connection_id)
         if row is not None:

@@ -87,7 +87,7 @@ async def look(ctx: JobContext) -> None:
         for org_id, connection_id in await feeds.due(session):
             if connection_id in alive:
                 await _enqueue(session, feeds.SYNC, org_id, connection_id)
-        stale = select(Feed.org_id, Feed.connection_id).where(Feed.hook_due_at <= clock.now())
+        stale = select(Feed.org_id, Feed.connection_id).where(hooks.are_due())
         for org_id, connection_id in (await session.execute(stale)).all():
             if connection_id in alive:
                 await _enqueue(session, hooks.WATCH, org_id, connection_id)

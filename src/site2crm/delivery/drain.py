@@ -67,6 +67,7 @@ class Drains:
     """Until when there is nothing to do at a connection, though something is due."""
     shares: Shares = field(default_factory=lambda: Shares(1))
     swept_at: datetime = field(default_factory=clock.now)
+    """When the last sweep began that came to its end."""
 
     def in_hand(self) -> set[str]:
         """Deliveries whose call is under way here: the lock that outlives their lease."""
@@ -79,8 +80,7 @@ class Drains:
 
     def clock_was_put_back(self) -> bool:
         """Since the last sweep."""
-        before, self.swept_at = self.swept_at, clock.now()
-        return self.swept_at < before - clock.SKEW
+        return clock.now() < self.swept_at - clock.SKEW
 
 
 def drains(machine: Machine) -> Drains:

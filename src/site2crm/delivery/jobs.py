@@ -66,6 +66,7 @@ async def sweep(ctx: JobContext) -> None:
         mended = await refused.mended(session)
         drained = await sweeping.drained(session)
     if not (is_put_back or asleep or mended or drained or set(lapsed) - spared.in_hand()):
+        spared.swept_at = now
         return
     async with machine.session() as session:
         await db.lock(session)
@@ -76,6 +77,7 @@ async def sweep(ctx: JobContext) -> None:
         await refused.clear(session, mended)
         for org_id, connection_id in await sweeping.drained(session):
             await connections.pause(session, org_id, connection_id)
+    spared.swept_at = now
 
 
 @asynccontextmanager
@@ -86,18 +88,19 @@ async def recovered(machine: Machine) -> AsyncIterator[None]:
     and the sweep finds it then.
     At the end, drains that go on beside the queue get the time that jobs get.
     """
-    async with patience.done("delivery.recovered", partial(_recover, machine, clock.now())):
+    async with patience.done("delivery.recovered", partial(recover, machine, clock.now())):
         yield
     await drains(machine).shares.close(machine.settings.server.shutdown_grace)
 
 
-async def _recover(machine: Machine, begun_at: datetime) -> None:
+async def recover(machine: Machine, begun_at: datetime) -> None:
     """What was claimed since then is ours, and under way: a database that was locked at the start is asked late."""
     async with machine.session() as session:
         await db.lock(session)
+        mine = (ledger.of_node(machine.node),) if machine.database.is_shared else ()
+        lost = (*mine, ledger.claimed_before(begun_at))
+        taken = await ledger.take_back(session, *lost, spared=drains(machine).in_hand(), pause_s=ledger.SETTLES_S)
         await ledger.bring_forward(session, lease_until=lease(machine))
-        mine = (ledger.of_node(machine.node), ledger.claimed_by(begun_at)) if machine.database.is_shared else ()
-        taken = await ledger.take_back(session, *mine, spared=drains(machine).in_hand(), pause_s=ledger.SETTLES_S)
         await _wake_all(session, await sweeping.asleep(session, clock.now(), quiet=()))
         await _wake_all(session, await sweeping.connections_of(session, taken), at=clock.after(ledger.SETTLES_S))
     if taken:

@@ -150,8 +150,9 @@ def of_node(node: str) -> ColumnElement[bool]:
     return Delivery.node == node
 
 
-def claimed_by(moment: datetime) -> ColumnElement[bool]:
-    return Delivery.updated_at <= moment
+def claimed_before(moment: datetime) -> ColumnElement[bool]:
+    """What was claimed at a time that is to come was claimed before somebody put the clock back."""
+    return or_(Delivery.updated_at <= moment, Delivery.updated_at > clock.now())
 
 
 async def take_back(

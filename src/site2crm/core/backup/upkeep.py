@@ -88,14 +88,15 @@ def find(settings: Settings, name: str) -> Path:
 def is_due(settings: Settings, *, since: float) -> bool:
     """Whether a tick of `[backup] every`, counted from 03:15 UTC, has passed since the last backup.
 
-    `since`: when the instance began, in unix seconds; before its first tick there is little to lose. A backup of a day
-    that is to come was made before somebody put the clock back, and says nothing.
+    `since`: when the instance began, in unix seconds; before its first tick there is little to lose. What was made on
+    a day that is to come, backup or instance, was made before somebody put the clock back, and says nothing.
     """
     every = settings.backup.every
     if not every:
         return False
+    latest = clock.unix() + clock.SKEW.total_seconds()
     made = (backup.made_at.timestamp() for backup in shelf.listed(shelf.folder_of(settings)))
-    last = max((at for at in made if at <= clock.unix() + clock.SKEW.total_seconds()), default=since)
+    last = max((at for at in made if at <= latest), default=since if since <= latest else 0.0)
     offset = _QUARTER_PAST_THREE_S % every
     tick = (clock.unix() - offset) // every * every + offset
     return last < tick
