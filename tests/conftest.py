@@ -14,7 +14,7 @@ from xdist.workermanage import WorkerController
 from site2crm.accounts.permissions import Role
 from site2crm.app import Instance
 from site2crm.core.config_types import Secret
-from tests import cast, clickhouse, compiled, only_once, records
+from tests import cast, clickhouse, compiled, only_once, records, unallocated
 from tests.cast import Cast, Person
 from tests.server import STARTS_WARM
 
@@ -54,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     only_once.mark(config)
     compiled.share()
+    unallocated.begin()
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     os.environ[STARTS_WARM] = "yes"
