@@ -77,8 +77,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 # A file is run by one process, long ones first (tests/conftest.py), so that both cores have work to the end.
-# Two processes more than there are cores: some wait for servers and browsers.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder
+# Three processes more than there are cores: most of them wait for a database, a server or a browser.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc) + 3)) --dist loadfile --no-loadscope-reorder
 
 # The heart of it a second time, on PostgreSQL: where leads are joined, found and sent, and links kept. What is tried with
 # each CRM is tried with HubSpot there: records are the same for all. A release runs all.
