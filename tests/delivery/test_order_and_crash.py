@@ -11,7 +11,7 @@ from site2crm.core import db
 from site2crm.core.queue.model import jobs as queued
 from site2crm.delivery import jobs, ledger, settling, way
 from site2crm.delivery.calling import Caller
-from site2crm.delivery.drain import drain, drains
+from site2crm.delivery.drain import Drain, drain, drains
 from site2crm.delivery.judging import Schedule
 from site2crm.delivery.models import Delivery
 from site2crm.demo.server import Fault
@@ -209,3 +209,28 @@ async def test_a_start_that_asks_late_spares_what_has_been_claimed_just_now(offi
     finally:
         event.remove(db.RoutedSession, "after_commit", claimed)
     assert (seen, (await office.only()).state) == ([("sending", 0)], "delivered")
+
+
+async def test_a_drain_whose_time_is_over_ends_however_often_it_is_woken(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a busy database holds up each turn, new leads come: what claims nothing any more has to let go of them."""
+    machine, turn = office.machine, Drain._turn
+    where = (machine, office.org.id, office.connection_id)
+
+    async def held_up(self: Drain) -> object:
+        found = await turn(self)
+        await drain(*where)  # the wake-up of a lead that came in meanwhile
+        return found
+
+    monkeypatch.setattr(Drain, "_turn", held_up)
+    await office.take([office.frame(f"p{number}@example.com") for number in range(3)])
+    monkeypatch.setattr("site2crm.delivery.drain.TURNS_AT_MOST_S", -1.0)
+    await asyncio.wait_for(drain(*where), 20)
+    waiting = [each.state for each in await office.deliveries()]
+
+    monkeypatch.undo()
+    await office.work()
+    assert waiting == ["pending"] * 3
+    assert [each.state for each in await office.deliveries()] == ["delivered"] * 3
+    assert len(office.fake.contacts) == 3

@@ -6,7 +6,7 @@ holds up nobody. Where one call takes many leads, the file is one of calls.
 
 Each turn is one transaction: the outcomes of finished calls and the intents of the next ones together, so that the
 disk is asked once for many. An intent is on disk before its call begins. One drain for a connection at a time, in
-this process; a wake-up that finds one running tells it to look again.
+this process; a wake-up that finds one running tells it to look again, and one whose time is over wakes the next.
 """
 
 import asyncio
@@ -108,6 +108,9 @@ async def drain(machine: Machine, org_id: str, connection_id: str) -> None:
     finally:
         mine.cancel()
         del known.running[connection_id]
+    if mine.is_wanted_again:
+        async with machine.session() as session:
+            await outbox.wake(session, org_id, [connection_id])
 
 
 class Drain:
@@ -136,6 +139,11 @@ class Drain:
         finished = (result.claim for result in self._finished)
         return {claim.id for claim in (*self._ahead, *self._calls.claims, *finished)}
 
+    @property
+    def is_wanted_again(self) -> bool:
+        """A wake-up has come that it has not looked for."""
+        return self._again.is_set()
+
     def look_again(self) -> None:
         self._again.set()
 
@@ -150,8 +158,8 @@ class Drain:
             self._again.clear()
             found = await self._turn_patiently()
             await self._call_ahead(found)
-            if not self.in_hand and not self._again.is_set():
-                return
+            if not self.in_hand and (self._is_over() or not self._again.is_set()):
+                return  # over, it claims nothing however often it is woken: on a busy database that would not end
 
     async def _call_ahead(self, found: Way | None) -> None:
         """Make calls until there is something to write that should not wait. A removed connection begins none."""
