@@ -54,6 +54,10 @@ def measure(kind: str, folder: Path, *, deals: int = DEALS) -> Iterator[Row]:
                     "",
                     during.written_told(alone),
                 )
+                if clients.CRMS[kind].takes_leads:
+                    waited = sent_after_s(server)
+                    note = f"half of {len(waited):,} within {statistics.median(waited):.2f} s"
+                    yield "  a lead in the CRM meanwhile, p99", f"{_p99(waited):.2f} s", "", note
                 if kind == "hubspot":
                     yield from _pages(server, api, web)
         finally:
@@ -178,6 +182,21 @@ def read_all(server: Server) -> None:
         while records.execute("SELECT count(*) FROM deal_feed WHERE read_at IS NOT NULL").fetchone() == (0,):
             assert time.monotonic() < until, f"not read after {PATIENCE_S} s\n{server.log()[-2000:]}"
             time.sleep(0.1)
+
+
+def sent_after_s(server: Server) -> list[float]:
+    """For how long each lead waited until the CRM had it, once all that can be sent are."""
+    records = sqlite.connect(f"file:{server.folder / 'data' / 'site2crm.db'}?mode=ro", timeout_s=10)
+    with closing(records):
+        until = time.monotonic() + PATIENCE_S
+        left = "SELECT count(*) FROM delivery WHERE state IN ('pending', 'sending', 'retrying')"
+        while records.execute(left).fetchone() != (0,):
+            assert time.monotonic() < until, f"not sent after {PATIENCE_S} s\n{server.log()[-2000:]}"
+            time.sleep(0.1)
+        took = (
+            "SELECT (julianday(delivered_at) - julianday(created_at)) * 86400 FROM delivery WHERE state = 'delivered'"
+        )
+        return [seconds for (seconds,) in records.execute(took)]
 
 
 def _ms(call: Callable[[], httpx.Response]) -> float:
